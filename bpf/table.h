@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The table of cells: what the kernel's programs write and the library reads, and how a socket's
+ * attached program speaks to the chain behind it.
+ *
+ * One region a possible CPU, written by that CPU alone, so without atomics. A region's cells are
+ * dense, in the order in which their paths were first seen, and an open-addressed index of 16-bit
+ * numbers finds them: a packet touches one index line and one or two cell lines, and a snapshot
+ * reads only what is in use.
+ */
+#ifndef SOCKTALLY_BPF_TABLE_H
+#define SOCKTALLY_BPF_TABLE_H
+
+#include <linux/types.h>
+
+#define ST_MAX_LAYERS 14
+#define ST_DEFAULT_PATHS 1024
+#define ST_MAX_PATHS 32768
+
+/*
+ * A path as a number: each layer shifts in one byte from the right, so that the outermost layer is
+ * the most significant byte that isn't zero. Shifts instead of an array because Linux 5.10 refuses
+ * writes to the stack at a variable offset.
+ */
+struct st_path {
+	__u64 hi;
+	__u64 lo;
+};
+
+struct st_counts {
+	__u64 packets;
+	__u64 segments;
+	__u64 bytes;
+	__u64 accepted_packets;
+	__u64 accepted_bytes;
+};
+
+/* Two cache lines: the path and what came in, then what went out. */
+struct st_cell {
+	struct st_path path;
+	struct st_counts in;
+	__u64 check; /* of the path, written last: a reader skips a cell that is half made */
+	struct st_counts out;
+	__u64 spare[3];
+};
+
+/* The longest block of headers that the parser holds at a time. */
+#define ST_BLOCK 256
+
+struct st_region {
+	__u32 used; /* cells */
+	__u32 spare[15];
+	__u8 block[ST_BLOCK]; /* scratch of the parser */
+	struct st_cell overflow;
+	/* then: __u16 index[slots] (cell number + 1, 0 is free), then struct st_cell cells[paths] */
+};
+
+/* slots: a power of two, at least twice the paths, so that a search is short. */
+static inline __u32 st_table_slots(__u32 paths)
+{
+	__u32 slots = 64;
+
+	while (slots < 2 * paths)
+		slots *= 2;
+	return slots;
+}
+
+static inline __u64 st_region_size(__u32 paths)
+{
+	return sizeof(struct st_region) + 2ull * st_table_slots(paths) +
+	       (__u64)paths * sizeof(struct st_cell);
+}
+
+/* __sk_buff.cb, from the attached program to the chain */
+enum st_cb {
+	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */
+	ST_CB_LINK = 1,	   /* enum st_link, or ST_LINK_OTHER | DLT number */
+};
+
+/* Where the first byte of a packet stands: how its outermost layer is to be read. */
+enum st_link {
+	ST_LINK_ETH = 1,
+	ST_LINK_SLL,	 /* live, SOCK_DGRAM: the network layer first, the ethertype in skb->protocol */
+	ST_LINK_RAW,	 /* IPv4 or IPv6 by its version nibble */
+	ST_LINK_NULL,	 /* files: 4 bytes of address family, in either byte order */
+	ST_LINK_LOOP,	 /* files: the same in network byte order */
+	ST_LINK_PPP,	 /* files: PPP, with or without HDLC framing bytes */
+	ST_LINK_SLL_V1,	 /* files: Linux cooked header, 16 bytes */
+	ST_LINK_SLL_V2,	 /* files: Linux cooked header v2, 20 bytes */
+	/* any other: counted under its DLT name, never guessed at */
+	ST_LINK_OTHER = 0x10000, /* ORed with the LINKTYPE_ number */
+};
+
+#endif

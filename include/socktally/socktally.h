@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * socktally: exact protocol counts for the capture socket you already have.
+ *
+ * A meter (struct socktally) is one table of counters and the kernel program that fills it. Attach
+ * it to any number of AF_PACKET sockets: from then on the kernel counts every packet that reaches
+ * them, by its path of protocols, whether the socket's filter accepts it or not. What the socket
+ * delivers stays what its own filter says.
+ *
+ * Errors: every function that can fail returns a negative errno value and leaves errno as it was;
+ * socktally_error() has a sentence about the last failure.
+ *
+ * Threads: a meter is used by one thread at a time, with one exception: socktally_snapshot() may be
+ * called from any thread at any time between open and close. Different meters are independent.
+ *
+ * Guest rules: the library starts no thread, installs no signal handler, prints nothing, changes no
+ * resource limit and keeps no descriptor of the sockets it is given. Its own are close-on-exec.
+ */
+#ifndef SOCKTALLY_H
+#define SOCKTALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SOCKTALLY_API __attribute__((visibility("default")))
+#else
+#define SOCKTALLY_API
+#endif
+
+/* Numbers of the protocols, stable across releases: SOCKTALLY_ETH, SOCKTALLY_IPV6_HOPOPTS, ... */
+enum socktally_protocol {
+#define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE)                        \
+	SOCKTALLY_##SYMBOL = NUMBER,
+#include "protocols.def"
+#undef SOCKTALLY_PROTOCOL
+};
+
+/* The layers of a path at most; a packet that goes deeper ends its path there. */
+#define SOCKTALLY_MAX_LAYERS 14
+/* Room for the longest path as text, terminating NUL included. */
+#define SOCKTALLY_PATH_TEXT_MAX 256
+
+enum socktally_direction {
+	SOCKTALLY_IN = 0,  /* received: to this host, broadcast, multicast or promiscuous */
+	SOCKTALLY_OUT = 1, /* sent by this host */
+};
+
+enum socktally_log_level {
+	SOCKTALLY_LOG_ERROR = 0,
+	SOCKTALLY_LOG_WARNING = 1,
+	SOCKTALLY_LOG_DEBUG = 2,
+};
+
+struct socktally; /* a meter */
+struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
+
+typedef void (*socktally_log_fn)(void *ctx, enum socktally_log_level level, const char *text);
+
+/*
+ * Options start with their own size, so that a program and a library of different ages understand
+ * each other: what the caller's struct doesn't have is zero (the default), and a non-zero tail that
+ * this library doesn't know is refused with -E2BIG.
+ */
+struct socktally_open_opts {
+	size_t sz;            /* sizeof(struct socktally_open_opts) */
+	uint32_t paths;       /* paths the table holds on each CPU; 0: 1024; at most 32768 */
+	uint32_t flags;       /* SOCKTALLY_OPEN_* */
+	socktally_log_fn log; /* gets one line a message, without newline; NULL: silent */
+	void *log_ctx;
+};
+
+/* A meter without a kernel part, to be fed by socktally_count(): needs no privilege. */
+#define SOCKTALLY_OPEN_USERSPACE 0x1u
+
+struct socktally_attach_opts {
+	size_t sz;          /* sizeof(struct socktally_attach_opts) */
+	int32_t ifindex;    /* interface the socket is about to be bound to; 0: see the socket */
+	uint32_t flags;     /* SOCKTALLY_ATTACH_* */
+};
+
+/* The caller vouches that no packet has reached the socket yet (not bound, or protocol 0). */
+#define SOCKTALLY_ATTACH_BEFORE_BIND 0x1u
+
+struct socktally_counts {
+	uint64_t packets;          /* seen by the socket */
+	uint64_t segments;         /* the same, receive and segmentation offload undone */
+	uint64_t bytes;            /* their length at the tap, VLAN tags included */
+	uint64_t accepted_packets; /* of these, what the socket's filter accepted */
+	uint64_t accepted_bytes;   /* bytes it accepted of them: a snap length cuts */
+};
+
+/* One path in one direction. The library owns it; valid until the callback returns. */
+struct socktally_cell {
+	const char *path;           /* "eth:ip:udp"; "overflow" for what the full table could not hold */
+	const uint8_t *layers;      /* the same as numbers, outermost first */
+	uint32_t layer_count;       /* 0 for "overflow" */
+	uint32_t direction;         /* enum socktally_direction */
+	struct socktally_counts counts;
+};
+
+struct socktally_totals {
+	struct socktally_counts counts; /* all cells, overflow included */
+	uint64_t overflow_packets;
+};
+
+/* A non-zero return ends the walk; the function that walks returns it. */
+typedef int (*socktally_cell_fn)(void *ctx, const struct socktally_cell *cell);
+
+/* One metered socket. The library owns it; valid until the callback returns. */
+struct socktally_socket {
+	uint64_t cookie;                /* SO_COOKIE: names the socket for the life of the system */
+	int32_t ifindex;                /* 0: every interface */
+	const char *interface;          /* its name; "any" for every interface */
+	const char *linktype;           /* "eth", "sll", "raw", ... */
+	const struct sock_filter *insns; /* the socket's own filter; NULL: it has none */
+	size_t insn_count;
+};
+typedef int (*socktally_socket_fn)(void *ctx, const struct socktally_socket *socket);
+
+/* "1.0.0" */
+SOCKTALLY_API const char *socktally_version(void);
+
+/*
+ * Makes a meter. opts may be NULL. *meter is set on success only.
+ * -EPERM: BPF is not permitted (CAP_BPF, better with CAP_PERFMON; before Linux 5.8 CAP_SYS_ADMIN)
+ * or, before 5.11, RLIMIT_MEMLOCK is too low; -ENOMEM; -EMFILE; -EINVAL, -E2BIG: bad options.
+ */
+SOCKTALLY_API int socktally_open(struct socktally **meter, const struct socktally_open_opts *opts);
+
+/*
+ * Ends the meter: sockets that are still attached go on with exactly their own filter, uncounted.
+ * NULL is allowed.
+ */
+SOCKTALLY_API void socktally_close(struct socktally *meter);
+
+/*
+ * Meters the AF_PACKET socket fd, composed with the filter it has now. The descriptor is used during
+ * the call only and stays the caller's. On failure the socket is as it was. Attaching again composes
+ * anew with the classic filter that the socket has by then, or changes nothing.
+ * -EPERM: locked by its owner (SO_LOCK_FILTER); -EACCES: has an eBPF filter of its own;
+ * -EOPNOTSUPP: its filter uses what eBPF can't express; -ENOMEM: does not fit net.core.optmem_max;
+ * -ENOTSOCK, -EPROTOTYPE: not a packet socket.
+ */
+SOCKTALLY_API int socktally_attach(struct socktally *meter, int fd,
+				   const struct socktally_attach_opts *opts);
+
+/*
+ * Sets the socket's own filter, as SO_ATTACH_FILTER would, keeping it metered (attaches if it was
+ * not). count 0: no filter, everything is accepted. One packet sees either the old or the new
+ * filter. On failure the filter is the one before. Errors as socktally_attach(), and -EINVAL where
+ * the kernel would refuse the filter.
+ */
+SOCKTALLY_API int socktally_set_filter(struct socktally *meter, int fd,
+				       const struct sock_filter *insns, size_t count);
+
+/*
+ * The socket's own filter, as it was set: up to *count instructions to insns; *count is set to how
+ * many it has (0: none). -ENOENT: not metered here; -ENOSPC: room for *count is needed.
+ */
+SOCKTALLY_API int socktally_get_filter(struct socktally *meter, int fd, struct sock_filter *insns,
+				       size_t *count);
+
+/* Gives the socket back with its own filter (or none). -ENOENT: not metered here; -EPERM: locked. */
+SOCKTALLY_API int socktally_detach(struct socktally *meter, int fd);
+
+/*
+ * Forgets the socket without touching it: for a socket that is closed, or that has got another
+ * filter. -ENOENT: not metered here.
+ */
+SOCKTALLY_API int socktally_forget(struct socktally *meter, uint64_t cookie);
+
+/* Calls fn for every metered socket. */
+SOCKTALLY_API int socktally_sockets(struct socktally *meter, socktally_socket_fn fn, void *ctx);
+
+/*
+ * Reads all counters as they are now: fn once a path and direction with packets, in no order, then
+ * *totals, the sum of what fn was given. fn and totals may be NULL. Takes no system call and no
+ * privilege. Each counter is exact once the traffic has stopped.
+ */
+SOCKTALLY_API int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void *ctx,
+				     struct socktally_totals *totals);
+
+/*
+ * Interval snapshots for an event loop. socktally_set_interval(): fn is to be called every
+ * milliseconds (0: no more). socktally_fd(): a descriptor for poll, select or epoll that is readable
+ * when one is due; it stays the library's. socktally_poll(): waits at most timeout_ms (0: not at
+ * all, -1: as long as it takes) and calls fn if one is due; returns 1 if it was, 0 if not, the
+ * negative of fn's own return value never: a non-zero return of fn is returned as it is.
+ */
+typedef int (*socktally_interval_fn)(void *ctx, struct socktally *meter);
+SOCKTALLY_API int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
+					 socktally_interval_fn fn, void *ctx);
+SOCKTALLY_API int socktally_fd(const struct socktally *meter);
+SOCKTALLY_API int socktally_poll(struct socktally *meter, int timeout_ms);
+
+/* The last failure on this meter in words, or "". Valid until the next call on it. */
+SOCKTALLY_API const char *socktally_error(const struct socktally *meter);
+
+/*
+ * The classifier without a kernel. linktype is a LINKTYPE_ number as in a capture file (1 Ethernet,
+ * 101 raw IP, 113 and 276 Linux cooked, ...). caplen bytes of data are there, of a packet of len.
+ */
+struct socktally_path {
+	uint8_t layers[SOCKTALLY_MAX_LAYERS]; /* enum socktally_protocol, outermost first */
+	uint8_t layer_count;
+	uint8_t reserved;
+};
+SOCKTALLY_API void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
+				      struct socktally_path *path);
+
+/* Writes the path as text, as much as fits, always terminated; returns its full length. */
+SOCKTALLY_API size_t socktally_path_text(const uint8_t *layers, size_t layer_count, char *text,
+					 size_t size);
+
+/* Counts one packet on a meter opened with SOCKTALLY_OPEN_USERSPACE. */
+SOCKTALLY_API int socktally_count(struct socktally *meter, uint32_t linktype, const void *data,
+				  size_t caplen, size_t len, enum socktally_direction direction);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What the subcommands of socktally share. */
+#ifndef SOCKTALLY_COMMAND_H
+#define SOCKTALLY_COMMAND_H
+
+#include "report.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* One subcommand a file. argv[0] is its name; returns the exit status. */
+int command_run(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_read(int argc, char **argv);
+int command_broker(int argc, char **argv); /* started by the shim, not by people */
+
+/* Options that every reporting subcommand has: --format, -I, -o, --paths. */
+struct report_options {
+	enum report_format format;
+	const char *output;    /* NULL: the subcommand's own stream */
+	unsigned int interval; /* milliseconds; 0: one report at the end */
+	unsigned int paths;    /* 0: the default */
+};
+
+/*
+ * The shared options in getopt_long's form: COMMAND_SHORT and COMMAND_LONG are to be put into a
+ * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE after a message.
+ */
+#define COMMAND_SHORT "I:o:"
+enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HELP, OPTION_OWN };
+#define COMMAND_LONG                                                                               \
+	{"format", required_argument, NULL, OPTION_FORMAT},                                        \
+		{"interval", required_argument, NULL, 'I'},                                        \
+		{"output", required_argument, NULL, 'o'},                                          \
+		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
+		{"help", no_argument, NULL, OPTION_HELP}
+int command_option(struct report_options *options, int option, const char *argument);
+
+/* "socktally: " and the text and a newline, to stderr; returns EXIT_FAILED or EXIT_USAGE. */
+int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

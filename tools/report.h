@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The report, as text or JSON, once or every interval. */
+#ifndef SOCKTALLY_REPORT_H
+#define SOCKTALLY_REPORT_H
+
+#include <socktally/socktally.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+
+enum report_format { REPORT_TEXT, REPORT_JSON };
+
+/* What was metered. Strings may be NULL for "". */
+struct report_source {
+	const char *kind;      /* "socket" or "file" */
+	const char *interface; /* "eth0", "eth0,eth1", "any"; the name of a file */
+	const char *linktype;  /* "eth", "eth,raw" */
+	int pid;
+	const char *comm;
+	const char *filter;
+};
+
+struct report; /* holds the last snapshot, for the differences of an interval */
+
+/* fd: where to write, not owned. -errno. */
+int report_open(struct report **report, int fd, enum report_format format);
+void report_close(struct report *report);
+
+/*
+ * Writes one report of what was counted since the last report_write() on this handle (since the
+ * opening, for the first), from start to end. Returns -errno if not all of it could be written.
+ */
+int report_write(struct report *report, const struct socktally *meter,
+		 const struct report_source *source, const struct timespec *start,
+		 const struct timespec *end);
+
+#endif
