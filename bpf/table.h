@@ -55,12 +55,12 @@ struct st_region {
 	/* then: __u16 index[slots] (cell number + 1, 0 is free), then struct st_cell cells[paths] */
 };
 
-/* slots: a power of two, at least twice the paths, so that a search is short. */
+/* slots: a power of two, at least four times the paths, so that a search is short. */
 static inline __u32 st_table_slots(__u32 paths)
 {
 	__u32 slots = 64;
 
-	while (slots < 2 * paths)
+	while (slots < 4 * paths)
 		slots *= 2;
 	return slots;
 }

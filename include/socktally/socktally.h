@@ -186,16 +186,16 @@ SOCKTALLY_API int socktally_snapshot(const struct socktally *meter, socktally_ce
 				     struct socktally_totals *totals);
 
 /*
- * Interval snapshots for an event loop. socktally_set_interval(): fn is to be called every
+ * Interval snapshots for an event loop. socktally_set_interval(): fn is to be called every so many
  * milliseconds (0: no more). socktally_fd(): a descriptor for poll, select or epoll that is readable
- * when one is due; it stays the library's. socktally_poll(): waits at most timeout_ms (0: not at
- * all, -1: as long as it takes) and calls fn if one is due; returns 1 if it was, 0 if not, the
- * negative of fn's own return value never: a non-zero return of fn is returned as it is.
+ * when a call is due; it stays the library's; -errno. socktally_poll(): waits at most timeout_ms (0:
+ * not at all, -1: as long as it takes) and calls fn if it is due. Returns 0 if it was not, else 1,
+ * or what fn returned if that isn't 0; -EINTR: a signal came first.
  */
 typedef int (*socktally_interval_fn)(void *ctx, struct socktally *meter);
 SOCKTALLY_API int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 					 socktally_interval_fn fn, void *ctx);
-SOCKTALLY_API int socktally_fd(const struct socktally *meter);
+SOCKTALLY_API int socktally_fd(struct socktally *meter);
 SOCKTALLY_API int socktally_poll(struct socktally *meter, int timeout_ms);
 
 /* The last failure on this meter in words, or "". Valid until the next call on it. */

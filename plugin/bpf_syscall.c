@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "bpf_syscall.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * The verifier gives up with EAGAIN when a signal is pending, and a host may live under a timer's
+ * signals: libbpf tries five times as well.
+ */
+#define LOAD_TRIES 5
+
+static int st_bpf(enum bpf_cmd command, union bpf_attr *attr)
+{
+	int saved = errno;
+	long result = syscall(__NR_bpf, command, attr, sizeof(*attr));
+
+	if (result < 0)
+		result = -errno;
+	errno = saved;
+	return (int)result;
+}
+
+static uint64_t address(const void *pointer)
+{
+	return (uint64_t)(uintptr_t)pointer;
+}
+
+/* The kernel takes letters, digits, '_' and '.', 15 at most. */
+static void set_name(char *to, size_t size, const char *name)
+{
+	size_t length = strlen(name);
+
+	memcpy(to, name, length < size ? length : size - 1);
+}
+
+int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
+		      uint32_t value_size, uint32_t max_entries, uint32_t flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = type;
+	attr.key_size = key_size;
+	attr.value_size = value_size;
+	attr.max_entries = max_entries;
+	attr.map_flags = flags;
+	set_name(attr.map_name, sizeof(attr.map_name), name);
+	return st_bpf(BPF_MAP_CREATE, &attr);
+}
+
+int st_bpf_map_update(int map, const void *key, const void *value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	attr.key = address(key);
+	attr.value = address(value);
+	attr.flags = BPF_ANY;
+	return st_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+int st_bpf_map_freeze(int map)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	return st_bpf(BPF_MAP_FREEZE, &attr);
+}
+
+int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
+		     size_t log_size)
+{
+	static const char license[] = "Dual BSD/GPL";
+	union bpf_attr attr;
+	int prog = -EAGAIN;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+	attr.insns = address(insns);
+	attr.insn_cnt = (uint32_t)count;
+	attr.license = address(license);
+	set_name(attr.prog_name, sizeof(attr.prog_name), name);
+	if (log && log_size) {
+		log[0] = '\0';
+		attr.log_level = 1;
+		attr.log_buf = address(log);
+		attr.log_size = (uint32_t)log_size;
+	}
+	for (int i = 0; prog == -EAGAIN && i < LOAD_TRIES; i++)
+		prog = st_bpf(BPF_PROG_LOAD, &attr);
+	return prog;
+}
+
+int st_bpf_prog_run(int prog, const void *packet, size_t size, uint32_t repeat, uint32_t *verdict,
+		    uint32_t *nanoseconds)
+{
+	union bpf_attr attr;
+	int result;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = (uint32_t)prog;
+	attr.test.data_in = address(packet);
+	attr.test.data_size_in = (uint32_t)size;
+	attr.test.repeat = repeat;
+	result = st_bpf(BPF_PROG_TEST_RUN, &attr);
+	if (result < 0)
+		return result;
+	if (verdict)
+		*verdict = attr.test.retval;
+	if (nanoseconds)
+		*nanoseconds = attr.test.duration;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * bpf(2), as a guest may use it: no output, no resource limit raised, no state of the process.
+ * Each returns a descriptor (close-on-exec, as the kernel makes them) or 0, or -errno.
+ */
+#ifndef SOCKTALLY_BPF_SYSCALL_H
+#define SOCKTALLY_BPF_SYSCALL_H
+
+#include <linux/bpf.h>
+#include <stddef.h>
+#include <stdint.h>
+
+int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
+		      uint32_t value_size, uint32_t max_entries, uint32_t flags);
+int st_bpf_map_update(int map, const void *key, const void *value);
+int st_bpf_map_freeze(int map);
+
+/* log: where the verifier's words go, or NULL. */
+int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
+		     size_t log_size);
+
+/* Runs a socket filter on a packet. nanoseconds (each run's average) may be NULL. */
+int st_bpf_prog_run(int prog, const void *packet, size_t size, uint32_t repeat, uint32_t *verdict,
+		    uint32_t *nanoseconds);
+
+#endif

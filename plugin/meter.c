@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Opening and closing a meter, its errors and options. */
+#include "meter.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+const char *socktally_version(void)
+{
+	return SOCKTALLY_VERSION;
+}
+
+const char *socktally_error(const struct socktally *meter)
+{
+	return meter ? meter->error : "";
+}
+
+void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)
+{
+	char text[sizeof(meter->error)];
+	va_list arguments;
+
+	if (!meter->log)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	meter->log(meter->log_ctx, level, text);
+}
+
+int st_fail(struct socktally *meter, int result, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(meter->error, sizeof(meter->error), format, arguments);
+	va_end(arguments);
+	if (meter->log)
+		meter->log(meter->log_ctx, SOCKTALLY_LOG_ERROR, meter->error);
+	return result;
+}
+
+int st_options(void *own, size_t own_size, const void *callers)
+{
+	size_t size;
+
+	memset(own, 0, own_size);
+	if (!callers)
+		return 0;
+	memcpy(&size, callers, sizeof(size));
+	if (size < sizeof(size))
+		return -EINVAL;
+	for (size_t i = own_size; i < size; i++)
+		if (((const unsigned char *)callers)[i])
+			return -E2BIG;
+	memcpy(own, callers, size < own_size ? size : own_size);
+	return 0;
+}
+
+static int userspace_open(struct socktally *meter)
+{
+	meter->region_count = 1;
+	meter->regions = aligned_alloc(64, meter->region_size);
+	if (!meter->regions)
+		return st_fail(meter, -ENOMEM, "no memory for a table of %u paths",
+			       meter->sizes.paths);
+	memset(meter->regions, 0, meter->region_size);
+	return 0;
+}
+
+int socktally_open(struct socktally **result, const struct socktally_open_opts *opts)
+{
+	struct socktally_open_opts own;
+	struct socktally *meter;
+	int error, saved = errno;
+
+	if (!result)
+		return -EINVAL;
+	error = st_options(&own, sizeof(own), opts);
+	if (error)
+		return error;
+	if (own.paths > ST_MAX_PATHS || own.flags & ~SOCKTALLY_OPEN_USERSPACE)
+		return -EINVAL;
+	meter = calloc(1, sizeof(*meter));
+	if (!meter) {
+		errno = saved;
+		return -ENOMEM;
+	}
+	meter->log = own.log;
+	meter->log_ctx = own.log_ctx;
+	meter->cells_map = meter->chain_map = meter->timer = -1;
+	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
+	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
+	meter->sizes.slots = st_table_slots(meter->sizes.paths);
+	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);
+	error = meter->userspace ? userspace_open(meter) : st_kernel_open(meter);
+	if (error)
+		socktally_close(meter);
+	else
+		*result = meter;
+	errno = saved;
+	return error;
+}
+
+void socktally_close(struct socktally *meter)
+{
+	int saved = errno;
+
+	if (!meter)
+		return;
+	st_attachments_free(meter);
+	if (meter->timer >= 0)
+		close(meter->timer);
+	if (meter->chain_map >= 0)
+		close(meter->chain_map);
+	if (meter->cells_map >= 0)
+		close(meter->cells_map);
+	if (meter->regions && meter->userspace)
+		free(meter->regions);
+	else if (meter->regions)
+		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
+	free(meter);
+	errno = saved;
+}

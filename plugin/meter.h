@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The inside of a meter. */
+#ifndef SOCKTALLY_METER_H
+#define SOCKTALLY_METER_H
+
+#include "../bpf/tally.h"
+#include "link.h"
+#include <linux/filter.h>
+#include <socktally/socktally.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A socket with our program on it, known by its cookie: no descriptor of it is kept. */
+struct st_attachment {
+	uint64_t cookie;
+	struct st_tap tap;
+	struct sock_filter *insns; /* the tool's own filter */
+	size_t count;              /* 0: none */
+};
+
+struct socktally {
+	struct st_sizes sizes;
+	uint32_t region_size;
+	uint32_t region_count;
+	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
+	bool userspace;
+	int cells_map;
+	int chain_map; /* the only user reference: when it goes, the kernel empties the chain */
+	int timer;
+	socktally_interval_fn interval_fn;
+	void *interval_ctx;
+	struct st_attachment **attachments;
+	size_t attachment_count, attachment_room;
+	socktally_log_fn log;
+	void *log_ctx;
+	char attaching[64]; /* "eth0: socket 5", for messages */
+	char error[320];
+};
+
+static inline struct st_region *st_region_of(const struct socktally *meter, uint32_t cpu)
+{
+	return (struct st_region *)(meter->regions + (size_t)cpu * meter->region_size);
+}
+
+/* Notes what failed for socktally_error() and the log; returns result. */
+int st_fail(struct socktally *meter, int result, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Copies a caller's options into one of this library's size: a smaller struct is filled up with
+ * zeros, a larger one must have only zeros beyond.
+ */
+int st_options(void *own, size_t own_size, const void *callers);
+
+/* Makes the map and the program that count, and the chain (plugin/kernel.c). */
+int st_kernel_open(struct socktally *meter);
+
+/*
+ * The program for a socket: the tool's filter, then the chain (plugin/program.c). A descriptor, or
+ * -errno with the error noted.
+ */
+int st_program_load(struct socktally *meter, const struct st_tap *tap,
+		    const struct sock_filter *insns, size_t count);
+
+void st_attachments_free(struct socktally *meter);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Interval snapshots in somebody else's event loop: a timer descriptor, no thread and no signal. */
+#include "meter.h"
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static int timer_make(struct socktally *meter)
+{
+	if (meter->timer >= 0)
+		return 0;
+	meter->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (meter->timer < 0)
+		return st_fail(meter, -errno, "can't make a timer: %s", strerror(errno));
+	return 0;
+}
+
+int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
+			   socktally_interval_fn fn, void *ctx)
+{
+	struct timespec period = {.tv_sec = milliseconds / 1000,
+				  .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+	struct itimerspec interval = {.it_interval = period, .it_value = period};
+	int saved = errno, result;
+
+	if (!meter || (milliseconds && !fn))
+		return -EINVAL;
+	result = timer_make(meter);
+	if (!result && timerfd_settime(meter->timer, 0, &interval, NULL))
+		result = st_fail(meter, -errno, "can't set the timer: %s", strerror(errno));
+	if (!result) {
+		meter->interval_fn = milliseconds ? fn : NULL;
+		meter->interval_ctx = ctx;
+	}
+	errno = saved;
+	return result;
+}
+
+int socktally_fd(struct socktally *meter)
+{
+	int saved = errno, result;
+
+	if (!meter)
+		return -EINVAL;
+	result = timer_make(meter);
+	errno = saved;
+	return result ? result : meter->timer;
+}
+
+static int wait_and_call(struct socktally *meter, int timeout_ms)
+{
+	struct pollfd poll_fd = {.events = POLLIN};
+	uint64_t expired;
+	int result;
+
+	result = timer_make(meter);
+	if (result)
+		return result;
+	poll_fd.fd = meter->timer;
+	result = poll(&poll_fd, 1, timeout_ms);
+	if (result < 0)
+		return st_fail(meter, -errno, "can't wait for the timer: %s", strerror(errno));
+	if (!result || read(meter->timer, &expired, sizeof(expired)) != sizeof(expired) ||
+	    !meter->interval_fn)
+		return 0;
+	result = meter->interval_fn(meter->interval_ctx, meter);
+	return result ? result : 1;
+}
+
+int socktally_poll(struct socktally *meter, int timeout_ms)
+{
+	int saved = errno, result;
+
+	if (!meter)
+		return -EINVAL;
+	result = wait_and_call(meter, timeout_ms);
+	errno = saved;
+	return result;
+}
