@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What the live tests have in common: the traffic, a tool under `socktally run`, the counts."""
+import collections
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import netns
+import packets
+import tap
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOCKTALLY = os.path.abspath(os.environ.get("SOCKTALLY", "build/socktally"))
+TAGS = (b"\x81\x00", b"\x88\xa8")  # what the kernel takes out of a received frame
+
+Counts = collections.namedtuple("Counts", "packets bytes accepted_packets accepted_bytes")
+Kind = collections.namedtuple("Kind", "packet copies")
+
+
+def traffic(more=3):
+    """The kinds of traffic.txt, each with its own number of copies."""
+    with open(os.path.join(HERE, "traffic.txt"), encoding="utf-8") as lines:
+        kinds = [Kind(packet, more + i) for i, packet in enumerate(packets.read(lines))]
+    assert len({kind.packet.data for kind in kinds}) == len(kinds)
+    return kinds
+
+
+def frames(kinds):
+    """All copies, the kinds interleaved."""
+    most = max(kind.copies for kind in kinds)
+    return [kind.packet.data for i in range(most) for kind in kinds if i < kind.copies]
+
+
+def as_received(data):
+    """The frame as a filter sees it on the way in: its outer VLAN tag is not in the bytes."""
+    return data[:12] + data[16:] if data[12:14] in TAGS else data
+
+
+def verdicts(datas, expression, *options):
+    """Which of the frames tcpdump takes, and how much of each: libpcap's own word."""
+    if not expression:
+        return [262144] * len(datas)
+    unique = {data: i for i, data in enumerate(dict.fromkeys(datas))}
+    # The number of a frame is its length in the file: nothing in a filter on headers sees it.
+    marked = [packets.Packet(data, 2000 + i, 1, "", "") for data, i in unique.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/in", "wb") as file:
+            file.write(packets.pcap(marked))
+        out = subprocess.run(["tcpdump", "-r", f"{folder}/in", "-w", "-", *options, expression],
+                             capture_output=True, check=True).stdout
+    taken, offset = set(), 24
+    while offset < len(out):
+        size, number = (int.from_bytes(out[offset + at:offset + at + 4], "little") for at in (8, 12))
+        taken.add(number - 2000)
+        offset += 16 + size
+    return [262144 if unique[data] in taken else 0 for data in datas]
+
+
+def expected(kinds, direction, expression="", link="eth", snaplen=262144):
+    """{(path, direction): Counts} for these kinds, sent or received.
+
+    link "sll": a cooked socket, which counts from the network layer on.
+    """
+    seen = [as_received(kind.packet.data) if direction == "in" else kind.packet.data
+            for kind in kinds]
+    table = collections.defaultdict(lambda: Counts(0, 0, 0, 0))
+    for kind, data, verdict in zip(kinds, seen, verdicts(seen, expression)):
+        less = 14 if link == "sll" else 0
+        tag = len(kind.packet.data) - len(data)
+        accepted = min(verdict, snaplen, len(data) - less)
+        cell = Counts(1, len(kind.packet.data) - less, bool(accepted),
+                      accepted + tag if accepted else 0)
+        path = kind.packet.path
+        if link == "sll":
+            path = "sll" + path[3:]
+        table[path, direction] = Counts(*(a + b * kind.copies
+                                          for a, b in zip(table[path, direction], cell)))
+    return dict(table)
+
+
+def counts(report):
+    """The same table from a JSON report."""
+    return {(row["path"], row["direction"]): Counts(*(row[name] for name in Counts._fields))
+            for row in report["paths"]}
+
+
+def total(table):
+    return Counts(*(sum(column) for column in zip(*table.values()))) if table else Counts(0, 0, 0, 0)
+
+
+class Tool:
+    """A capture tool, metered or plain, with its output in files."""
+    def __init__(self, command, metered=True, ready="listening on", stdout=None, options=()):
+        self.folder = tempfile.TemporaryDirectory(prefix="socktally-test-")
+        os.chmod(self.folder.name, 0o777)
+        self.report_file = self.path("report")
+        if metered:
+            command = [SOCKTALLY, "run", "--format", "json", "-o", self.report_file, *options, "--",
+                       *command]
+        self.stderr_file, self.stdout_file = self.path("stderr"), self.path("stdout")
+        with open(self.stderr_file, "wb") as stderr, open(self.stdout_file, "wb") as file:
+            self.process = netns.start(command, stdout=file if stdout is None else stdout,
+                                       stderr=stderr)
+        if ready:
+            netns.wait_for(self.stderr_file, ready, self.process)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def stop(self, settle=0.3, seconds=20):
+        """Ctrl-C, once what was sent has arrived. Returns the exit status."""
+        time.sleep(settle)
+        netns.interrupt(self.process)
+        return self.wait(seconds)
+
+    def wait(self, seconds=20):
+        return self.process.wait(seconds)
+
+    def reports(self):
+        return [json.loads(line) for line in self.read("report").splitlines()]
+
+    def report(self):
+        """The only report; tells what the tool said if there is none."""
+        try:
+            report, = self.reports()
+            return report
+        except (OSError, ValueError) as error:
+            tap.diag(f"no report: {error}\n{self.read('stderr').decode(errors='replace')}")
+            return {"paths": [], "totals": {}, "source": {}}
+
+
+def need(*tools):
+    netns.need("ip", *tools)
+    if not os.access(SOCKTALLY, os.X_OK):
+        raise FileNotFoundError(f"{SOCKTALLY}: build it first, or set SOCKTALLY")
