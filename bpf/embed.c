@@ -193,7 +193,8 @@ static void read_section(struct object *object, size_t index, size_t section_nam
 		fail("maps are not declared in the source: name them with ST_EXTERN_PTR");
 	else if (!is_program_section(name))
 		fail("section %s: only \"socket\", \"socket/...\", \"license\" and constant data "
-		     "can be embedded", name);
+		     "can be embedded",
+		     name);
 }
 
 static void read_object(struct object *object, int fd)
@@ -263,7 +264,8 @@ static void write_extern(const struct object *object, const struct program *prog
 
 	if (GELF_R_TYPE(rel->r_info) != BPF_64_64)
 		fail("%s: relocation of type %u to %s: only maps, constants and constant data are "
-		     "known", program->name, (unsigned int)GELF_R_TYPE(rel->r_info), name);
+		     "known",
+		     program->name, (unsigned int)GELF_R_TYPE(rel->r_info), name);
 	if (at % INSN_SIZE || program->size - at < 2 * INSN_SIZE || code[at] != OP_LD_IMM64)
 		fail("%s: the relocation to %s is not at an LD_IMM64", program->name, name);
 	addend = integer(object, code + at + 4, 4);
@@ -307,7 +309,8 @@ static size_t write_externs(const struct object *object, const struct program *p
 				continue;
 			if (!count++)
 				printf("static const struct st_extern st_embedded_%s_externs[] = "
-				       "{\n", program->name);
+				       "{\n",
+				       program->name);
 			write_extern(object, program, code, &rel);
 		}
 	}
