@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# Runs last: the other tests left nothing behind, and the kernel did not complain. "make check" calls
+# it with "before" at the start, to remember how things were.
+
+PATH=$PATH:/usr/sbin:/sbin
+before=$BUILDDIR/tests/left-behind.before
+
+# One line each: what there is that a test may have forgotten.
+pins() { find /sys/fs/bpf -mindepth 1 2>/dev/null; }
+namespaces() { ls /run/netns 2>/dev/null; }
+programs() { bpftool prog show 2>/dev/null | sed -n 's/^\([0-9]*: socket_filter.*\)/\1/p'; }
+# Seconds since boot of the last line.
+log_time() { dmesg 2>/dev/null | sed -n '$s/^\[ *\([0-9.]*\)\].*/\1/p'; }
+
+if [ "${1-}" = before ]; then
+	{
+		pins | sed 's/^/pin /'
+		namespaces | sed 's/^/namespace /'
+		programs | sed 's/^/program /'
+		echo "log $(log_time)"
+	} >"$before"
+	exit
+fi
+
+count=0
+# ok NAME WHAT: passes when WHAT is empty
+ok()
+{
+	count=$((count + 1))
+	if [ -z "$2" ]; then
+		echo "ok $count - $1"
+	else
+		echo "not ok $count - $1"
+		printf '%s\n' "$2" | sed 's/^/# /'
+	fi
+}
+
+# new KIND FUNCTION: what was not there before
+new()
+{
+	$2 | while IFS= read -r line; do
+		grep -qxF "$1 $line" "$before" || printf '%s\n' "$line"
+	done
+}
+
+# Each test inherits BUILDDIR, and so does all that it starts. Not meant: this process, what it comes
+# from, and what it starts itself.
+processes()
+{
+	ancestors=" "
+	pid=$$
+	while [ "$pid" -gt 1 ]; do
+		ancestors="$ancestors$pid "
+		pid=$(sed 's/.*) [A-Z] \([0-9]*\) .*/\1/' "/proc/$pid/stat")
+	done
+	for environment in /proc/[0-9]*/environ; do
+		directory=${environment%/environ}
+		pid=${directory#/proc/}
+		case $ancestors in *" $pid "*) continue ;; esac
+		tr '\0' '\n' 2>/dev/null <"$environment" | grep -qxF "BUILDDIR=$BUILDDIR" || continue
+		parent=$(sed 's/.*) [A-Z] \([0-9]*\) .*/\1/' "$directory/stat" 2>/dev/null) || continue
+		case $parent in $$ | '') continue ;; esac
+		echo "$pid: $(tr '\0' ' ' 2>/dev/null <"$directory/cmdline")"
+	done
+}
+
+complaints()
+{
+	since=$(sed -n 's/^log //p' "$before")
+	dmesg | awk -v since="${since:-0}" '{
+		time = $0; sub(/^\[ */, "", time); sub(/\].*/, "", time)
+		if (time + 0 > since + 0 && /WARNING:|BUG:|BUG |Oops|general protection|Call Trace|blocked for more than|stall/) print
+	}'
+}
+
+if [ ! -e "$before" ]; then
+	echo "1..0 # SKIP not called by make check"
+	exit 0
+fi
+# What was told to end may need a moment, and the kernel frees a program after a grace period.
+for moment in 1 2 3 4 5 6 7 8 9 10; do
+	[ -n "$(processes)$(new program programs)" ] || break
+	sleep 0.5
+done
+ok "no process is left" "$(processes)"
+ok "no named network namespace is left" "$(new namespace namespaces)"
+ok "nothing is left in /sys/fs/bpf" "$(new pin pins)"
+ok "no socket filter program is left in the kernel" "$(new program programs)"
+if dmesg >/dev/null 2>&1; then
+	ok "the kernel's log has no new warning" "$(complaints)"
+else
+	count=$((count + 1))
+	echo "ok $count - the kernel's log has no new warning # SKIP it can't be read"
+fi
+echo "1..$count"
