@@ -34,9 +34,38 @@ enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HELP, OPTION_OWN };
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"help", no_argument, NULL, OPTION_HELP}
 int command_option(struct report_options *options, int option, const char *argument);
+/* What --help says of the shared options: the last lines of a subcommand's own text. */
+extern const char command_option_help[];
+
+/*
+ * For getopt_long()'s '?' and ':' (the subcommand has set opterr = 0 and starts its list with ':'):
+ * says what is wrong with the argument just read; returns EXIT_USAGE.
+ */
+int command_bad_option(int result, char **argv);
+
+/* SECONDS with a fraction, as milliseconds: 0, or EXIT_USAGE after a message that names it `what`. */
+int command_seconds(const char *what, const char *argument, unsigned int *milliseconds);
+
+/* Names the subcommand in hints. */
+void command_name(const char *name);
 
 /* "socktally: " and the text and a newline, to stderr; returns EXIT_FAILED or EXIT_USAGE. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
+int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Where the report goes: options->output, emptied or made, or without one the descriptor given.
+ * input: the descriptor of a file that must not be overwritten, or -1. Returns a descriptor, or -1
+ * after a message. From then on SIGPIPE is ignored and a write to a closed pipe fails with EPIPE; a
+ * child that is to run something else sets SIGPIPE back to SIG_DFL.
+ */
+int command_output(const struct report_options *options, int descriptor, int input);
+
+/* A report could not be written: says where, why and, so that they aren't lost, the totals. */
+int command_report_failed(const struct report_options *options, int error,
+			  const struct socktally *meter);
 
 #endif

@@ -13,11 +13,12 @@ enum report_format { REPORT_TEXT, REPORT_JSON };
 /* What was metered. Strings may be NULL for "". */
 struct report_source {
 	const char *kind;      /* "socket" or "file" */
-	const char *interface; /* "eth0", "eth0,eth1", "any"; the name of a file */
+	const char *interface; /* "eth0", "eth0,eth1", "any"; for a file what it names itself */
 	const char *linktype;  /* "eth", "eth,raw" */
 	int pid;
 	const char *comm;
 	const char *filter;
+	const char *file; /* name of the capture file, for the text's heading */
 };
 
 struct report; /* holds the last snapshot, for the differences of an interval */
@@ -27,8 +28,14 @@ int report_open(struct report **report, int fd, enum report_format format);
 void report_close(struct report *report);
 
 /*
+ * JSON lists the paths sorted by their text, "in" before "out"; the text's tree has the busiest
+ * first. Both are the same for the same counts.
+ */
+
+/*
  * Writes one report of what was counted since the last report_write() on this handle (since the
- * opening, for the first), from start to end. Returns -errno if not all of it could be written.
+ * opening, for the first), from start to end. Returns -errno if not all of it could be written;
+ * the next report then covers this one's time too.
  */
 int report_write(struct report *report, const struct socktally *meter,
 		 const struct report_source *source, const struct timespec *start,
