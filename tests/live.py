@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import struct
 import subprocess
 import tempfile
 import time
@@ -39,23 +40,28 @@ def as_received(data):
 
 
 def verdicts(datas, expression, *options):
-    """Which of the frames tcpdump takes, and how much of each: libpcap's own word."""
+    """How much of each frame tcpdump takes: libpcap's own word."""
     if not expression:
         return [262144] * len(datas)
     unique = {data: i for i, data in enumerate(dict.fromkeys(datas))}
-    # The number of a frame is its length in the file: nothing in a filter on headers sees it.
-    marked = [packets.Packet(data, 2000 + i, 1, "", "") for data, i in unique.items()]
     with tempfile.TemporaryDirectory() as folder:
         with open(f"{folder}/in", "wb") as file:
-            file.write(packets.pcap(marked))
+            file.write(packets.pcap([packets.Packet(data, len(data), 1, "", "") for data in unique]))
         out = subprocess.run(["tcpdump", "-r", f"{folder}/in", "-w", "-", *options, expression],
                              capture_output=True, check=True).stdout
-    taken, offset = set(), 24
-    while offset < len(out):
-        size, number = (int.from_bytes(out[offset + at:offset + at + 4], "little") for at in (8, 12))
-        taken.add(number - 2000)
-        offset += 16 + size
+    # Packet number i has the time of i milliseconds after the first.
+    taken = {seconds % 1_700_000_000 * 1000 + micros // 1000
+             for seconds, micros, *_ in records(out)}
     return [262144 if unique[data] in taken else 0 for data in datas]
+
+
+def records(capture):
+    """Seconds, microseconds, original length and bytes of each packet of a pcap file."""
+    offset = 24
+    while offset + 16 <= len(capture):
+        seconds, micros, size, length = struct.unpack_from("<IIII", capture, offset)
+        yield seconds, micros, length, capture[offset + 16:offset + 16 + size]
+        offset += 16 + size
 
 
 def expected(kinds, direction, expression="", link="eth", snaplen=262144):
@@ -91,7 +97,7 @@ def total(table):
 
 
 class Tool:
-    """A capture tool, metered or plain, with its output in files."""
+    """A capture tool, metered or plain, in a folder of its own, with its output in files there."""
     def __init__(self, command, metered=True, ready="listening on", stdout=None, options=()):
         self.folder = tempfile.TemporaryDirectory(prefix="socktally-test-")
         os.chmod(self.folder.name, 0o777)
@@ -102,7 +108,7 @@ class Tool:
         self.stderr_file, self.stdout_file = self.path("stderr"), self.path("stdout")
         with open(self.stderr_file, "wb") as stderr, open(self.stdout_file, "wb") as file:
             self.process = netns.start(command, stdout=file if stdout is None else stdout,
-                                       stderr=stderr)
+                                       stderr=stderr, cwd=self.folder.name)
         if ready:
             netns.wait_for(self.stderr_file, ready, self.process)
 
@@ -121,6 +127,10 @@ class Tool:
 
     def wait(self, seconds=20):
         return self.process.wait(seconds)
+
+    def files(self):
+        """What the tool itself has written."""
+        return sorted(set(os.listdir(self.folder.name)) - {"report"})
 
     def reports(self):
         return [json.loads(line) for line in self.read("report").splitlines()]
