@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The kernel's parser, compiled natively. */
+#include <socktally/socktally.h>
+#include <string.h>
+#include "classify.h"
+#include "../bpf/packet_native.h"
+#include "../bpf/parse.h"
+
+/* Headers end long before this; what is longer counts as if it ended there. */
+#define LONGEST (1u << 30)
+
+struct st_path st_classify(__u32 link, const void *data, size_t caplen)
+{
+	struct st_packet packet = {.data = data, .len = caplen < LONGEST ? caplen : LONGEST};
+
+	return st_parse(&packet, link);
+}
+
+/* https://www.tcpdump.org/linktypes.html */
+__u32 st_link_of_linktype(__u32 linktype)
+{
+	switch (linktype) {
+	case 0: /* NULL */
+		return ST_LINK_NULL;
+	case 1: /* ETHERNET */
+		return ST_LINK_ETH;
+	case 9:	 /* PPP */
+	case 50: /* PPP_HDLC */
+		return ST_LINK_PPP;
+	case 12:  /* RAW as some systems' DLT_ number */
+	case 14:  /* the same of OpenBSD */
+	case 101: /* RAW */
+	case 228: /* IPV4 */
+	case 229: /* IPV6 */
+		return ST_LINK_RAW;
+	case 108: /* LOOP */
+		return ST_LINK_LOOP;
+	case 113: /* LINUX_SLL */
+		return ST_LINK_SLL_V1;
+	case 276: /* LINUX_SLL2 */
+		return ST_LINK_SLL_V2;
+	}
+	return ST_LINK_OTHER | (linktype & 0xffff);
+}
+
+void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
+			struct socktally_path *path)
+{
+	struct st_path found = st_classify(st_link_of_linktype(linktype), data, caplen);
+	__u32 count = 0;
+
+	memset(path, 0, sizeof(*path));
+	for (__u32 at = 16; at-- > 0;) {
+		__u8 layer = at >= 8 ? found.hi >> (8 * (at - 8)) : found.lo >> (8 * at);
+
+		if (layer && count < SOCKTALLY_MAX_LAYERS)
+			path->layers[count++] = layer;
+	}
+	path->layer_count = count;
+}
