@@ -1,0 +1,221 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# The build: out of tree and in parallel, what it installs and takes away again, and what programs
+# that use the installed copy see.
+
+PATH=$PATH:/usr/sbin:/sbin
+LC_ALL=C
+export LC_ALL
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+CC=${CC:-cc}
+MAKE=${MAKE:-make}
+here=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/socktally-build.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+build=$work/build
+dest=$work/dest
+count=0
+failed=0
+
+# ok NAME STATUS [FILE]: passes when STATUS is 0; else shows the end of FILE
+ok()
+{
+	count=$((count + 1))
+	if [ "$2" -eq 0 ]; then
+		echo "ok $count - $1"
+	else
+		failed=1
+		echo "not ok $count - $1"
+		[ -z "${3-}" ] || tail -20 "$3" | sed 's/^/# /'
+	fi
+	return "$2"
+}
+skip() { count=$((count + 1)); echo "ok $count - $1 # SKIP $2"; }
+# same NAME: are $work/have and $work/want equal?
+same()
+{
+	diff "$work/want" "$work/have" >"$work/diff"
+	ok "$1" $? "$work/diff"
+}
+finish() { echo "1..$count"; exit $failed; }
+tracked() { git -C "$here" ls-files; }
+needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+exported() { nm -D --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort; }
+
+tree=no
+git -C "$here" rev-parse >/dev/null 2>&1 && tree=yes
+[ $tree = no ] || git -C "$here" status --porcelain --ignored >"$work/status.before"
+
+# --- configure
+
+mkdir -p "$build" && cd "$build" || exit 1
+"$here/configure" --prefix=/opt/tally --mandir=/opt/tally/man --enable-werror --enable-frobs \
+	--with-frobs --sysconfdir=/etc --build=x --disable-dependency-tracking "CC=$CC" \
+	"CFLAGS=-O1 -g" >"$work/log" 2>&1
+ok "configure works out of tree and passes over options that it doesn't know" $? "$work/log" || finish
+"$here/configure" --frobs >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'unknown option --frobs' "$work/log"
+ok "configure refuses what is no option" $? "$work/log"
+mkdir -p "$work/lacking" "$work/broken/pcap"
+echo '#error "not this one"' >"$work/broken/pcap/pcap.h"
+(cd "$work/lacking" && CLANG=no-such-clang CPPFLAGS=-I$work/broken "$here/configure") >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'clang.*: apt-get install clang$' "$work/log" &&
+	grep -q 'libpcap: apt-get install libpcap-dev$' "$work/log" && [ ! -e "$work/lacking/Makefile" ]
+ok "configure lists all that is missing, and the package that has it" $? "$work/log"
+
+# --- build
+
+$MAKE -j4 >"$work/log" 2>&1
+ok "make -j4" $? "$work/log" || finish
+$MAKE -q >"$work/log" 2>&1
+ok "a second make has nothing to do" $? "$work/log"
+for header in include/socktally/protocols.def bpf/table.h; do
+	$MAKE -n -W "$here/$header" >"$work/log" 2>&1
+	grep -q -- '-o bpf/count.bpf.o' "$work/log" && grep -q -- '-o plugin/snapshot.o' "$work/log"
+	ok "a change of $header reaches the kernel's part and the library" $? "$work/log"
+done
+if [ $tree = yes ]; then
+	git -C "$here" status --porcelain --ignored >"$work/status"
+	cmp -s "$work/status" "$work/status.before"
+	ok "the source tree is as it was" $? "$work/status"
+else
+	skip "the source tree is as it was" "not a git tree"
+fi
+
+# --- install
+
+$MAKE install DESTDIR="$dest" >"$work/log" 2>&1
+ok "make install DESTDIR=" $? "$work/log" || finish
+(cd "$dest/opt/tally" && find . ! -type d | sort) >"$work/have"
+{
+	version=$(cat "$here/VERSION")
+	echo ./bin/socktally
+	for header in "$here"/include/socktally/*; do echo "./include/socktally/${header##*/}"; done
+	for name in libsocktally-preload.so libsocktally.a libsocktally.so "libsocktally.so.${version%%.*}" \
+		"libsocktally.so.$version" pkgconfig/socktally.pc; do
+		echo "./lib/$name"
+	done
+	for page in "$here"/man/*.[0-9]; do echo "./man/man${page##*.}/${page##*/}"; done
+} | sort >"$work/want"
+same "exactly what should be is installed"
+[ "$("$dest/opt/tally/bin/socktally" --version)" = "socktally $version" ]
+ok "the installed command runs and knows its version" $?
+for file in "$dest"/opt/tally/bin/socktally "$dest"/opt/tally/lib/*.so; do
+	readelf -d "$file" | grep -E 'R(UN)?PATH'
+done >"$work/log"
+[ ! -s "$work/log" ]
+ok "nothing installed has a path to libraries in it" $? "$work/log"
+
+# --- programs that use the installed copy
+
+cat >"$work/probe.c" <<'EOF'
+#include <socktally/socktally.h>
+#include <stdio.h>
+#include <string.h>
+
+static int cell(void *ctx, const struct socktally_cell *c)
+{
+	(void)ctx;
+	return printf("%s %d\n", c->path, (int)c->counts.packets) < 0;
+}
+
+int main(void)
+{
+	struct socktally_open_opts opts;
+	struct socktally *meter = NULL;
+	unsigned char packet[64] = {0};
+
+	memset(&opts, 0, sizeof(opts));
+	opts.sz = sizeof(opts);
+	opts.flags = SOCKTALLY_OPEN_USERSPACE;
+	packet[12] = 0x08;
+	packet[13] = 0x06;
+	if (socktally_open(&meter, &opts) || socktally_count(meter, 1, packet, 64, 64, SOCKTALLY_IN))
+		return 1;
+	if (socktally_snapshot(meter, cell, NULL, NULL))
+		return 1;
+	socktally_close(meter);
+	return 0;
+}
+EOF
+PKG_CONFIG_LIBDIR=$dest/opt/tally/lib/pkgconfig
+PKG_CONFIG_SYSROOT_DIR=$dest
+export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+strict='-Wall -Wextra -Wpedantic -Werror'
+# shellcheck disable=SC2046,SC2086
+{
+	$CC -std=c11 $strict -o "$work/shared" "$work/probe.c" $(pkg-config --cflags --libs socktally) >"$work/log" 2>&1 &&
+		LD_LIBRARY_PATH=$dest/opt/tally/lib "$work/shared" >"$work/log" 2>&1 && grep -qx 'eth:arp 1' "$work/log"
+	ok "a program linked with the installed shared library runs" $? "$work/log"
+	needed "$work/shared" | grep -qx "libsocktally.so.${version%%.*}"
+	ok "it asks for the library by its soname" $?
+	$CC -static -o "$work/static" "$work/probe.c" $(pkg-config --static --cflags --libs socktally) >"$work/log" 2>&1 &&
+		"$work/static" >"$work/log" 2>&1 && grep -qx 'eth:arp 1' "$work/log"
+	ok "a program linked with the installed static library runs" $? "$work/log"
+	if c=$(command -v g++ || command -v clang++); then
+		"$c" -x c++ -std=c++11 $strict -fsyntax-only $(pkg-config --cflags socktally) "$work/probe.c" >"$work/log" 2>&1
+		ok "the header is C++, too" $? "$work/log"
+	else
+		skip "the header is C++, too" "no C++ compiler"
+	fi
+}
+unset PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+
+# --- what the libraries show and need
+
+library=$dest/opt/tally/lib/libsocktally.so
+tr '\n' ' ' <"$here/include/socktally/socktally.h" |
+	grep -o 'SOCKTALLY_API [^;(]*(' | sed 's/.*[ *]\([a-z_]*\)($/\1/' | sort >"$work/want"
+sed -n 's/^\t\(socktally_[a-z_]*\);/\1/p' "$here/plugin/libsocktally.map" | sort >"$work/have"
+same "the version map has exactly the functions of the header"
+exported "$library" >"$work/have"
+same "the library exports exactly the functions of the header"
+needed "$library" >"$work/have"
+echo libc.so.6 >"$work/want"
+same "the library needs libc only"
+# As a guest it must not do these, so it must not even know them.
+nm -D --undefined-only "$library" | sed 's/.* U //; s/@.*//' |
+	grep -xE 'printf|puts|putchar|perror|f?printf|vf?printf|stdout|stderr|_?exit|abort|__assert_fail|signal|sigaction|setrlimit|prlimit|prlimit64|pthread_create|getenv|setenv|fork|system|popen' >"$work/log"
+[ ! -s "$work/log" ]
+ok "the library neither prints nor exits nor starts threads nor touches signals and limits" $? "$work/log"
+
+shim=$dest/opt/tally/lib/libsocktally-preload.so
+needed "$shim" >"$work/have"
+same "the preload library needs libc only"
+# What it exports are functions that libc has as well.
+libc=$(ldd "$shim" | sed -n 's/.*libc\.so\.6 => \([^ ]*\).*/\1/p')
+exported "$libc" | sort -u >"$work/libc"
+exported "$shim" | comm -23 - "$work/libc" >"$work/log"
+[ -n "$(exported "$shim")" ] && [ ! -s "$work/log" ]
+ok "the preload library exports only calls that it interposes" $? "$work/log"
+
+# --- take it away
+
+$MAKE uninstall DESTDIR="$dest" >"$work/log" 2>&1
+ok "make uninstall" $? "$work/log"
+find "$dest" ! -type d >"$work/log"
+[ ! -s "$work/log" ]
+ok "uninstall leaves no file" $? "$work/log"
+$MAKE distclean >"$work/log" 2>&1
+find . -mindepth 1 >"$work/log"
+[ ! -s "$work/log" ]
+ok "distclean leaves nothing" $? "$work/log"
+
+# --- licences
+
+if [ $tree = yes ]; then
+	tracked | grep -vE '^(LICENSES/|VERSION$)|\.(pcap|pcapng|cap|gz|zst|bin)$' | while IFS= read -r file; do
+		head -n 2 "$here/$file" 2>/dev/null | grep -q 'SPDX-License-Identifier: ' || echo "$file"
+	done >"$work/log"
+	[ ! -s "$work/log" ]
+	ok "every file says its licence" $? "$work/log"
+	tracked | sed -n '/^bpf\//p' | while IFS= read -r file; do
+		head -n 2 "$here/$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause' || echo "$file"
+	done >"$work/log"
+	[ ! -s "$work/log" ]
+	ok "what goes into the kernel is under a licence that it takes" $? "$work/log"
+else
+	skip "every file says its licence" "not a git tree"
+fi
+finish
