@@ -24,11 +24,10 @@ int capture_fail(struct capture_file *file, const char *format, ...)
 int capture_fail_cut(struct capture_file *file, const char *what, uint64_t offset)
 {
 	return capture_fail(file,
-			    "%s: %s%s in %s at byte %" PRIu64 ", after %" PRIu64
-			    " packets: counted what is before",
-			    file->name, file->input.error ? "" : "cut short",
-			    file->input.error ? file->input.error : "", what, offset,
-			    file->packets);
+			    "%s: %s in the %s at byte %" PRIu64 ", after %" PRIu64
+			    " whole packets: counted what is before",
+			    file->name, file->input.error ? file->input.error : "cut short", what,
+			    offset, file->packets);
 }
 
 int capture_fail_corrupt(struct capture_file *file, const char *what, uint64_t offset,

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define WIDTH 80 /* columns of the plainest terminal */
-#define NUMBER 32 /* room for a number as text */
+#define DAY 86400 /* seconds */
+#define NUMBER 48 /* room for a number as text, with its unit */
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
 
@@ -45,18 +46,27 @@ static void number_exact(char *text, uint64_t number)
 	*text = 0;
 }
 
-/* Three digits and a power of 1000: 1234567 B as "1.23 MB". */
+/* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
 static void number_short(char *text, double number, const char *unit)
 {
 	static const char prefixes[][2] = {"", "k", "M", "G", "T", "P", "E"};
+	bool whole = number < 999.5 && number == (double)(unsigned int)number;
 	size_t prefix = 0;
 
 	while (number >= 999.5 && prefix + 1 < sizeof(prefixes) / sizeof(*prefixes)) {
 		number /= 1000;
 		prefix++;
 	}
-	snprintf(text, NUMBER, "%.*f%s%s%s", !prefix || number >= 99.95 ? 0 : number >= 9.995 ? 1 : 2,
-		 number, *unit || prefix ? " " : "", prefixes[prefix], unit);
+	snprintf(text, NUMBER, "%.*f%s%s%s",
+		 whole || number >= 99.95 ? 0 : number >= 9.995 ? 1 : 2, number,
+		 *unit || prefix ? " " : "", prefixes[prefix], unit);
+}
+
+/* "1 packet", "1,234 packets" */
+static void number_packets(char *text, uint64_t packets)
+{
+	number_exact(text, packets);
+	strcat(text, packets == 1 ? " packet" : " packets");
 }
 
 static void number_share(char *text, uint64_t part, uint64_t whole)
@@ -256,6 +266,7 @@ static void print_source(FILE *out, const struct report_content *content)
 static void print_duration(FILE *out, const struct report_content *content)
 {
 	double seconds = seconds_between(&content->start, &content->end);
+	unsigned long long whole = seconds > 0 ? (unsigned long long)seconds : 0;
 	char start[64] = "";
 	struct tm utc;
 
@@ -264,54 +275,76 @@ static void print_duration(FILE *out, const struct report_content *content)
 	if (!gmtime_r(&content->start.tv_sec, &utc) ||
 	    !strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S", &utc))
 		return;
-	fprintf(out, "%.*f s from %s UTC\n", seconds < 1 ? 6 : seconds < 1000 ? 3 : 0, seconds,
-		start);
+	if (seconds < 600)
+		fprintf(out, "%.3f s", seconds);
+	else if (seconds < DAY)
+		fprintf(out, "%llu:%02llu:%02llu h", whole / 3600, whole / 60 % 60, whole % 60);
+	else
+		fprintf(out, "%.1f days", seconds / DAY);
+	fprintf(out, " from %s UTC\n", start);
+}
+
+static void print_rates(FILE *out, const struct report_content *content)
+{
+	double seconds = seconds_between(&content->start, &content->end);
+	char packets[NUMBER], bits[NUMBER];
+
+	if (seconds <= 0)
+		return;
+	number_short(packets, (double)content->totals.packets / seconds, "packets/s");
+	number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
+	fprintf(out, ": %s, %s", packets, bits);
+}
+
+/* What of all packets the socket's filter let through; of a file, what of them is in it. */
+static void print_accepted(FILE *out, const struct report_content *content)
+{
+	const struct socktally_counts *totals = &content->totals;
+	char packets[NUMBER], bytes[NUMBER], share[NUMBER];
+
+	number_short(bytes, (double)totals->accepted_bytes, "B");
+	if (totals->accepted_packets == totals->packets) {
+		fprintf(out, "captured of each only the beginning: %s\n", bytes);
+		return;
+	}
+	number_packets(packets, totals->accepted_packets);
+	number_share(share, totals->accepted_packets, totals->packets);
+	fprintf(out, "accepted by the filter: %s (%s %%), %s\n", packets, share, bytes);
 }
 
 static void print_totals(FILE *out, const struct report_content *content)
 {
 	const struct socktally_counts *totals = &content->totals;
-	double seconds = seconds_between(&content->start, &content->end);
-	char packets[NUMBER], bytes[NUMBER], share[NUMBER];
+	char packets[NUMBER], bytes[NUMBER];
 
-	number_exact(packets, totals->packets);
+	number_packets(packets, totals->packets);
 	number_short(bytes, (double)totals->bytes, "B");
-	fprintf(out, "%s packets, %s", packets, bytes);
-	if (seconds > 0) {
-		number_short(packets, (double)totals->packets / seconds, "packets/s");
-		number_short(bytes, (double)totals->bytes * 8 / seconds, "bit/s");
-		fprintf(out, ": %s, %s", packets, bytes);
-	}
+	fprintf(out, "%s, %s", packets, bytes);
+	print_rates(out, content);
 	fputc('\n', out);
 	if (totals->segments != totals->packets) {
 		number_exact(packets, totals->segments);
-		fprintf(out, "%s segments on the wire (offload merged or not yet split them)\n",
+		fprintf(out, "on the wire: %s segments, which offload joins or has yet to split\n",
 			packets);
 	}
-	if (totals->accepted_packets != totals->packets ||
-	    totals->accepted_bytes != totals->bytes) {
-		number_exact(packets, totals->accepted_packets);
-		number_share(share, totals->accepted_packets, totals->packets);
-		number_short(bytes, (double)totals->accepted_bytes, "B");
-		fprintf(out, "%s: %s packets (%s %%), %s\n",
-			content->source->file ? "captured of them" : "accepted by the filter",
-			packets, share, bytes);
-	}
+	if (totals->accepted_packets != totals->packets || totals->accepted_bytes != totals->bytes)
+		print_accepted(out, content);
 	if (content->overflow_packets) {
-		number_exact(packets, content->overflow_packets);
-		fprintf(out, "%s packets had paths that the full table has no room for:"
-			     " see --paths\n", packets);
+		number_packets(packets, content->overflow_packets);
+		fprintf(out, "table full: %s counted as overflow, whatever they are (see --paths)\n",
+			packets);
 	}
 }
 
-static void choose_columns(struct layout *layout, const struct report_node *root)
+static void choose_columns(struct layout *layout)
 {
 	const struct socktally_counts *totals = &layout->content->totals;
-	bool both = root->in.packets && root->in.packets != totals->packets;
+	/* a socket's packets have a direction even if it is always the same */
+	bool directed = strcmp(layout->content->source->kind, "file") != 0;
 
 	for (int column = PACKETS; column <= BYTES_SHARE; column++)
 		layout->shown[column] = true;
-	layout->shown[IN] = layout->shown[OUT] = both;
+	layout->shown[IN] = layout->shown[OUT] = directed;
 	layout->shown[ACCEPTED] = totals->accepted_packets != totals->packets;
 }
 
@@ -326,7 +359,7 @@ int report_text(FILE *out, const struct report_content *content)
 	print_duration(out, content);
 	print_totals(out, content);
 	if (root->first) {
-		choose_columns(&layout, root);
+		choose_columns(&layout);
 		fit(&layout, root);
 		fputc('\n', out);
 		print_titles(out, &layout);

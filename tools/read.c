@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socktally read: counts the packets of a capture file. */
+#include "capture_file.h"
+#include "command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATHS_DEFAULT 32768 /* a file of any kind fits; it costs a few megabytes */
+#define LINE_MAX_LENGTH (2 * 20 + 2 + SOCKTALLY_PATH_TEXT_MAX + 1)
+
+static const char help[] =
+	"socktally read [OPTIONS] FILE|-\n"
+	"\n"
+	"Counts the packets of a pcap or pcapng file by their protocols. The file may be\n"
+	"compressed with gzip or zstd; - is standard input.\n"
+	"\n"
+	"      --packets           a line for each packet instead: number, length, path\n"
+	"%s"
+	"\n"
+	"An interval (-I) is one of the packets' own time here.\n";
+
+enum { OPTION_PACKETS = OPTION_OWN };
+
+struct options {
+	struct report_options report;
+	bool packets;
+	const char *path;
+};
+
+struct reading {
+	const struct options *options;
+	struct capture_file *file;
+	struct socktally *meter;
+	struct report *report;
+	int out;
+	struct timespec start; /* of the first packet since the last report */
+	struct timespec end;   /* and of the last one */
+	bool timed;	       /* both are set */
+};
+
+/* The short name of a link type: the outermost layer that the classifier gives such packets. */
+static void linktype_name(uint32_t linktype, char *name, size_t size)
+{
+	static const uint8_t zeros[64];
+	struct socktally_path path;
+
+	socktally_classify(linktype, zeros, sizeof(zeros), &path);
+	/* a type that is only named takes three */
+	if (path.layer_count > 1 && path.layers[0] != SOCKTALLY_DLT)
+		path.layer_count = 1;
+	socktally_path_text(path.layers, path.layer_count, name, size);
+}
+
+/* "eth,raw": each name once. */
+static void linktype_names(const struct capture_file *file, char *names, size_t size)
+{
+	uint32_t linktypes[16];
+	size_t count = capture_file_linktypes(file, linktypes, 16), used = 0;
+
+	*names = 0;
+	for (size_t i = 0; i < count; i++) {
+		char name[SOCKTALLY_PATH_TEXT_MAX];
+		bool known = false;
+
+		linktype_name(linktypes[i], name, sizeof(name));
+		for (size_t before = 0; before < i && !known; before++) {
+			char other[SOCKTALLY_PATH_TEXT_MAX];
+
+			linktype_name(linktypes[before], other, sizeof(other));
+			known = !strcmp(name, other);
+		}
+		if (known || used + strlen(name) + 2 > size)
+			continue;
+		used += (size_t)snprintf(names + used, size - used, "%s%s", used ? "," : "", name);
+	}
+}
+
+static int report_now(struct reading *reading)
+{
+	char linktypes[256];
+	struct report_source source = {
+		.kind = "file",
+		.interface = capture_file_interfaces(reading->file),
+		.linktype = linktypes,
+		.file = strcmp(reading->options->path, "-") ? reading->options->path
+							    : "standard input",
+	};
+	int error;
+
+	linktype_names(reading->file, linktypes, sizeof(linktypes));
+	error = report_write(reading->report, reading->meter, &source, &reading->start,
+			     &reading->end);
+	if (error)
+		return command_report_failed(&reading->options->report, error, reading->meter);
+	return 0;
+}
+
+static void note_time(struct reading *reading, const struct capture_time *time)
+{
+	struct timespec now;
+
+	if (!capture_timespec(time, &now))
+		return;
+	if (!reading->timed)
+		reading->start = now;
+	reading->end = now;
+	reading->timed = true;
+}
+
+/*
+ * A packet at or past the interval's end is the first of the next one. Times in which there was no
+ * packet get no report: a wrong time in the file could make any number of them.
+ */
+static int note_interval(struct reading *reading, const struct capture_time *time)
+{
+	const unsigned int interval = reading->options->report.interval;
+	struct timespec now;
+	int status = 0;
+
+	if (!capture_timespec(time, &now))
+		return 0;
+	if (reading->timed) {
+		double passed = (double)(now.tv_sec - reading->start.tv_sec) * 1000 +
+				(double)(now.tv_nsec - reading->start.tv_nsec) / 1e6;
+
+		if (passed >= interval) {
+			status = report_now(reading);
+			reading->timed = false;
+		}
+	}
+	note_time(reading, time);
+	return status;
+}
+
+/* 0 or EXIT_FAILED, also for a file that is bad from somewhere on: what is before is counted. */
+static int count_packets(struct reading *reading)
+{
+	const bool intervals = reading->options->report.interval;
+	struct capture_time last = {0};
+	struct capture_packet packet;
+	int result, status = 0;
+
+	while ((result = capture_file_next(reading->file, &packet)) > 0) {
+		if (intervals)
+			status = note_interval(reading, &packet.time);
+		else if (!reading->timed)
+			note_time(reading, &packet.time);
+		if (status)
+			return status;
+		if (packet.time.units)
+			last = packet.time;
+		socktally_count(reading->meter, packet.linktype, packet.data, packet.caplen,
+				packet.len, SOCKTALLY_IN);
+	}
+	note_time(reading, &last);
+	status = report_now(reading);
+	if (!status && result < 0)
+		status = command_fail("%s", capture_file_message(reading->file));
+	return status;
+}
+
+static int count_file(struct reading *reading)
+{
+	struct socktally_open_opts opts = {
+		.sz = sizeof(opts),
+		.paths = reading->options->report.paths ? reading->options->report.paths
+							: PATHS_DEFAULT,
+		.flags = SOCKTALLY_OPEN_USERSPACE,
+	};
+	int status, error = socktally_open(&reading->meter, &opts);
+
+	if (!error)
+		error = report_open(&reading->report, reading->out, reading->options->report.format);
+	if (error)
+		status = command_fail("can't start counting: %s", strerror(-error));
+	else
+		status = count_packets(reading);
+	report_close(reading->report);
+	socktally_close(reading->meter);
+	return status;
+}
+
+static char *put_number(char *text, uint64_t number)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	while (count)
+		*text++ = digits[--count];
+	return text;
+}
+
+/* The line in a buffer of LINE_MAX_LENGTH; returns its length. */
+static size_t packet_line(char *line, uint64_t number, const struct capture_packet *packet)
+{
+	struct socktally_path path;
+	char *at = put_number(line, number);
+
+	socktally_classify(packet->linktype, packet->data, packet->caplen, &path);
+	*at++ = '\t';
+	at = put_number(at, packet->len);
+	*at++ = '\t';
+	at += socktally_path_text(path.layers, path.layer_count, at, SOCKTALLY_PATH_TEXT_MAX);
+	*at++ = '\n';
+	return (size_t)(at - line);
+}
+
+static int list_packets(struct reading *reading)
+{
+	struct capture_packet packet;
+	char line[LINE_MAX_LENGTH];
+	uint64_t number = 0;
+	bool failed = false;
+	FILE *out;
+	int result;
+
+	out = fdopen(dup(reading->out), "w");
+	if (!out)
+		return command_fail("can't write the list: %s", strerror(errno));
+	while (!failed && (result = capture_file_next(reading->file, &packet)) > 0) {
+		size_t length = packet_line(line, ++number, &packet);
+
+		failed = fwrite_unlocked(line, 1, length, out) != length;
+	}
+	if (fclose(out) || failed)
+		return command_fail("can't write the list of packets: %s; packets read: %llu",
+				    strerror(errno), (unsigned long long)number);
+	return result < 0 ? command_fail("%s", capture_file_message(reading->file)) : 0;
+}
+
+static int read_file(const struct options *options)
+{
+	struct reading reading = {.options = options};
+	char message[CAPTURE_MESSAGE_MAX];
+	int status = EXIT_FAILED;
+
+	reading.file = capture_file_open(options->path, message);
+	if (!reading.file)
+		return command_fail("%s", message);
+	reading.out = command_output(&options->report, STDOUT_FILENO,
+				     capture_file_descriptor(reading.file));
+	if (reading.out >= 0) {
+		status = options->packets ? list_packets(&reading) : count_file(&reading);
+		if (options->report.output && close(reading.out) && !status)
+			status = command_fail("%s: can't finish the report: %s",
+					      options->report.output, strerror(errno));
+	}
+	capture_file_close(reading.file);
+	return status;
+}
+
+static int check(const struct options *options, int argc, char **argv)
+{
+	if (optind == argc)
+		return command_usage("no capture file given");
+	if (optind + 1 < argc)
+		return command_usage("one capture file at a time: '%s' is too much",
+				     argv[optind + 1]);
+	if (options->packets && options->report.format == REPORT_JSON)
+		return command_usage("--packets writes plain lines: not with --format json");
+	if (options->packets && options->report.interval)
+		return command_usage("--packets lists every packet: not with -I");
+	return 0;
+}
+
+int command_read(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		COMMAND_LONG,
+		{"packets", no_argument, NULL, OPTION_PACKETS},
+		{0},
+	};
+	struct options options = {0};
+	int option, status = 0;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":" COMMAND_SHORT, long_options, NULL)) != -1) {
+		switch (option) {
+		case OPTION_HELP:
+			return command_print(help, command_option_help);
+		case OPTION_PACKETS:
+			options.packets = true;
+			break;
+		case '?':
+		case ':':
+			return command_bad_option(option, argv);
+		default:
+			status = command_option(&options.report, option, optarg);
+		}
+		if (status)
+			return status;
+	}
+	status = check(&options, argc, argv);
+	if (status)
+		return status;
+	options.path = argv[optind];
+	return read_file(&options);
+}
