@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Loads from the packet. Most are at fixed offsets in the first headers: one helper call copies
+ * those to the stack, and each load is then one or two instructions. The others are LD_ABS and
+ * LD_IND, which the verifier makes six of. These leave the program when they are out of range, so
+ * the length is looked at first, where it isn't known already to suffice.
+ *
+ * Negative offsets count from the network or the link-layer header. bpf_skb_load_bytes_relative()
+ * reads from there and, unlike LD_ABS, says if it can't.
+ */
+#include "translate_internal.h"
+
+#include <stddef.h>
+
+/* The block ends here at the latest, and is worth a call from so many loads on. */
+#define BLOCK_MAX 128
+#define BLOCK_LOADS 2
+
+#define SKB_FIELD(DST, FIELD)                                                                      \
+	ST_READ(BPF_W, DST, REG_CTX, (int)offsetof(struct __sk_buff, FIELD))
+
+static bool is_absolute(const struct sock_filter *insn)
+{
+	if (insn->code == (BPF_LDX | BPF_B | BPF_MSH))
+		return true;
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+	       !st_is_ancillary(insn);
+}
+
+static bool is_indirect(const struct sock_filter *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND;
+}
+
+static bool fits_block(const struct sock_filter *insn)
+{
+	return is_absolute(insn) && insn->k <= BLOCK_MAX - st_load_size(insn);
+}
+
+/* The offset in a word that most loads of the block agree on to be aligned. */
+static __u32 best_alignment(const struct st_translation *t)
+{
+	__u32 votes[4] = { 0 }, best = 0;
+
+	for (__u32 pc = 0; pc < t->count; pc++) {
+		const struct sock_filter *insn = &t->insns[pc];
+
+		if (!t->facts[pc].reached || !fits_block(insn))
+			continue;
+		for (__u32 at = 0; at < 4; at++)
+			votes[at] += (insn->k - at) % st_load_size(insn) == 0;
+	}
+	for (__u32 at = 1; at < 4; at++) {
+		if (votes[at] > votes[best])
+			best = at;
+	}
+	return best;
+}
+
+void st_plan_stack(struct st_translation *t)
+{
+	__u32 loads = 0;
+
+	t->mem_off = 0;
+	for (__u32 pc = 0; pc < t->count; pc++) {
+		const struct sock_filter *insn = &t->insns[pc];
+
+		if (!t->facts[pc].reached)
+			continue;
+		if (insn->code == BPF_ST || insn->code == BPF_STX)
+			t->mem_off = -4 * BPF_MEMWORDS;
+		if (is_indirect(insn))
+			t->uses_len = true;
+		if (!is_absolute(insn) || insn->k >= 0x80000000u)
+			continue;
+		t->uses_len = true;
+		if (!fits_block(insn))
+			continue;
+		loads++;
+		if (t->block_len < insn->k + st_load_size(insn))
+			t->block_len = insn->k + st_load_size(insn);
+	}
+	t->word_off = t->mem_off - 4;
+	if (loads < BLOCK_LOADS)
+		t->block_len = 0;
+	t->block_off = t->word_off - (int)t->block_len;
+	t->block_off -= (t->block_off + (int)best_alignment(t)) & 3;
+}
+
+/* REG_LEN, and the block if there is one. The context is in R1 still. */
+void st_emit_block(struct st_translation *t)
+{
+	struct st_code *code = t->code;
+	int first = t->block_off & ~7, end = t->block_off + (int)t->block_len;
+	int zeros = (end - first + 7) / 8;
+
+	if (t->uses_len)
+		st_code_emit(code, SKB_FIELD(REG_LEN, len));
+	if (!t->block_len)
+		return;
+	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
+	st_code_emit(code, ST_MOV(BPF_REG_3, BPF_REG_10));
+	st_code_emit(code, ST_ADD(BPF_REG_3, (__u32)t->block_off));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, t->block_len));
+	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, t->block_len, zeros + 2));
+	/* A short packet. The verifier wants to see all that the helper may write to set before. */
+	for (int off = first; off < end; off += 8)
+		st_code_emit(code, st_insn(BPF_ST | BPF_DW | BPF_MEM, BPF_REG_10, 0, off, 0));
+	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 2));
+	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
+	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
+}
+
+/* The verifier refuses stack accesses that aren't aligned, on every machine: in pieces, then. */
+static void emit_stack_load(struct st_translation *t, int dst, int off, __u32 size)
+{
+	struct st_code *code = t->code;
+	__u32 done = 0;
+
+	while (done < size) {
+		__u32 piece = size - done == 3 ? 2 : size - done;
+		int reg = done ? BPF_REG_1 : dst;
+
+		while ((__u32)(off + (int)done) % piece)
+			piece /= 2;
+		if (done)
+			st_code_emit(code, ST_ALU_W(BPF_LSH, dst, 8 * piece));
+		st_code_emit(code, ST_READ(piece == 4	? BPF_W
+					   : piece == 2 ? BPF_H
+							: BPF_B,
+					   reg, BPF_REG_10, off + (int)done));
+		if (piece > 1)
+			st_code_emit(code, ST_FROM_BE(reg, 8 * piece));
+		if (done)
+			st_code_emit(code, ST_ALU_W_REG(BPF_OR, dst, reg));
+		done += piece;
+	}
+}
+
+static __u32 ld_size(__u32 size)
+{
+	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
+}
+
+static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
+{
+	if (t->facts[pc].len_min < len)
+		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
+}
+
+/* A = what is at R2 from the header that R5 names. */
+static void emit_relative(struct st_translation *t, __u32 size)
+{
+	struct st_code *code = t->code;
+
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_MOV(BPF_REG_3, BPF_REG_10));
+	st_code_emit(code, ST_ADD(BPF_REG_3, (__u32)t->word_off));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, size));
+	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes_relative));
+	st_jump(t, ST_JUMP(BPF_JNE, BPF_REG_0, 0, 0), st_label(t, ST_LABEL_REJECT));
+	emit_stack_load(t, REG_A, t->word_off, size);
+}
+
+static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
+{
+	const struct sock_filter *insn = &t->insns[pc];
+	__u32 k = insn->k;
+
+	if (k < 0x80000000u) {
+		reject_unless_long(t, pc, k + size);
+		st_code_emit(t->code, st_insn(BPF_LD | BPF_ABS | (int)ld_size(size), 0, 0, 0, k));
+		return;
+	}
+	if (k >= (__u32)SKF_NET_OFF) {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k - (__u32)SKF_NET_OFF));
+		st_code_emit(t->code, ST_SET_W(BPF_REG_5, BPF_HDR_START_NET));
+	} else {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k - (__u32)SKF_LL_OFF));
+		st_code_emit(t->code, ST_SET_W(BPF_REG_5, BPF_HDR_START_MAC));
+	}
+	emit_relative(t, size);
+}
+
+/* X + k is a signed number: if it turns out negative, which area is it in? */
+static void emit_indirect_negative(struct st_translation *t, __u32 size)
+{
+	struct st_code *code = t->code;
+
+	st_code_emit(code, ST_SET_W(BPF_REG_5, BPF_HDR_START_NET));
+	st_code_emit(code, ST_ALU_W(BPF_SUB, BPF_REG_2, (__u32)SKF_NET_OFF));
+	st_code_emit(code, ST_JUMP_W(BPF_JLT, BPF_REG_2, -(__u32)SKF_NET_OFF, 3));
+	st_code_emit(code, ST_SET_W(BPF_REG_5, BPF_HDR_START_MAC));
+	st_code_emit(code, ST_ALU_W(BPF_SUB, BPF_REG_2, (__u32)(SKF_LL_OFF - SKF_NET_OFF)));
+	st_jump(t, ST_JUMP_W(BPF_JGE, BPF_REG_2, (__u32)(SKF_NET_OFF - SKF_LL_OFF), 0),
+		st_label(t, ST_LABEL_REJECT));
+	emit_relative(t, size);
+}
+
+static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
+{
+	struct st_code *code = t->code;
+	const struct sock_filter *insn = &t->insns[pc];
+	__u64 last = (__u64)insn->k + t->facts[pc].x_max;
+	bool signed_too = last >= 0x80000000u;
+	size_t fork = 0, done = 0;
+
+	st_code_emit(code, ST_MOV_W(BPF_REG_2, REG_X));
+	if (insn->k)
+		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_2, insn->k));
+	if (signed_too) {
+		fork = code->count;
+		st_code_emit(code, ST_JUMP_W(BPF_JSGE, BPF_REG_2, 0, 0));
+		emit_indirect_negative(t, size);
+		done = code->count;
+		st_code_emit(code, ST_JA(0));
+		if (!code->error)
+			code->insns[fork].off = (__s16)(code->count - fork - 1);
+	}
+	if (signed_too || t->facts[pc].len_min < last + size) {
+		st_code_emit(code, ST_MOV_W(BPF_REG_1, BPF_REG_2));
+		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_1, size));
+		st_jump(t, ST_JUMP_W_REG(BPF_JGT, BPF_REG_1, REG_LEN, 0),
+			st_label(t, ST_LABEL_REJECT));
+	}
+	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
+	if (signed_too && !code->error)
+		code->insns[done].off = (__s16)(code->count - done - 1);
+}
+
+void st_emit_load(struct st_translation *t, __u32 pc)
+{
+	struct st_code *code = t->code;
+	const struct sock_filter *insn = &t->insns[pc];
+	bool to_x = BPF_CLASS(insn->code) == BPF_LDX;
+	__u32 size = st_load_size(insn);
+
+	if (st_never_loads(insn)) {
+		st_jump(t, ST_JA(0), st_label(t, ST_LABEL_REJECT));
+		return;
+	}
+	if (t->block_len && fits_block(insn)) {
+		reject_unless_long(t, pc, insn->k + size);
+		emit_stack_load(t, to_x ? REG_X : REG_A, t->block_off + (int)insn->k, size);
+	} else {
+		if (to_x)
+			st_code_emit(code, ST_MOV(REG_SAVE, REG_A));
+		if (is_indirect(insn))
+			emit_indirect(t, pc, size);
+		else
+			emit_absolute(t, pc, size);
+		if (to_x) {
+			st_code_emit(code, ST_MOV(REG_X, REG_A));
+			st_code_emit(code, ST_MOV(REG_A, REG_SAVE));
+		}
+	}
+	if (to_x) {
+		st_code_emit(code, ST_ALU_W(BPF_AND, REG_X, 0xf));
+		st_code_emit(code, ST_ALU_W(BPF_LSH, REG_X, 2));
+	}
+}
+
+void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn)
+{
+	struct st_code *code = t->code;
+
+	switch (insn->k - (__u32)SKF_AD_OFF) {
+	case SKF_AD_PROTOCOL:
+		st_code_emit(code, SKB_FIELD(REG_A, protocol));
+		st_code_emit(code, ST_FROM_BE(REG_A, 16));
+		break;
+	case SKF_AD_PKTTYPE:
+		st_code_emit(code, SKB_FIELD(REG_A, pkt_type));
+		break;
+	case SKF_AD_IFINDEX:
+		/* Without a device the kernel ends the filter there, with A as it was. */
+		st_code_emit(code, SKB_FIELD(BPF_REG_1, ifindex));
+		st_jump(t, ST_JUMP_W(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_END));
+		st_code_emit(code, ST_MOV(REG_A, BPF_REG_1));
+		break;
+	case SKF_AD_MARK:
+		st_code_emit(code, SKB_FIELD(REG_A, mark));
+		break;
+	case SKF_AD_QUEUE:
+		st_code_emit(code, SKB_FIELD(REG_A, queue_mapping));
+		break;
+	case SKF_AD_RXHASH:
+		st_code_emit(code, SKB_FIELD(REG_A, hash));
+		break;
+	case SKF_AD_CPU:
+		st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
+		break;
+	case SKF_AD_ALU_XOR_X:
+		st_code_emit(code, ST_ALU_W_REG(BPF_XOR, REG_A, REG_X));
+		break;
+	case SKF_AD_VLAN_TAG:
+		st_code_emit(code, SKB_FIELD(REG_A, vlan_tci));
+		break;
+	case SKF_AD_VLAN_TAG_PRESENT:
+		st_code_emit(code, SKB_FIELD(REG_A, vlan_present));
+		break;
+	case SKF_AD_RANDOM:
+		st_code_emit(code, ST_CALL(BPF_FUNC_get_prandom_u32));
+		break;
+	case SKF_AD_VLAN_TPID:
+		st_code_emit(code, SKB_FIELD(REG_A, vlan_proto));
+		st_code_emit(code, ST_FROM_BE(REG_A, 16));
+		break;
+	}
+}

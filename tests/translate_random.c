@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Random classic filters and packets: the translation gives the verdict that the kernel's own run
+ * of the same filter gives. On Unix datagram sockets, where what is delivered is the verdict.
+ * SEED, COUNT: which programs, how many.
+ */
+#include "translate_generate.h"
+
+#include <sched.h>
+
+#define PACKETS 6
+
+static unsigned long refused, verdicts, accepted, cut;
+
+static void explain(const struct filter *f, const char *what, const unsigned char *packet,
+		    size_t size, long expected, long got)
+{
+	printf("# %s: the kernel says %ld, the translation %ld, for a packet of %zu:\n# ", what,
+	       expected, got, size);
+	for (size_t i = 0; i < size && i < 128; i++)
+		printf("%02x", packet[i]);
+	printf("\n# filter:\n");
+	print_filter(f->insns, f->count);
+}
+
+static bool same_on_unix(const struct filter *f, int classic[2], int translated[2])
+{
+	static unsigned char packet[1500];
+	static char log[65536];
+	int program = load_translated(f->insns, f->count, NULL, 0);
+	int error = attach_classic(classic[1], f->insns, f->count);
+
+	if (program < 0 || error) {
+		printf("# classic %s, translation %s\n", strerror(-error),
+		       program < 0 ? strerror(-program) : "loads");
+		print_filter(f->insns, f->count);
+		if (program == -EINVAL || program == -EACCES) {
+			log[0] = '\0';
+			load_translated(f->insns, f->count, log, sizeof(log));
+			printf("%s\n", log);
+		}
+		if (program >= 0)
+			close(program);
+		refused++;
+		return false;
+	}
+	error = attach_program(translated[1], program);
+	close(program);
+	if (error) {
+		errno = -error;
+		die("SO_ATTACH_BPF");
+	}
+	for (int i = 0; i < PACKETS; i++) {
+		size_t size = f->packet_len + random_below(8);
+		long expected, got;
+
+		if (random_percent(10))
+			size = 1 + random_below(sizeof(packet));
+		for (size_t at = 0; at < size; at++)
+			packet[at] = (unsigned char)(random_u32() >> random_below(32));
+		expected = unix_verdict(classic, packet, size);
+		got = unix_verdict(translated, packet, size);
+		verdicts++;
+		accepted += expected != 0;
+		cut += expected != 0 && expected != (long)size;
+		if (expected != got) {
+			explain(f, "unix", packet, size, expected, got);
+			return false;
+		}
+	}
+	return true;
+}
+
+int main(void)
+{
+	unsigned long seed = from_environment("SEED", (unsigned long)time(NULL));
+	unsigned long count = from_environment("COUNT", 100000), wrong = 0;
+	int classic[2], translated[2];
+	static struct filter f;
+	double start = seconds_now();
+	cpu_set_t one;
+
+	printf("# SEED=%lu COUNT=%lu\n", seed, count);
+	random_seed(seed);
+	CPU_ZERO(&one); /* SKF_AD_CPU */
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	unix_pair(classic);
+	unix_pair(translated);
+	for (unsigned long i = 0; i < count && wrong < 5; i++) {
+		__u32 wanted = 6 + random_below(random_percent(90) ? 40 : FILTER_ROOM - 6);
+
+		generate(&f, wanted,
+			 random_percent(50) ? 28 + random_below(100) : 256 + random_below(600),
+			 false);
+		wrong += !same_on_unix(&f, classic, translated);
+	}
+	ok(wrong == 0, "%lu random filters on Unix sockets", count);
+	printf("# %lu verdicts, %lu accept, %lu of these cut the packet; %.1f s\n", verdicts,
+	       accepted, cut, seconds_now() - start);
+	ok(accepted > verdicts / 10 && cut > verdicts / 10, "the filters do accept and cut");
+	done_testing();
+}
