@@ -18,6 +18,13 @@ static __u32 next_label(const struct st_translation *t, __u32 pc)
 	return st_label(t, ST_LABEL_REJECT);
 }
 
+static void emit_ja(struct st_translation *t, __u32 pc, __u32 label)
+{
+	/* "reject" is there only if a jump to it is */
+	if (label != next_label(t, pc) || label == st_label(t, ST_LABEL_REJECT))
+		st_jump(t, ST_JA(0), label);
+}
+
 static void emit_condition(struct st_translation *t, __u32 pc, int op, __u32 label)
 {
 	const struct sock_filter *insn = &t->insns[pc];
@@ -36,8 +43,7 @@ static void emit_conditional(struct st_translation *t, __u32 pc)
 	int op = BPF_OP(insn->code);
 
 	if (yes == no) {
-		if (yes != next)
-			st_jump(t, ST_JA(0), yes);
+		emit_ja(t, pc, yes);
 		return;
 	}
 	if (yes == next && op != BPF_JSET) {
@@ -102,7 +108,6 @@ static void emit_ld(struct st_translation *t, __u32 pc)
 static void emit_insn(struct st_translation *t, __u32 pc)
 {
 	const struct sock_filter *insn = &t->insns[pc];
-	__u32 to;
 
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_LD:
@@ -121,9 +126,7 @@ static void emit_insn(struct st_translation *t, __u32 pc)
 			emit_conditional(t, pc);
 			break;
 		}
-		to = st_resolve(t, pc);
-		if (to != next_label(t, pc))
-			st_jump(t, ST_JA(0), to);
+		emit_ja(t, pc, st_resolve(t, pc));
 		break;
 	case BPF_MISC:
 		if (BPF_MISCOP(insn->code) == BPF_TAX)
