@@ -145,6 +145,36 @@ class Tool:
             return {"paths": [], "totals": {}, "source": {}}
 
 
+def cpu_of(groups):
+    """Processor time that these process groups have had, in ticks, and whether one wants more."""
+    ticks, busy = 0, False
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) in groups:
+            ticks += int(fields[11]) + int(fields[12])
+            busy = busy or fields[0] == "R"
+    return ticks, busy
+
+
+def settle(tools, quiet=1.3, seconds=20):
+    """Waits until the tools have dealt with all that they were sent: a ring's block is handed over
+    after a second at the latest, and then none of them has anything to do."""
+    groups = {tool.process.pid for tool in tools}
+    deadline = time.monotonic() + seconds
+    last, since = None, 0
+    while time.monotonic() < deadline:
+        ticks, busy = cpu_of(groups)
+        if busy or ticks != last:
+            last, since = ticks, time.monotonic()
+        elif time.monotonic() - since > quiet:
+            return
+        time.sleep(0.05)
+
+
 def need(*tools):
     netns.need("ip", *tools)
     if not os.access(SOCKTALLY, os.X_OK):

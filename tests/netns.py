@@ -116,9 +116,11 @@ class Net:
         return device
 
 
-def send(sock, frames):
-    """Sends each frame, exactly once; a full queue is waited for."""
+def send(sock, frames, pace=0):
+    """Sends each frame, exactly once; a full queue is waited for. pace: seconds between two."""
     for data in frames:
+        if pace:
+            time.sleep(pace)
         while True:
             try:
                 sock.send(data)
