@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socktally watch: meters a socket of its own. */
+#include "watch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static const char help[] =
+	"socktally watch -i INTERFACE [OPTIONS]\n"
+	"\n"
+	"Counts what passes an interface by its protocols, until Ctrl-C. No packet leaves\n"
+	"the kernel. Needs root, or CAP_NET_RAW, CAP_BPF and CAP_PERFMON.\n"
+	"\n"
+	"  -i, --interface NAME    the interface; any: all of them\n"
+	"  -f, --filter FILTER     what would be captured (see pcap-filter(7)): all packets are\n"
+	"                          counted, and those that it accepts also as accepted\n"
+	"  -c, --seconds SECONDS   stop after so long\n"
+	"  -p, --no-promiscuous    only what the interface takes by itself\n"
+	"%s";
+
+struct options {
+	struct report_options report;
+	struct watch_tap tap;
+	unsigned int duration; /* milliseconds; 0: until a signal */
+	bool help;
+};
+
+struct watching {
+	const struct options *options;
+	struct socktally *meter;
+	struct report *report;
+	struct timespec start; /* of the next report */
+	char linktype[32];
+	int ifindex; /* 0: any */
+	int status;  /* of the interval reports */
+};
+
+static int report_now(struct watching *watching)
+{
+	const struct options *options = watching->options;
+	struct report_source source = {
+		.kind = "socket",
+		.interface = options->tap.interface,
+		.linktype = watching->linktype,
+		.filter = options->tap.filter,
+	};
+	struct timespec end;
+	int error;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	error = report_write(watching->report, watching->meter, &source, &watching->start, &end);
+	if (error)
+		return command_report_failed(&options->report, error, watching->meter);
+	watching->start = end;
+	return 0;
+}
+
+static int on_interval(void *ctx, struct socktally *meter)
+{
+	struct watching *watching = ctx;
+
+	(void)meter;
+	watching->status = report_now(watching);
+	return 0;
+}
+
+/* The signals that end the watch, but for those that the caller had ignored (as nohup does). */
+static int end_signals(void)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int end_timer(unsigned int milliseconds)
+{
+	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000,
+					       .tv_nsec = (long)(milliseconds % 1000) * 1000000}};
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	if (timer >= 0 && timerfd_settime(timer, 0, &when, NULL)) {
+		close(timer);
+		return -1;
+	}
+	return timer;
+}
+
+/*
+ * The socket has an error to tell. An interface that is only down may come up again and is counted
+ * on then; one that is gone won't. Returns 0 to go on.
+ */
+static int interface_lost(const struct watching *watching, int socket)
+{
+	const char *name = watching->options->tap.interface;
+	char now[IF_NAMESIZE];
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) || !error)
+		return 0;
+	if (error != ENETDOWN)
+		return command_fail("%s: %s", name, strerror(error));
+	if (!watching->ifindex)
+		return 0;
+	if (!if_indextoname((unsigned int)watching->ifindex, now))
+		return command_fail("%s: the interface is gone: the report ends there", name);
+	fprintf(stderr, "socktally: %s: is down; counting goes on when it is up again\n", name);
+	return 0;
+}
+
+/* Returns 0 when the time is over or a signal came. */
+static int wait_for_end(struct watching *watching, int socket, int signals, int timer)
+{
+	bool intervals = watching->options->report.interval;
+	struct pollfd fds[] = {
+		{.fd = signals, .events = POLLIN},
+		{.fd = timer, .events = POLLIN},
+		{.fd = intervals ? socktally_fd(watching->meter) : -1, .events = POLLIN},
+		{.fd = socket, .events = 0}, /* errors only: nobody wants the packets */
+	};
+	int status = 0;
+
+	while (!status) {
+		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return command_fail("can't wait: %s", strerror(errno));
+		}
+		if (fds[0].revents || fds[1].revents)
+			return 0;
+		if (fds[2].revents) {
+			if (socktally_poll(watching->meter, 0) < 0)
+				return command_fail("%s", socktally_error(watching->meter));
+			status = watching->status;
+		}
+		if (fds[3].revents && !status)
+			status = interface_lost(watching, socket);
+	}
+	return status;
+}
+
+static int note_socket(void *ctx, const struct socktally_socket *socket)
+{
+	struct watching *watching = ctx;
+
+	snprintf(watching->linktype, sizeof(watching->linktype), "%s", socket->linktype);
+	watching->ifindex = socket->ifindex;
+	return 0;
+}
+
+static int start(struct watching *watching, int out)
+{
+	const struct report_options *options = &watching->options->report;
+	int error = report_open(&watching->report, out, options->format);
+
+	if (!error && options->interval)
+		error = socktally_set_interval(watching->meter, options->interval, on_interval,
+					       watching);
+	if (error)
+		return command_fail("can't start: %s", strerror(-error));
+	socktally_sockets(watching->meter, note_socket, watching);
+	if (isatty(STDERR_FILENO) && !options->interval && !watching->options->duration)
+		fprintf(stderr, "socktally: watching %s; Ctrl-C ends it with the report\n",
+			watching->options->tap.interface);
+	return 0;
+}
+
+static int watch_socket(struct watching *watching, int socket, int out)
+{
+	unsigned int duration = watching->options->duration;
+	int signals = end_signals(), timer = duration ? end_timer(duration) : -1, status;
+
+	if (signals < 0 || (duration && timer < 0))
+		status = command_fail("can't wait for the end: %s", strerror(errno));
+	else
+		status = start(watching, out);
+	if (!status) {
+		status = wait_for_end(watching, socket, signals, timer);
+		/* after a failure too, unless it was that of a report */
+		if (!watching->status)
+			status |= report_now(watching);
+	}
+	report_close(watching->report);
+	if (signals >= 0)
+		close(signals);
+	if (timer >= 0)
+		close(timer);
+	return status;
+}
+
+static int open_failed(int error)
+{
+	if (error == -EPERM)
+		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_NET_RAW,"
+				    " CAP_BPF and CAP_PERFMON");
+	return command_fail("can't start counting: %s", strerror(-error));
+}
+
+static int watch(const struct options *options, int out)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = options->report.paths};
+	struct watching watching = {.options = options};
+	struct watch_socket *socket;
+	int error, status = EXIT_FAILED;
+
+	socket = watch_socket_open(&options->tap);
+	if (!socket)
+		return EXIT_FAILED;
+	error = socktally_open(&watching.meter, &opts);
+	if (error) {
+		status = open_failed(error);
+	} else if (socktally_attach(watching.meter, watch_socket_fd(socket), NULL)) {
+		status = command_fail("%s: %s", options->tap.interface,
+				      socktally_error(watching.meter));
+	} else {
+		clock_gettime(CLOCK_REALTIME, &watching.start);
+		status = watch_socket(&watching, watch_socket_fd(socket), out);
+	}
+	socktally_close(watching.meter);
+	watch_socket_close(socket);
+	return status;
+}
+
+static int parse(struct options *options, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		COMMAND_LONG,
+		{"interface", required_argument, NULL, 'i'},
+		{"filter", required_argument, NULL, 'f'},
+		{"seconds", required_argument, NULL, 'c'},
+		{"no-promiscuous", no_argument, NULL, 'p'},
+		{0},
+	};
+	int option, status = 0;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":i:f:c:p" COMMAND_SHORT, long_options, NULL)) !=
+	       -1) {
+		switch (option) {
+		case OPTION_HELP:
+			options->help = true;
+			return 0;
+		case 'i':
+			options->tap.interface = optarg;
+			break;
+		case 'f':
+			options->tap.filter = optarg;
+			break;
+		case 'c':
+			status = command_seconds("-c", optarg, &options->duration);
+			break;
+		case 'p':
+			options->tap.promiscuous = false;
+			break;
+		case '?':
+		case ':':
+			return command_bad_option(option, argv);
+		default:
+			status = command_option(&options->report, option, optarg);
+		}
+		if (status)
+			return status;
+	}
+	if (optind < argc)
+		return command_usage("'%s' is too much: a filter is given in one piece with -f",
+				     argv[optind]);
+	if (!options->tap.interface || !*options->tap.interface)
+		return command_usage("no interface given: -i NAME, or -i any for all");
+	return 0;
+}
+
+int command_watch(int argc, char **argv)
+{
+	struct options options = {.tap.promiscuous = true};
+	int out, status = parse(&options, argc, argv);
+
+	if (status)
+		return status;
+	if (options.help)
+		return command_print(help, command_option_help);
+	out = command_output(&options.report, STDOUT_FILENO, -1);
+	if (out < 0)
+		return EXIT_FAILED;
+	status = watch(&options, out);
+	if (options.report.output && close(out) && !status)
+		status = command_fail("%s: can't finish the report: %s", options.report.output,
+				      strerror(errno));
+	return status;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The capture socket that socktally watch meters. */
+#ifndef SOCKTALLY_WATCH_H
+#define SOCKTALLY_WATCH_H
+
+#include "command.h"
+
+struct watch_tap {
+	const char *interface; /* or "any" */
+	const char *filter;    /* in pcap-filter's language; NULL: none */
+	bool promiscuous;
+};
+
+struct watch_socket;
+
+/* A socket as tcpdump would have it, filter included. NULL after a message. */
+struct watch_socket *watch_socket_open(const struct watch_tap *tap);
+void watch_socket_close(struct watch_socket *socket);
+int watch_socket_fd(const struct watch_socket *socket);
+
+#endif

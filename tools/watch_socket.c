@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * The capture socket of socktally watch, set up by libpcap: link type, promiscuous mode and what a
+ * filter compiles to are then those of any other tool. Nobody reads it: its small ring fills up, and
+ * from then on the kernel drops what it has counted.
+ */
+#include "watch.h"
+
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SNAPLEN 262144 /* libpcap's largest: what the filter accepts is accepted whole */
+#define RING_BYTES (64 << 10) /* libpcap makes it one frame at least */
+
+struct watch_socket {
+	pcap_t *pcap;
+};
+
+/* "eth0, lo" of the interfaces there are, as many as fit. */
+static void interface_names(char *names, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+	size_t used = 0;
+
+	*names = 0;
+	for (struct if_nameindex *one = all; one && one->if_index; one++) {
+		if (used + strlen(one->if_name) + 3 > size)
+			break;
+		used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "",
+					 one->if_name);
+	}
+	if_freenameindex(all);
+}
+
+static void say_why(const struct watch_tap *tap, pcap_t *pcap, int result)
+{
+	char names[512];
+
+	switch (result) {
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		command_fail("%s: no permission to capture: run as root (sudo), or with"
+			     " CAP_NET_RAW, CAP_BPF and CAP_PERFMON", tap->interface);
+		break;
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		interface_names(names, sizeof(names));
+		command_fail("%s: no such interface: there are %s, and any for all of them",
+			     tap->interface, names);
+		break;
+	case PCAP_ERROR_IFACE_NOT_UP:
+		command_fail("%s: is down: ip link set %s up", tap->interface, tap->interface);
+		break;
+	default:
+		command_fail("%s: can't capture: %s", tap->interface,
+			     *pcap_geterr(pcap) ? pcap_geterr(pcap) : pcap_statustostr(result));
+	}
+}
+
+/* libpcap filters by itself where the kernel takes no filter: then there would be none to count by. */
+static bool filter_in_kernel(int fd)
+{
+	socklen_t count = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count) && count;
+}
+
+static bool set_filter(const struct watch_tap *tap, pcap_t *pcap)
+{
+	struct bpf_program program;
+	int result;
+
+	if (pcap_compile(pcap, &program, tap->filter, 1, PCAP_NETMASK_UNKNOWN)) {
+		command_fail("-f '%s': %s (see pcap-filter(7))", tap->filter, pcap_geterr(pcap));
+		return false;
+	}
+	result = pcap_setfilter(pcap, &program);
+	pcap_freecode(&program);
+	if (result) {
+		command_fail("-f '%s': %s", tap->filter, pcap_geterr(pcap));
+		return false;
+	}
+	if (!filter_in_kernel(pcap_fileno(pcap))) {
+		command_fail("-f '%s': is too long for the kernel: make it shorter", tap->filter);
+		return false;
+	}
+	return true;
+}
+
+static bool activate(const struct watch_tap *tap, pcap_t *pcap)
+{
+	int result;
+
+	pcap_set_snaplen(pcap, SNAPLEN);
+	pcap_set_promisc(pcap, tap->promiscuous);
+	pcap_set_buffer_size(pcap, RING_BYTES);
+	pcap_set_timeout(pcap, 1000);
+	result = pcap_activate(pcap);
+	if (result < 0)
+		say_why(tap, pcap, result);
+	return result >= 0; /* positive: a warning, as that "any" can't be promiscuous */
+}
+
+struct watch_socket *watch_socket_open(const struct watch_tap *tap)
+{
+	struct watch_socket *socket = calloc(1, sizeof(*socket));
+	char error[PCAP_ERRBUF_SIZE] = "";
+
+	if (!socket) {
+		command_fail("out of memory");
+		return NULL;
+	}
+	socket->pcap = pcap_create(tap->interface, error);
+	if (!socket->pcap)
+		command_fail("%s: can't capture: %s", tap->interface, error);
+	else if (activate(tap, socket->pcap) && (!tap->filter || set_filter(tap, socket->pcap)))
+		return socket;
+	watch_socket_close(socket);
+	return NULL;
+}
+
+void watch_socket_close(struct watch_socket *socket)
+{
+	if (!socket)
+		return;
+	if (socket->pcap)
+		pcap_close(socket->pcap);
+	free(socket);
+}
+
+int watch_socket_fd(const struct watch_socket *socket)
+{
+	return pcap_fileno(socket->pcap);
+}
