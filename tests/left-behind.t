@@ -10,6 +10,7 @@ before=$BUILDDIR/tests/left-behind.before
 pins() { find /sys/fs/bpf -mindepth 1 2>/dev/null; }
 namespaces() { ls /run/netns 2>/dev/null; }
 programs() { bpftool prog show 2>/dev/null | sed -n 's/^\([0-9]*: socket_filter.*\)/\1/p'; }
+maps() { bpftool map show 2>/dev/null | grep 'name socktally_'; }
 # Seconds since boot of the last line.
 log_time() { dmesg 2>/dev/null | sed -n '$s/^\[ *\([0-9.]*\)\].*/\1/p'; }
 
@@ -18,6 +19,7 @@ if [ "${1-}" = before ]; then
 		pins | sed 's/^/pin /'
 		namespaces | sed 's/^/namespace /'
 		programs | sed 's/^/program /'
+		maps | sed 's/^/map /'
 		echo "log $(log_time)"
 	} >"$before"
 	exit
@@ -80,13 +82,14 @@ if [ ! -e "$before" ]; then
 fi
 # What was told to end may need a moment, and the kernel frees a program after a grace period.
 for moment in 1 2 3 4 5 6 7 8 9 10; do
-	[ -n "$(processes)$(new program programs)" ] || break
+	[ -n "$(processes)$(new program programs)$(new map maps)" ] || break
 	sleep 0.5
 done
 ok "no process is left" "$(processes)"
 ok "no named network namespace is left" "$(new namespace namespaces)"
 ok "nothing is left in /sys/fs/bpf" "$(new pin pins)"
 ok "no socket filter program is left in the kernel" "$(new program programs)"
+ok "no map is left in the kernel" "$(new map maps)"
 if dmesg >/dev/null 2>&1; then
 	ok "the kernel's log has no new warning" "$(complaints)"
 else
