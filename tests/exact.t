@@ -135,25 +135,12 @@ def loopback(net):
 def privileges(net):
     """Without -Z, Debian's tcpdump becomes its own user before it sets the filter."""
     tool = live.Tool([*TCPDUMP, "-i", "near", "udp"])
-    names = {pwd.getpwuid(uid).pw_name for uid in uids_of(tool.process.pid, "tcpdump")}
+    names = {pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+             for pid in live.pids(tool.process.pid, "tcpdump")}
     tap.ok(names and "root" not in names, f"dropped: tcpdump runs as {', '.join(sorted(names))}")
     netns.send(net.sender("far"), [packets.frame("eth/ip/udp"), packets.frame("eth/ip/tcp")] * 50)
     tool.stop()
     tap.same(live.total(live.counts(tool.report()))[::2], (100, 50), "dropped: all seen, udp accepted")
-
-
-def uids_of(pid, comm):
-    """User ids of the processes of that name in this process group."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/status", encoding="ascii", errors="replace") as file:
-                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-            if status["Name"] == comm and os.getpgid(int(entry)) == pid:
-                found.append(int(status["Uid"].split()[1]))
-        except (OSError, KeyError):
-            continue
-    return found
 
 
 def main():

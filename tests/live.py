@@ -145,6 +145,19 @@ class Tool:
             return {"paths": [], "totals": {}, "source": {}}
 
 
+def pids(group, comm):
+    """Processes of that name in the group."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/comm", encoding="ascii", errors="replace") as file:
+                if file.read().strip() == comm and os.getpgid(int(entry)) == group:
+                    found.append(int(entry))
+        except OSError:
+            continue
+    return found
+
+
 def cpu_of(groups):
     """Processor time that these process groups have had, in ticks, and whether one wants more."""
     ticks, busy = 0, False
