@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Sockets on a meter. */
+#include "bpf_syscall.h"
 #include "meter.h"
+#include "record.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,9 @@
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
+
+/* How often to begin again where the owner of a socket changes its filter meanwhile. */
+#define ATTACH_TRIES 16
 
 static struct st_attachment *attachment_find(const struct socktally *meter, uint64_t cookie)
 {
@@ -120,6 +125,55 @@ static int classic_filter_read(int fd, struct sock_filter **insns, size_t *count
 	return 0;
 }
 
+/* What the socket's filter slot must hold for a program to take its place. */
+enum slot {
+	SLOT_ANY,     /* the caller sets the filter: whatever is there */
+	SLOT_CLASSIC, /* the filter that the program was composed with, or none */
+	SLOT_OURS,    /* a program of this meter */
+};
+
+/*
+ * Making a program takes a millisecond, in which another process that has the socket may set its
+ * filter. The kernel can't exchange filters on a condition, so this look comes right before.
+ */
+static bool slot_holds(int fd, enum slot slot, const struct sock_filter *insns, size_t count)
+{
+	struct sock_filter *now;
+	size_t now_count;
+	bool same;
+	int result;
+
+	if (slot == SLOT_ANY)
+		return true;
+	result = classic_filter_read(fd, &now, &now_count);
+	if (result || slot == SLOT_OURS)
+		return result == -EACCES && slot == SLOT_OURS;
+	same = now_count == count && (!count || !memcmp(now, insns, count * sizeof(*insns)));
+	free(now);
+	return same;
+}
+
+/* So that the socket can be given back after this process was killed: better without than not. */
+static void record_leave(struct socktally *meter, int prog, uint64_t cookie,
+			 const struct sock_filter *insns, size_t count)
+{
+	int result = meter->records ? st_record_leave(prog, cookie, insns, count) : 0;
+
+	if (result)
+		st_log(meter, SOCKTALLY_LOG_WARNING,
+		       "%s: its filter can't be noted (%s): it could not be restored if this process "
+		       "were killed",
+		       meter->attaching, strerror(-result));
+}
+
+static uint32_t program_id(int prog)
+{
+	struct bpf_prog_info info;
+
+	memset(&info, 0, sizeof(info));
+	return st_bpf_info(prog, &info, sizeof(info)) ? 0 : info.id;
+}
+
 static int attach_failed(struct socktally *meter, int error, size_t count)
 {
 	switch (error) {
@@ -132,6 +186,9 @@ static int attach_failed(struct socktally *meter, int error, size_t count)
 			       "%s: its filter of %zu instructions does not fit with ours into "
 			       "net.core.optmem_max: raise it (sysctl net.core.optmem_max=131072)",
 			       meter->attaching, count);
+	case -EAGAIN:
+		return st_fail(meter, error, "%s: its filter keeps changing: try again",
+			       meter->attaching);
 	default:
 		return st_fail(meter, error, "%s: can't attach: %s", meter->attaching,
 			       strerror(-error));
@@ -141,9 +198,10 @@ static int attach_failed(struct socktally *meter, int error, size_t count)
 /*
  * Attaches the program for this tap and filter and takes the filter, which is malloc'ed, into the
  * socket's record. Everything that can fail comes before the kernel swaps the programs.
+ * -EAGAIN: the slot holds something else by now.
  */
 static int compose(struct socktally *meter, int fd, uint64_t cookie, const struct st_tap *tap,
-		   struct sock_filter *insns, size_t count)
+		   struct sock_filter *insns, size_t count, enum slot slot)
 {
 	struct st_attachment *attachment;
 	int prog, result;
@@ -160,7 +218,11 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 		free(attachment);
 		return prog;
 	}
-	result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
+	attachment->program = program_id(prog);
+	record_leave(meter, prog, cookie, insns, count);
+	result = -EAGAIN;
+	if (slot_holds(fd, slot, insns, count))
+		result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
 	close(prog);
 	if (result) {
 		free(attachment);
@@ -214,7 +276,7 @@ static bool tap_serves(const struct st_tap *old, const struct st_tap *new)
 	return old->link == new->link || !old->link;
 }
 
-static int attach(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
+static int attach_once(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
 {
 	struct st_attachment *known;
 	struct sock_filter *insns;
@@ -242,9 +304,18 @@ static int attach(struct socktally *meter, int fd, const struct socktally_attach
 	}
 	if (opts->ifindex && !(opts->flags & SOCKTALLY_ATTACH_BEFORE_BIND))
 		st_tap_widen(&tap, fd); /* packets of both interfaces may be under way */
-	result = compose(meter, fd, cookie, &tap, insns, count);
+	result = compose(meter, fd, cookie, &tap, insns, count, ours ? SLOT_OURS : SLOT_CLASSIC);
 	if (result)
 		free(insns);
+	return result;
+}
+
+static int attach(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
+{
+	int result = -EAGAIN;
+
+	for (int i = 0; i < ATTACH_TRIES && result == -EAGAIN; i++)
+		result = attach_once(meter, fd, opts);
 	return result;
 }
 
@@ -288,7 +359,7 @@ static int set_filter(struct socktally *meter, int fd, const struct sock_filter 
 	copy = filter_copy(insns, count);
 	if (!copy)
 		return st_fail(meter, -ENOMEM, "no memory for a filter");
-	result = compose(meter, fd, cookie, &tap, copy, count);
+	result = compose(meter, fd, cookie, &tap, copy, count, SLOT_ANY);
 	if (result)
 		free(copy);
 	return result;
@@ -342,6 +413,10 @@ static int detach(struct socktally *meter, int fd)
 	known = attachment_find(meter, cookie);
 	if (!known)
 		return st_fail(meter, -ENOENT, "%s is not on this meter", meter->attaching);
+	if (!slot_holds(fd, SLOT_OURS, NULL, 0)) {
+		attachment_remove(meter, cookie); /* the socket has got another filter since */
+		return 0;
+	}
 	program.len = (unsigned short)known->count;
 	program.filter = known->insns;
 	if (known->count)
@@ -384,6 +459,7 @@ int socktally_sockets(struct socktally *meter, socktally_socket_fn fn, void *ctx
 
 		st_link_text(attachment->tap.link, linktype, sizeof(linktype));
 		socket.cookie = attachment->cookie;
+		socket.program = attachment->program;
 		socket.ifindex = attachment->tap.ifindex;
 		socket.interface = attachment->tap.interface;
 		socket.linktype = linktype;

@@ -62,6 +62,17 @@ int st_bpf_map_update(int map, const void *key, const void *value)
 	return st_bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
+int st_bpf_map_lookup(int map, const void *key, void *value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	attr.key = address(key);
+	attr.value = address(value);
+	return st_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
 int st_bpf_map_freeze(int map)
 {
 	union bpf_attr attr;
@@ -93,6 +104,58 @@ int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t coun
 	for (int i = 0; prog == -EAGAIN && i < LOAD_TRIES; i++)
 		prog = st_bpf(BPF_PROG_LOAD, &attr);
 	return prog;
+}
+
+int st_bpf_prog_bind_map(int prog, int map)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_bind_map.prog_fd = (uint32_t)prog;
+	attr.prog_bind_map.map_fd = (uint32_t)map;
+	return st_bpf(BPF_PROG_BIND_MAP, &attr);
+}
+
+int st_bpf_prog_next_id(uint32_t *id)
+{
+	union bpf_attr attr;
+	int result;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.start_id = *id;
+	result = st_bpf(BPF_PROG_GET_NEXT_ID, &attr);
+	if (!result)
+		*id = attr.next_id;
+	return result;
+}
+
+int st_bpf_prog_by_id(uint32_t id)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	return st_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+}
+
+int st_bpf_map_by_id(uint32_t id)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_id = id;
+	return st_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
+}
+
+int st_bpf_info(int fd, void *info, size_t size)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info = address(info);
+	attr.info.info_len = (uint32_t)size;
+	return st_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
 }
 
 int st_bpf_prog_run(int prog, const void *packet, size_t size, uint32_t repeat, uint32_t *verdict,

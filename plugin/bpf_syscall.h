@@ -13,11 +13,26 @@
 int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
 		      uint32_t value_size, uint32_t max_entries, uint32_t flags);
 int st_bpf_map_update(int map, const void *key, const void *value);
+int st_bpf_map_lookup(int map, const void *key, void *value);
 int st_bpf_map_freeze(int map);
 
 /* log: where the verifier's words go, or NULL. */
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
 		     size_t log_size);
+
+/* Lets the map live as long as the program does, without an instruction that names it; Linux 5.10. */
+int st_bpf_prog_bind_map(int prog, int map);
+
+/*
+ * All programs and maps of the system, with CAP_SYS_ADMIN: *id becomes the next higher one in use,
+ * from 0 on; -ENOENT: there is none, or it is gone.
+ */
+int st_bpf_prog_next_id(uint32_t *id);
+int st_bpf_prog_by_id(uint32_t id);
+int st_bpf_map_by_id(uint32_t id);
+
+/* info: a zeroed struct bpf_prog_info or bpf_map_info, but for its pointers and their lengths. */
+int st_bpf_info(int fd, void *info, size_t size);
 
 /* Runs a socket filter on a packet. nanoseconds (each run's average) may be NULL. */
 int st_bpf_prog_run(int prog, const void *packet, size_t size, uint32_t repeat, uint32_t *verdict,

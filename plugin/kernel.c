@@ -3,6 +3,7 @@
 #include "bpf_syscall.h"
 #include "count.bpf.h"
 #include "meter.h"
+#include "record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static int maps_make(struct socktally *meter)
 	if (result < 0)
 		return map_failed(meter, result, "table of cells");
 	meter->cells_map = result;
-	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "socktally_chain", sizeof(uint32_t),
+	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, ST_CHAIN_NAME, sizeof(uint32_t),
 				   sizeof(uint32_t), CHAIN_SLOTS, 0);
 	if (result < 0)
 		return map_failed(meter, result, "chain of programs");

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define OPEN_FLAGS (SOCKTALLY_OPEN_USERSPACE | SOCKTALLY_OPEN_RECORDS)
+
 const char *socktally_version(void)
 {
 	return SOCKTALLY_VERSION;
@@ -83,7 +85,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	error = st_options(&own, sizeof(own), opts);
 	if (error)
 		return error;
-	if (own.paths > ST_MAX_PATHS || own.flags & ~SOCKTALLY_OPEN_USERSPACE)
+	if (own.paths > ST_MAX_PATHS || own.flags & ~OPEN_FLAGS)
 		return -EINVAL;
 	meter = calloc(1, sizeof(*meter));
 	if (!meter) {
@@ -94,6 +96,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->log_ctx = own.log_ctx;
 	meter->cells_map = meter->chain_map = meter->timer = -1;
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
+	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
 	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
 	meter->sizes.slots = st_table_slots(meter->sizes.paths);
 	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);

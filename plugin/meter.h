@@ -13,6 +13,7 @@
 /* A socket with our program on it, known by its cookie: no descriptor of it is kept. */
 struct st_attachment {
 	uint64_t cookie;
+	uint32_t program; /* id of the attached program */
 	struct st_tap tap;
 	struct sock_filter *insns; /* the tool's own filter */
 	size_t count;              /* 0: none */
@@ -24,6 +25,7 @@ struct socktally {
 	uint32_t region_count;
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
 	bool userspace;
+	bool records; /* plugin/record.h */
 	int cells_map;
 	int chain_map; /* the only user reference: when it goes, the kernel empties the chain */
 	int timer;

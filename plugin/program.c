@@ -7,6 +7,7 @@
  */
 #include "bpf_syscall.h"
 #include "meter.h"
+#include "record.h"
 #include "translate.h"
 #include <errno.h>
 #include <stddef.h>
@@ -103,7 +104,7 @@ int st_program_load(struct socktally *meter, const struct st_tap *tap,
 	if (result) {
 		translate_failed(meter, result, count, what);
 	} else {
-		result = st_bpf_prog_load("socktally", code.insns, code.count, NULL, 0);
+		result = st_bpf_prog_load(ST_PROGRAM_NAME, code.insns, code.count, NULL, 0);
 		if (result < 0)
 			st_fail(meter, result,
 				"%s: the kernel refused its filter of %zu instructions as eBPF: %s",

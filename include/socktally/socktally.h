@@ -76,6 +76,12 @@ struct socktally_open_opts {
 
 /* A meter without a kernel part, to be fed by socktally_count(): needs no privilege. */
 #define SOCKTALLY_OPEN_USERSPACE 0x1u
+/*
+ * Each metered socket's own filter is noted in the kernel, for as long as the socket is metered or
+ * open: if this process is killed, `socktally list` finds the socket and `socktally detach` gives it
+ * back. Without effect before Linux 5.10.
+ */
+#define SOCKTALLY_OPEN_RECORDS 0x2u
 
 struct socktally_attach_opts {
 	size_t sz;          /* sizeof(struct socktally_attach_opts) */
@@ -119,6 +125,7 @@ struct socktally_socket {
 	const char *linktype;           /* "eth", "sll", "raw", ... */
 	const struct sock_filter *insns; /* the socket's own filter; NULL: it has none */
 	size_t insn_count;
+	uint32_t program;               /* id of the attached BPF program, as bpftool shows it; 0: unknown */
 };
 typedef int (*socktally_socket_fn)(void *ctx, const struct socktally_socket *socket);
 
@@ -144,7 +151,7 @@ SOCKTALLY_API void socktally_close(struct socktally *meter);
  * anew with the classic filter that the socket has by then, or changes nothing.
  * -EPERM: locked by its owner (SO_LOCK_FILTER); -EACCES: has an eBPF filter of its own;
  * -EOPNOTSUPP: its filter uses what eBPF can't express; -ENOMEM: does not fit net.core.optmem_max;
- * -ENOTSOCK, -EPROTOTYPE: not a packet socket.
+ * -ENOTSOCK, -EPROTOTYPE: not a packet socket; -EAGAIN: another process keeps changing its filter.
  */
 SOCKTALLY_API int socktally_attach(struct socktally *meter, int fd,
 				   const struct socktally_attach_opts *opts);
