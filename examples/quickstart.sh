@@ -78,12 +78,9 @@ perl -MIO::Socket::INET -e '
 '
 sleep 0.5
 
-# Ends the tools as Ctrl-C would; the reports come at their end.
-for meter in $meters; do
-	for child in $(cat "/proc/$meter/task/$meter/children"); do
-		[ "$(cat "/proc/$child/comm")" != tcpdump ] || kill "$child"
-	done
-done
+# The tools get the signal, as they would get Ctrl-C; the reports come at their end.
+# shellcheck disable=SC2086
+kill $meters
 status=0
 for meter in $meters; do
 	wait "$meter" || status=$?
