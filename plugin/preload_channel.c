@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Where the broker is, as the environment says. */
+#include "preload.h"
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
+
+static _Atomic(enum state) state;
+static struct channel_address channel;
+static char *warned; /* the last byte of the variable, where the next program finds it */
+static const char *none_what = "no broker was started";
+static int none_error;
+
+void preload_channel_set(const struct channel_address *address, char *variable)
+{
+	channel = *address;
+	warned = variable + strlen(variable) - 1;
+	atomic_store(&state, KNOWN);
+}
+
+void preload_channel_none(const char *what, int error)
+{
+	none_what = what;
+	none_error = error;
+	atomic_store(&state, NONE);
+}
+
+void preload_channel_end(void)
+{
+	atomic_store(&state, ENDED);
+}
+
+/*
+ * Before the shim's constructor has run, another library's may open a socket already. Only the first
+ * thread reads the variable; others that come meanwhile go on unmetered, which can't be helped
+ * without a lock.
+ */
+const struct channel_address *preload_channel(void)
+{
+	enum state expected = UNKNOWN;
+
+	if (atomic_compare_exchange_strong(&state, &expected, READING)) {
+		struct channel_address address;
+		char *variable = secure_getenv(CHANNEL_VARIABLE);
+
+		if (variable && channel_parse(variable, &address))
+			preload_channel_set(&address, variable);
+		else
+			atomic_store(&state, UNKNOWN);
+	}
+	return atomic_load(&state) == KNOWN ? &channel : NULL;
+}
+
+bool preload_has_channel(void)
+{
+	if (preload_channel())
+		return true;
+	if (atomic_load(&state) != ENDED)
+		preload_say(none_what, none_error);
+	return false;
+}
+
+bool preload_first_warning(void)
+{
+	if (!warned)
+		return true;
+	if (*warned == '1')
+		return false;
+	*warned = '1';
+	return true;
+}
+
+bool preload_channel_is_open(const struct channel_address *address)
+{
+	struct stat status;
+
+	return address->fd >= 0 && !fstat(address->fd, &status) && S_ISSOCK(status.st_mode) &&
+	       status.st_ino == address->inode;
+}

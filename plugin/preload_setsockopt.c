@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* setsockopt(): a filter of the tool's own is set through the broker, which puts ours behind it. */
+#include "preload.h"
+#include <errno.h>
+#include <linux/filter.h>
+
+#ifndef SO_ATTACH_BPF
+#define SO_ATTACH_BPF 50
+#endif
+
+PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+
+/* Whether the broker has set the filter. */
+static bool attach_filter(int fd, const void *value)
+{
+	struct channel_reply reply;
+	struct exchange_body body = {0};
+	struct exchange exchange;
+	struct sock_fprog program;
+	bool done = false;
+
+	if (!exchange_begin(&exchange))
+		return false;
+	if (exchange_copy(&exchange, &program, value, sizeof(program)) && program.len &&
+	    program.len <= CHANNEL_MAX_INSNS && program.filter) {
+		body.send = program.filter;
+		body.send_size = program.len * sizeof(struct sock_filter);
+		done = exchange_ask(&exchange, fd, CHANNEL_SET_FILTER, 0, 0, &body, &reply) &&
+		       reply.answer == CHANNEL_DONE;
+	}
+	exchange_end(&exchange);
+	return done;
+}
+
+/* The kernel wants to read an int, whatever it is. */
+static bool detach_filter(int fd, const void *value, enum channel_answer *answer, int *error)
+{
+	struct channel_reply reply;
+	struct exchange exchange;
+	bool answered;
+	int unused;
+
+	if (!exchange_begin(&exchange))
+		return false;
+	answered = exchange_copy(&exchange, &unused, value, sizeof(unused)) &&
+		   exchange_ask(&exchange, fd, CHANNEL_DETACH_FILTER, 0, 0, NULL, &reply);
+	exchange_end(&exchange);
+	if (answered) {
+		*answer = reply.answer;
+		*error = reply.error;
+	}
+	return answered;
+}
+
+static int preload_detach_filter(int fd, const void *value, socklen_t length)
+{
+	enum channel_answer answer = CHANNEL_PASS;
+	int result, error = 0;
+	bool answered = length >= sizeof(int) && detach_filter(fd, value, &answer, &error);
+
+	if (answered && answer == CHANNEL_DONE) {
+		if (error)
+			errno = error;
+		return error ? -1 : 0;
+	}
+	result = real_setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, value, length);
+	if (!result && answered) /* an unmetered filter is gone, so it can be metered again */
+		preload_ask(fd, CHANNEL_ATTACH, 0, 0, &error);
+	return result;
+}
+
+static int preload_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	int result, ignored;
+
+	if (level != SOL_SOCKET ||
+	    (name != SO_ATTACH_FILTER && name != SO_DETACH_FILTER && name != SO_ATTACH_BPF) ||
+	    !preload_meters(fd))
+		return real_setsockopt(fd, level, name, value, length);
+	if (name == SO_DETACH_FILTER)
+		return preload_detach_filter(fd, value, length);
+	if (name == SO_ATTACH_FILTER && length == sizeof(struct sock_fprog) &&
+	    attach_filter(fd, value))
+		return 0;
+	result = real_setsockopt(fd, level, name, value, length);
+	if (!result)
+		preload_ask(fd, CHANNEL_FORGET, 0, name == SO_ATTACH_BPF ? CHANNEL_EBPF : 0,
+			    &ignored);
+	return result;
+}
+
+PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	return preload_setsockopt(fd, level, name, value, length);
+}

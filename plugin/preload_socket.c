@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socket(): a packet socket with a protocol receives at once, so it is metered before it does. */
+#undef _GNU_SOURCE /* plain types in the C library's declaration */
+#include "preload.h"
+#include "preload_syscall.h"
+#include <linux/if_packet.h>
+
+PRELOAD_EXPORT int socket(int domain, int type, int protocol);
+
+/*
+ * Made with protocol 0 it receives nothing; bound to the protocol and no interface afterwards, it is
+ * as the kernel would have made it.
+ */
+static int preload_socket(int domain, int type, int protocol)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+				      .sll_protocol = (unsigned short)protocol};
+	int fd, ignored, saved = errno;
+
+	if (domain != AF_PACKET || (type & 15) == SOCK_PACKET || !address.sll_protocol ||
+	    !preload_has_channel())
+		return real_socket(domain, type, protocol);
+	fd = real_socket(domain, type, 0);
+	if (fd < 0)
+		return fd;
+	preload_ask(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
+	if (!real_bind(fd, &address, sizeof(address)))
+		return fd;
+	raw_close(fd);
+	errno = saved;
+	return real_socket(domain, type, protocol);
+}
+
+PRELOAD_EXPORT int socket(int domain, int type, int protocol)
+{
+	return preload_socket(domain, type, protocol);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The broker's loop, its meter and its words. */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void pass_credentials(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
+void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
+		 const struct channel_address *address, int channel, int listener)
+{
+	*broker = (struct broker){.options = options,
+				  .report_fd = report_fd,
+				  .address = *address,
+				  .channel = channel,
+				  .listener = listener,
+				  .scratch = -1,
+				  .finish = -1};
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		broker->connections[i] = -1;
+	pass_credentials(channel);
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void broker_close(struct broker *broker)
+{
+	report_close(broker->report);
+	socktally_close(broker->meter);
+	close_if_open(broker->channel);
+	close_if_open(broker->listener);
+	close_if_open(broker->scratch);
+	close_if_open(broker->finish);
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		close_if_open(broker->connections[i]);
+}
+
+void broker_comm(pid_t pid, char comm[32])
+{
+	char path[64];
+	ssize_t length = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, comm, 31);
+		close(fd);
+	}
+	if (length <= 0) {
+		strcpy(comm, "?");
+		return;
+	}
+	comm[comm[length - 1] == '\n' ? length - 1 : length] = 0;
+}
+
+void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *format, ...)
+{
+	char text[512], comm[32];
+	va_list arguments;
+
+	for (unsigned int i = 0; i < broker->said_count; i++)
+		if (broker->said[i] == cause)
+			return;
+	if (broker->said_count == BROKER_CAUSES)
+		return;
+	broker->said[broker->said_count++] = cause;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	broker_comm(pid, comm);
+	command_fail("%s (pid %d): %s", comm, (int)pid, text);
+}
+
+static void log_line(void *ctx, enum socktally_log_level level, const char *text)
+{
+	struct broker *broker = ctx;
+
+	if (level <= SOCKTALLY_LOG_WARNING)
+		snprintf(broker->log, sizeof(broker->log), "%s", text);
+}
+
+static int write_report(void *ctx, struct socktally *meter)
+{
+	(void)meter;
+	broker_report(ctx, false);
+	return 0;
+}
+
+/* Locked memory was what BPF maps were charged to before Linux 5.11; the limit is our own. */
+static void lift_memlock(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static int open_meter(struct broker *broker)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = broker->options->paths,
+					   .log = log_line,
+					   .log_ctx = broker};
+	int result;
+
+	lift_memlock();
+	result = socktally_open(&broker->meter, &opts);
+	if (result)
+		return result;
+	clock_gettime(CLOCK_REALTIME, &broker->start);
+	broker_comm(broker->tool, broker->comm);
+	result = report_open(&broker->report, broker->report_fd, broker->options->format);
+	if (!result && broker->options->interval)
+		result = socktally_set_interval(broker->meter, broker->options->interval,
+						write_report, broker);
+	if (result) {
+		socktally_close(broker->meter);
+		broker->meter = NULL;
+	}
+	return result;
+}
+
+struct socktally *broker_meter(struct broker *broker, pid_t pid)
+{
+	int result;
+
+	if (broker->meter || broker->meter_failed)
+		return broker->meter;
+	result = open_meter(broker);
+	if (result) {
+		broker->meter_failed = true;
+		broker_say(broker, pid, (uint32_t)-result, "%s: it goes on unmetered",
+			   *broker->log ? broker->log : strerror(-result));
+	}
+	return broker->meter;
+}
+
+/* The connections that come by the abstract address: of processes that have closed the channel. */
+static void accept_connection(struct broker *broker)
+{
+	int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int *slot = &broker->connections[broker->next_connection];
+
+	if (fd < 0) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* out of descriptors */
+		return;
+	}
+	pass_credentials(fd);
+	close_if_open(*slot);
+	*slot = fd;
+	broker->next_connection = (broker->next_connection + 1) % BROKER_CONNECTIONS;
+}
+
+static void serve_connection(struct broker *broker, int *fd)
+{
+	broker_request(broker, *fd); /* one connection, one request */
+	close(*fd);
+	*fd = -1;
+}
+
+bool broker_serve(struct broker *broker, int other, int timeout)
+{
+	enum { CHANNEL, LISTENER, METER, OTHER, FIXED };
+	struct pollfd fds[FIXED + BROKER_CONNECTIONS] = {
+		[CHANNEL] = {.fd = broker->channel, .events = POLLIN},
+		[LISTENER] = {.fd = broker->listener, .events = POLLIN},
+		[METER] = {.fd = broker->meter && broker->options->interval && !broker->report_error
+					 ? socktally_fd(broker->meter)
+					 : -1,
+			   .events = POLLIN},
+		[OTHER] = {.fd = other, .events = POLLIN},
+	};
+
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		fds[FIXED + i] = (struct pollfd){.fd = broker->connections[i], .events = POLLIN};
+	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0)
+		return false;
+	if (fds[CHANNEL].revents && !broker_request(broker, broker->channel)) {
+		close(broker->channel);
+		broker->channel = -1;
+	}
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		if (fds[FIXED + i].revents)
+			serve_connection(broker, &broker->connections[i]);
+	if (fds[LISTENER].revents)
+		accept_connection(broker);
+	if (fds[METER].revents)
+		socktally_poll(broker->meter, 0);
+	return fds[OTHER].revents;
+}

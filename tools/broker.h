@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The broker: holds the privileges and the meter, and does what the shim in the tool asks for.
+ *
+ * It trusts nobody: a tool that reads hostile packets may be taken over. All that a request can
+ * bring about is that a socket filter of our own making is put on a packet socket that came with it.
+ */
+#ifndef SOCKTALLY_BROKER_H
+#define SOCKTALLY_BROKER_H
+
+#include "channel.h"
+#include "command.h"
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* Connections to the abstract address at a time; the oldest makes room for a new one. */
+#define BROKER_CONNECTIONS 16
+/* Sockets on the meter at a time. */
+#define BROKER_SOCKETS 1024
+/* Causes of which each is said once. */
+#define BROKER_CAUSES 32
+
+/* Names, each once and in order, as "eth0,eth1". */
+struct broker_names {
+	char text[256];
+};
+
+struct broker {
+	const struct report_options *options;
+	int report_fd; /* not owned */
+	struct channel_address address;
+	int channel; /* our end; -1 once all processes of the tool have closed theirs */
+	int listener;
+	int connections[BROKER_CONNECTIONS];
+	unsigned int next_connection;
+	int scratch; /* a socket of our own, to have the kernel check filters */
+
+	pid_t tool;
+	char comm[32];
+	bool contacted; /* some request has come */
+	int finish;	/* where to reply to CHANNEL_FINISH; -1: it hasn't come */
+
+	struct socktally *meter; /* opened with the first socket */
+	bool meter_failed;
+	char log[512]; /* the library's last message */
+	unsigned int sockets;
+	struct broker_names interfaces, linktypes; /* of sockets that are no longer metered */
+	struct timespec start;
+	struct report *report;
+	int report_error; /* of the first report that couldn't be written; then no more are */
+
+	uint32_t said[BROKER_CAUSES];
+	unsigned int said_count;
+};
+
+/* channel and listener become the broker's. */
+void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
+		 const struct channel_address *address, int channel, int listener);
+void broker_close(struct broker *broker);
+
+/*
+ * Waits at most timeout milliseconds (-1: as long as it takes) for requests and interval reports and
+ * serves them; or for `other` to be readable, and returns whether it is.
+ */
+bool broker_serve(struct broker *broker, int other, int timeout);
+
+/* Takes one message from fd and does what it says. false: fd is at its end or broken. */
+bool broker_request(struct broker *broker, int fd);
+
+/* The meter, opened by now, or NULL after a message. */
+struct socktally *broker_meter(struct broker *broker, pid_t pid);
+
+/* Writes the report since the last one, if there is a meter; false after a message. */
+bool broker_report(struct broker *broker, bool final);
+/* Keeps the name of a socket's interface for the report, before the meter forgets it. */
+void broker_retire(struct broker *broker, uint64_t cookie);
+
+/* The name of a process: at least "?". */
+void broker_comm(pid_t pid, char comm[32]);
+/*
+ * "socktally: tcpdump (pid 812): " and the text. Each cause, any number of the caller's choice, is
+ * said once.
+ */
+void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif
