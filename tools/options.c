@@ -100,7 +100,7 @@ int command_bad_option(int result, char **argv)
 		return command_usage("unknown option '-%c'", optopt);
 	if (optopt)
 		return command_usage("option '%s' takes no argument", given);
-	return command_usage("unknown option '%s'", given);
+	return command_usage("unknown or ambiguous option '%s'", given);
 }
 
 int command_seconds(const char *what, const char *argument, unsigned int *milliseconds)
