@@ -43,6 +43,7 @@ meter()
 {
 	name=$1
 	shift
+	: >"$work/$name.messages"
 	"$here/build/socktally" run "$@" -- tcpdump -i lo --immediate-mode -w - 'inbound and not tcp' \
 		>"$work/$name.pcap" 2>"$work/$name.messages" &
 	meters="$meters $!"
