@@ -20,15 +20,45 @@ static const struct {
 static const char help[] =
 	"socktally: exact protocol counts for the capture socket you already have\n"
 	"\n"
-	"  socktally run [OPTIONS] -- TOOL [ARGUMENTS]    run a capture tool, metered\n"
-	"  socktally watch -i INTERFACE [-f FILTER] [-c SECONDS] [OPTIONS]\n"
-	"                                                 count without any tool\n"
-	"  socktally read [--packets] [OPTIONS] FILE|-    count a pcap or pcapng file\n"
+	"  socktally run [OPTIONS] -- TOOL [ARGUMENTS]   run a capture tool, metered\n"
+	"  socktally watch -i INTERFACE [OPTIONS]        count without any tool\n"
+	"  socktally read [OPTIONS] FILE|-               count a pcap or pcapng file\n"
 	"\n"
-	"  socktally COMMAND --help                       the options of one of them\n"
+	"  socktally COMMAND --help                      the options of one of them\n"
 	"  socktally --version\n"
 	"\n"
-	"Exit status: that of the tool for run; else 0, 1 after a failure, 2 for wrong usage.\n";
+	"Exit status: the tool's own for run; else 0, 1 for a failure, 2 for wrong usage.\n"
+	"\n"
+	"Protocols are named as in Wireshark:";
+
+static const char *const protocols[] = {
+#define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE) NAME,
+#include <socktally/protocols.def>
+#undef SOCKTALLY_PROTOCOL
+};
+
+#define WIDTH 79 /* of the list of protocols */
+
+/* The names in lines, each with a newline before it: all of it is printed at once. */
+static int say_help(void)
+{
+	char names[sizeof(protocols) / sizeof(*protocols) * 20] = "";
+	size_t used = 0, column = WIDTH;
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
+		size_t length = strlen(protocols[i]);
+
+		if (used + length + 4 > sizeof(names))
+			break;
+		if (column + length + 1 > WIDTH) {
+			used += (size_t)sprintf(names + used, "\n ");
+			column = 1;
+		}
+		used += (size_t)sprintf(names + used, " %s", protocols[i]);
+		column += length + 1;
+	}
+	return command_print("%s%s\n", help, names);
+}
 
 /*
  * A descriptor that the caller had closed must not be taken by a file of ours: the report would go
@@ -48,8 +78,7 @@ static void hold_standard_descriptors(void)
 
 static int say_version(void)
 {
-	return command_print("socktally %s: tells a capture socket's packets apart, and counts them\n",
-			     socktally_version());
+	return command_print("socktally %s\n", socktally_version());
 }
 
 int main(int argc, char **argv)
@@ -59,7 +88,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return command_usage("no command given: run, watch or read");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-		return command_print("%s", help);
+		return say_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return say_version();
 

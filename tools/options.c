@@ -20,7 +20,7 @@
 static const char *subcommand;
 
 const char command_option_help[] =
-	"  -I, --interval SECONDS  a report every so often: what was counted since the last\n"
+	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
 	"  -o, --output FILE       write the report there\n"
 	"      --format FORMAT     text (default), or json: one object a line\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"

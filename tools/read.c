@@ -16,13 +16,13 @@
 static const char help[] =
 	"socktally read [OPTIONS] FILE|-\n"
 	"\n"
-	"Counts the packets of a pcap or pcapng file by their protocols. The file may be\n"
+	"Counts the packets of a pcap or pcapng file by their protocols. It may be\n"
 	"compressed with gzip or zstd; - is standard input.\n"
 	"\n"
 	"      --packets           a line for each packet instead: number, length, path\n"
 	"%s"
 	"\n"
-	"An interval (-I) is one of the packets' own time here.\n";
+	"SECONDS are of the packets' own time.\n";
 
 enum { OPTION_PACKETS = OPTION_OWN };
 

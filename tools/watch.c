@@ -15,12 +15,11 @@
 static const char help[] =
 	"socktally watch -i INTERFACE [OPTIONS]\n"
 	"\n"
-	"Counts what passes an interface by its protocols, until Ctrl-C. No packet leaves\n"
-	"the kernel. Needs root, or CAP_NET_RAW, CAP_BPF and CAP_PERFMON.\n"
+	"Counts what passes an interface by its protocols, until Ctrl-C. No packet\n"
+	"leaves the kernel. Needs root, or CAP_NET_RAW, CAP_BPF and CAP_PERFMON.\n"
 	"\n"
 	"  -i, --interface NAME    the interface; any: all of them\n"
-	"  -f, --filter FILTER     what would be captured (see pcap-filter(7)): all packets are\n"
-	"                          counted, and those that it accepts also as accepted\n"
+	"  -f, --filter FILTER     count also what this pcap-filter(7) accepts of all\n"
 	"  -c, --seconds SECONDS   stop after so long\n"
 	"  -p, --no-promiscuous    only what the interface takes by itself\n"
 	"%s";

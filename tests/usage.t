@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Wrong use of the command: one line on stderr that says what is wrong, nothing on stdout, and the
+exit status of the contract; help and version; output that can't be written."""
+import os
+import subprocess
+import sys
+import tempfile
+
+import captures
+import tap
+from captures import run
+
+FOLDER = tempfile.TemporaryDirectory(prefix="socktally-test-")
+CAPTURE = FOLDER.name + "/capture"
+
+# arguments: what the line must say
+WRONG = [
+    ("", "no command given"),
+    ("frobnicate", "unknown command 'frobnicate'"),
+    ("--frobnicate", "unknown option '--frobnicate'"),
+    ("read", "no capture file given"),
+    ("read a b", "'b'"),
+    ("read -z FILE", "unknown option '-z'"),
+    ("read -qz FILE", "unknown option '-q'"),
+    ("read --frobnicate FILE", "'--frobnicate'"),
+    ("read --format", "'--format' needs an argument"),
+    ("read --format xml FILE", "'xml'"),
+    ("read --format= FILE", "--format ''"),
+    ("read --help=me FILE", "takes no argument"),
+    ("read --packets=5 FILE", "takes no argument"),
+    ("read --p FILE", "ambiguous"),
+    ("read -I", "'-I' needs an argument"),
+    ("read -I 0 FILE", "-I '0'"),
+    ("read -I -1 FILE", "-I '-1'"),
+    ("read -I nan FILE", "-I 'nan'"),
+    ("read -I inf FILE", "-I 'inf'"),
+    ("read -I 1s FILE", "-I '1s'"),
+    ("read -I 1e99 FILE", "-I '1e99'"),
+    ("read -I 0.0001 FILE", "-I '0.0001'"),
+    ("read --interval= FILE", "-I ''"),
+    ("read -o", "'-o' needs an argument"),
+    ("read --output= FILE", "no file name"),
+    ("read --paths 0 FILE", "--paths '0'"),
+    ("read --paths 32769 FILE", "--paths '32769'"),
+    ("read --paths -1 FILE", "--paths '-1'"),
+    ("read --paths 99999999999999999999 FILE", "--paths"),
+    ("read --paths 10x FILE", "--paths '10x'"),
+    ("read --packets --format json FILE", "--packets"),
+    ("read --packets -I 1 FILE", "--packets"),
+    ("watch", "no interface given"),
+    ("watch eth0", "'eth0'"),
+    ("watch -i", "'-i' needs an argument"),
+    ("watch --interface= -c 1", "no interface given"),
+    ("watch -i lo tcp port 80", "'tcp'"),
+    ("watch -i lo -c 0", "-c '0'"),
+    ("watch -i lo -c x", "-c 'x'"),
+    ("watch -i lo -I x", "-I 'x'"),
+    ("watch -i lo --format html", "'html'"),
+    ("watch -i lo --paths x", "--paths 'x'"),
+    ("watch -i lo -x", "'-x'"),
+]
+
+
+def wrong_usage():
+    for line, word in WRONG:
+        status, out, err = run(*(CAPTURE if part == "FILE" else part for part in line.split()))
+        tap.ok(status == 2 and out == b"" and captures.one_line(err) and word in err and
+               "--help" in err, f"socktally {line}", f"{status} {out!r} {err!r}")
+
+
+def help_and_version():
+    for line in ("--help", "-h", "help", "read --help", "watch --help", "watch -i lo --help",
+                 "--version", "-V"):
+        status, out, err = run(*line.split())
+        text = out.decode()
+        tap.ok(status == 0 and out and not err and max(map(len, text.splitlines())) <= 80,
+               f"socktally {line}: on stdout, within 80 columns", f"{status} {text} {err!r}")
+        with open("/dev/full", "wb") as full:
+            status, _, err = run(*line.split(), stdout=full)
+        tap.ok(status == 1 and captures.one_line(err) and "No space left" in err,
+               f"socktally {line} >/dev/full", f"{status} {err!r}")
+    text = run("--version")[1].decode()
+    with open(os.path.join(os.environ.get("SRCDIR", ".."), "VERSION"), encoding="ascii") as file:
+        tap.ok(text.split()[:2] == ["socktally", file.read().strip()], "--version has the version",
+               text)
+
+
+def lost(name, status, err, why):
+    """The report could not be written: the line says so and has the totals."""
+    tap.ok(status == 1 and captures.one_line(err) and why in err and "8 packets" in err and
+           "accepted 8 packets" in err, name, f"{status} {err!r}")
+
+
+def lost_reports():
+    for form in ("text", "json"):
+        with open("/dev/full", "wb") as full:
+            status, _, err = run("read", "--format", form, CAPTURE, stdout=full)
+        lost(f"{form} to a full disk", status, err, "No space left")
+        status, _, err = run("read", "--format", form, "-o", "/dev/full", CAPTURE)
+        lost(f"{form} -o to a full disk", status, err, "/dev/full")
+        reader, writer = os.pipe()
+        os.close(reader)
+        status, _, err = run("read", "--format", form, CAPTURE, stdout=writer)
+        os.close(writer)
+        lost(f"{form} to a closed pipe", status, err, "Broken pipe")
+        shell = subprocess.run(["sh", "-c", f'exec "$0" read --format {form} "$1" >&-',
+                                captures.SOCKTALLY, CAPTURE], stderr=subprocess.PIPE, check=False)
+        lost(f"{form} to a closed stdout", shell.returncode, shell.stderr.decode(),
+             "Bad file descriptor")
+    with open("/dev/full", "wb") as full:
+        status, _, err = run("read", "--packets", CAPTURE, stdout=full)
+    tap.ok(status == 1 and captures.one_line(err) and "No space left" in err,
+           "--packets to a full disk", f"{status} {err!r}")
+
+
+def output_files():
+    with open(CAPTURE, "rb") as file:
+        before = file.read()
+    os.link(CAPTURE, FOLDER.name + "/link")
+    for name in (CAPTURE, FOLDER.name + "/link"):
+        status, _, err = run("read", "-o", name, CAPTURE)
+        with open(CAPTURE, "rb") as file:
+            tap.ok(status == 1 and captures.one_line(err) and file.read() == before,
+                   "-o does not overwrite the capture file", f"{status} {err!r}")
+    status, _, err = run("read", "-o", FOLDER.name + "/no/report", CAPTURE)
+    tap.ok(status == 1 and captures.one_line(err) and "/no/report" in err,
+           "-o where there is no folder", f"{status} {err!r}")
+    report = FOLDER.name + "/report"
+    with open(report, "w", encoding="ascii") as file:
+        file.write("x" * 100_000)
+    status, out, err = run("read", "-o", report, CAPTURE)
+    with open(report, encoding="ascii") as file:
+        tap.ok(status == 0 and out == b"" and not err and "x" not in file.read(),
+               "-o empties the file first", f"{status} {err!r}")
+
+
+def main():
+    tap.time_limit(60)
+    with open(CAPTURE, "wb") as file:
+        sample = captures.sample()
+        file.write(captures.pcap([packet._replace(length=len(packet.data)) for packet in sample]))
+    wrong_usage()
+    help_and_version()
+    lost_reports()
+    output_files()
+    tap.done()
+
+
+sys.exit(main())
