@@ -165,7 +165,7 @@ static void pass(const struct sock_filter *insn, struct st_facts *facts)
 		default:
 			pass_load(insn, facts);
 			facts->a_max = before.a_max;
-			facts->x_max = 4 * 0xf;
+			facts->x_max = ST_MSH_MAX;
 		}
 		break;
 	case BPF_ST:
@@ -228,35 +228,38 @@ static bool reads_x(const struct sock_filter *insn)
 	return false;
 }
 
-static void flow(struct st_translation *t, size_t pc, const struct st_facts *facts)
+/* The labels that come after pc: how many, 2 at most. */
+int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2])
 {
-	__u32 label = st_resolve(t, pc);
+	const struct sock_filter *insn = &t->insns[pc];
 
-	if (label < t->count)
-		merge(&t->facts[label], facts);
+	if (st_is_return(insn) || st_never_loads(insn))
+		return 0;
+	if (st_is_conditional(insn)) {
+		labels[0] = st_resolve(t, (size_t)pc + 1 + insn->jt);
+		labels[1] = st_resolve(t, (size_t)pc + 1 + insn->jf);
+		return 2;
+	}
+	labels[0] = insn->code == (BPF_JMP | BPF_JA) ? st_resolve(t, pc) : pc + 1;
+	return 1;
 }
 
 void st_find_facts(struct st_translation *t)
 {
 	t->facts[0] = (struct st_facts){ .reached = true };
-	for (size_t pc = 0; pc < t->count; pc++) {
+	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
 		struct st_facts facts = t->facts[pc];
+		__u32 labels[2];
 
 		if (!facts.reached)
 			continue;
 		t->needs_a |= reads_a(insn) && !facts.a_is_set;
 		t->needs_x |= reads_x(insn) && !facts.x_is_set;
 		pass(insn, &facts);
-		if (st_is_return(insn) || st_never_loads(insn))
-			continue;
-		if (insn->code == (BPF_JMP | BPF_JA)) {
-			flow(t, pc, &facts);
-		} else if (st_is_conditional(insn)) {
-			flow(t, pc + 1 + insn->jt, &facts);
-			flow(t, pc + 1 + insn->jf, &facts);
-		} else {
-			merge(&t->facts[pc + 1], &facts);
+		for (int i = st_successors(t, pc, labels) - 1; i >= 0; i--) {
+			if (labels[i] < t->count)
+				merge(&t->facts[labels[i]], &facts);
 		}
 	}
 }

@@ -21,7 +21,9 @@ struct st_facts {
 	__u32 len_min;		     /* the packet is at least that long */
 	__u32 a_max, x_max;	     /* A and X are at most that */
 	__u32 mem_max[BPF_MEMWORDS]; /* and so are the words of scratch memory */
+	__u32 loads;		     /* the most loads of a block that are still to come */
 };
+#define ST_MSH_MAX 60 /* 4 * ([k] & 0xf) */
 
 /* Labels: an instruction of the filter, or one of these, counted from its end. */
 enum st_label {
@@ -66,6 +68,7 @@ const char *st_inexpressible(const struct sock_filter *insn);
 /* translate_facts.c */
 __u32 st_resolve(const struct st_translation *t, size_t pc);
 void st_find_facts(struct st_translation *t);
+int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2]);
 __u32 st_load_size(const struct sock_filter *insn);
 bool st_never_loads(const struct sock_filter *insn);
 

@@ -11,10 +11,14 @@
 #include "translate_internal.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* The block ends here at the latest, and is worth a call from so many loads on. */
-#define BLOCK_MAX 128
-#define BLOCK_LOADS 2
+/*
+ * The block ends here at the latest: up to here its length makes no difference to what the copy
+ * costs, twice as much as one LD_ABS. So it pays if packets can come by so many loads.
+ */
+#define BLOCK_MAX 96
+#define BLOCK_LOADS 3
 
 #define SKB_FIELD(DST, FIELD)                                                                      \
 	ST_READ(BPF_W, DST, REG_CTX, (int)offsetof(struct __sk_buff, FIELD))
@@ -32,9 +36,37 @@ static bool is_indirect(const struct sock_filter *insn)
 	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND;
 }
 
-static bool fits_block(const struct sock_filter *insn)
+/* What X = 4 * ([14] & 0xf) nearly always is. */
+#define IHL 20
+
+/* Where the load is in the block, if it fits: always, or when X is IHL. Else UINT32_MAX. */
+static __u32 block_offset(const struct st_translation *t, __u32 pc)
 {
-	return is_absolute(insn) && insn->k <= BLOCK_MAX - st_load_size(insn);
+	const struct sock_filter *insn = &t->insns[pc];
+	__u32 last = BLOCK_MAX - st_load_size(insn);
+
+	if (is_absolute(insn) && insn->k <= last)
+		return insn->k;
+	if (is_indirect(insn) && t->facts[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
+		return insn->k + IHL;
+	return UINT32_MAX;
+}
+
+/* How many loads from the block a packet can come by, at most. */
+static __u32 most_loads(const struct st_translation *t)
+{
+	for (__u32 pc = t->count; pc-- > 0;) {
+		__u32 labels[2], most = 0;
+
+		if (!t->facts[pc].reached)
+			continue;
+		for (int i = st_successors(t, pc, labels) - 1; i >= 0; i--) {
+			if (labels[i] < t->count && most < t->facts[labels[i]].loads)
+				most = t->facts[labels[i]].loads;
+		}
+		t->facts[pc].loads = most + (block_offset(t, pc) != UINT32_MAX);
+	}
+	return t->facts[0].loads;
 }
 
 /* The offset in a word that most loads of the block agree on to be aligned. */
@@ -43,12 +75,12 @@ static __u32 best_alignment(const struct st_translation *t)
 	__u32 votes[4] = { 0 }, best = 0;
 
 	for (__u32 pc = 0; pc < t->count; pc++) {
-		const struct sock_filter *insn = &t->insns[pc];
+		__u32 offset = block_offset(t, pc);
 
-		if (!t->facts[pc].reached || !fits_block(insn))
+		if (!t->facts[pc].reached || offset == UINT32_MAX)
 			continue;
 		for (__u32 at = 0; at < 4; at++)
-			votes[at] += (insn->k - at) % st_load_size(insn) == 0;
+			votes[at] += (offset - at) % st_load_size(&t->insns[pc]) == 0;
 	}
 	for (__u32 at = 1; at < 4; at++) {
 		if (votes[at] > votes[best])
@@ -59,30 +91,23 @@ static __u32 best_alignment(const struct st_translation *t)
 
 void st_plan_stack(struct st_translation *t)
 {
-	__u32 loads = 0;
+	bool block = most_loads(t) >= BLOCK_LOADS;
 
 	t->mem_off = 0;
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
+		__u32 offset = block_offset(t, pc);
 
 		if (!t->facts[pc].reached)
 			continue;
 		if (insn->code == BPF_ST || insn->code == BPF_STX)
 			t->mem_off = -4 * BPF_MEMWORDS;
-		if (is_indirect(insn))
+		if (is_indirect(insn) || (is_absolute(insn) && insn->k < 0x80000000u))
 			t->uses_len = true;
-		if (!is_absolute(insn) || insn->k >= 0x80000000u)
-			continue;
-		t->uses_len = true;
-		if (!fits_block(insn))
-			continue;
-		loads++;
-		if (t->block_len < insn->k + st_load_size(insn))
-			t->block_len = insn->k + st_load_size(insn);
+		if (block && offset != UINT32_MAX && t->block_len < offset + st_load_size(insn))
+			t->block_len = offset + st_load_size(insn);
 	}
 	t->word_off = t->mem_off - 4;
-	if (loads < BLOCK_LOADS)
-		t->block_len = 0;
 	t->block_off = t->word_off - (int)t->block_len;
 	t->block_off -= (t->block_off + (int)best_alignment(t)) & 3;
 }
@@ -228,21 +253,42 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 		code->insns[done].off = (__s16)(code->count - done - 1);
 }
 
+/* The load if it is in the block, and the jump past another way to do it, or 0. */
+static bool emit_from_block(struct st_translation *t, __u32 pc, int dst, size_t *past)
+{
+	struct st_code *code = t->code;
+	__u32 offset = block_offset(t, pc), size = st_load_size(&t->insns[pc]);
+	size_t fork = code->count;
+
+	*past = 0;
+	if (!t->block_len || offset == UINT32_MAX)
+		return false;
+	if (is_indirect(&t->insns[pc]))
+		st_code_emit(code, ST_JUMP_W(BPF_JNE, REG_X, IHL, 0));
+	reject_unless_long(t, pc, offset + size);
+	emit_stack_load(t, dst, t->block_off + (int)offset, size);
+	if (is_indirect(&t->insns[pc]) && !code->error) {
+		*past = code->count;
+		st_code_emit(code, ST_JA(0));
+		if (!code->error)
+			code->insns[fork].off = (__s16)(code->count - fork - 1);
+	}
+	return true;
+}
+
 void st_emit_load(struct st_translation *t, __u32 pc)
 {
 	struct st_code *code = t->code;
 	const struct sock_filter *insn = &t->insns[pc];
 	bool to_x = BPF_CLASS(insn->code) == BPF_LDX;
 	__u32 size = st_load_size(insn);
+	size_t past;
 
 	if (st_never_loads(insn)) {
 		st_jump(t, ST_JA(0), st_label(t, ST_LABEL_REJECT));
 		return;
 	}
-	if (t->block_len && fits_block(insn)) {
-		reject_unless_long(t, pc, insn->k + size);
-		emit_stack_load(t, to_x ? REG_X : REG_A, t->block_off + (int)insn->k, size);
-	} else {
+	if (!emit_from_block(t, pc, to_x ? REG_X : REG_A, &past)) {
 		if (to_x)
 			st_code_emit(code, ST_MOV(REG_SAVE, REG_A));
 		if (is_indirect(insn))
@@ -253,6 +299,10 @@ void st_emit_load(struct st_translation *t, __u32 pc)
 			st_code_emit(code, ST_MOV(REG_X, REG_A));
 			st_code_emit(code, ST_MOV(REG_A, REG_SAVE));
 		}
+	} else if (past) {
+		emit_indirect(t, pc, size);
+		if (!code->error)
+			code->insns[past].off = (__s16)(code->count - past - 1);
 	}
 	if (to_x) {
 		st_code_emit(code, ST_ALU_W(BPF_AND, REG_X, 0xf));
