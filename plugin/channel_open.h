@@ -106,7 +106,7 @@ static inline void channel_move(int *client, int highest)
 static inline int channel_open(struct channel_ends *ends, struct channel_address *address,
 			       int highest_fd)
 {
-	int pair[2], size = CHANNEL_BUFFER, error;
+	int pair[2], size = CHANNEL_BUFFER, on = 1, error;
 	struct stat status;
 
 	memset(address, 0, sizeof(*address));
@@ -124,6 +124,9 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 	ends->server = pair[0];
 	ends->client = pair[1];
 	syscall(SYS_setsockopt, ends->client, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* who sent a message: from now on, as requests may come before the broker is there */
+	syscall(SYS_setsockopt, ends->server, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	syscall(SYS_setsockopt, ends->listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	channel_move(&ends->client, highest_fd);
 	address->fd = ends->client;
 	if (ends->client >= 0 && !fstat(ends->client, &status))

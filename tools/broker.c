@@ -30,7 +30,6 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .finish = -1};
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
-	pass_credentials(channel);
 }
 
 static void close_if_open(int fd)
@@ -111,7 +110,7 @@ static void lift_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
-static int open_meter(struct broker *broker)
+bool broker_open_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = broker->options->paths,
@@ -121,34 +120,38 @@ static int open_meter(struct broker *broker)
 
 	lift_memlock();
 	result = socktally_open(&broker->meter, &opts);
-	if (result)
-		return result;
-	clock_gettime(CLOCK_REALTIME, &broker->start);
-	broker_comm(broker->tool, broker->comm);
-	result = report_open(&broker->report, broker->report_fd, broker->options->format);
-	if (!result && broker->options->interval)
-		result = socktally_set_interval(broker->meter, broker->options->interval,
-						write_report, broker);
-	if (result) {
-		socktally_close(broker->meter);
-		broker->meter = NULL;
-	}
-	return result;
+	if (!result)
+		result = report_open(&broker->report, broker->report_fd, broker->options->format);
+	if (!result)
+		return true;
+	socktally_close(broker->meter);
+	broker->meter = NULL;
+	broker->open_error = result;
+	return false;
 }
 
-struct socktally *broker_meter(struct broker *broker, pid_t pid)
+bool broker_has_meter(struct broker *broker, pid_t pid)
 {
-	int result;
+	int error;
 
-	if (broker->meter || broker->meter_failed)
-		return broker->meter;
-	result = open_meter(broker);
-	if (result) {
-		broker->meter_failed = true;
-		broker_say(broker, pid, (uint32_t)-result, "%s: it goes on unmetered",
-			   *broker->log ? broker->log : strerror(-result));
-	}
-	return broker->meter;
+	if (broker->meter || (!broker->open_error && broker_open_meter(broker)))
+		return true;
+	error = broker->open_error;
+	broker_say(broker, pid, (uint32_t)-error, "%s: it goes on unmetered",
+		   *broker->log ? broker->log : strerror(-error));
+	return false;
+}
+
+void broker_first_socket(struct broker *broker)
+{
+	if (broker->attached)
+		return;
+	broker->attached = true;
+	clock_gettime(CLOCK_REALTIME, &broker->start);
+	broker_comm(broker->tool, broker->comm);
+	if (broker->options->interval &&
+	    socktally_set_interval(broker->meter, broker->options->interval, write_report, broker))
+		command_fail("no reports every so often: %s", socktally_error(broker->meter));
 }
 
 /* The connections that come by the abstract address: of processes that have closed the channel. */

@@ -42,10 +42,10 @@ struct broker {
 	bool contacted; /* some request has come */
 	int finish;	/* where to reply to CHANNEL_FINISH; -1: it hasn't come */
 
-	struct socktally *meter; /* opened with the first socket */
-	bool meter_failed;
+	struct socktally *meter;
+	int open_error; /* why there is none */
+	bool attached;	/* some socket has been metered */
 	char log[512]; /* the library's last message */
-	unsigned int sockets;
 	struct broker_names interfaces, linktypes; /* of sockets that are no longer metered */
 	struct timespec start;
 	struct report *report;
@@ -69,10 +69,16 @@ bool broker_serve(struct broker *broker, int other, int timeout);
 /* Takes one message from fd and does what it says. false: fd is at its end or broken. */
 bool broker_request(struct broker *broker, int fd);
 
-/* The meter, opened by now, or NULL after a message. */
-struct socktally *broker_meter(struct broker *broker, pid_t pid);
+/* Opens the meter, which takes some time; without it the first request does. */
+bool broker_open_meter(struct broker *broker);
+/* Whether there is a meter for the request of pid; false after a message. */
+bool broker_has_meter(struct broker *broker, pid_t pid);
+/* A socket is metered: from here on there is something to report. */
+void broker_first_socket(struct broker *broker);
+/* Whether there is room for one more socket on the meter; else false. */
+bool broker_has_room(struct broker *broker, uint64_t cookie);
 
-/* Writes the report since the last one, if there is a meter; false after a message. */
+/* Writes the report since the last one; false after a message. */
 bool broker_report(struct broker *broker, bool final);
 /* Keeps the name of a socket's interface for the report, before the meter forgets it. */
 void broker_retire(struct broker *broker, uint64_t cookie);

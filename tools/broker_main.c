@@ -169,7 +169,8 @@ int command_broker(int argc, char **argv)
 	broker_init(&broker, &options, report_fd, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
 	broker.tool = (pid_t)address.pid;
 	serve_until_gone(&broker, &life);
-	broker_report(&broker, true);
+	if (broker.attached)
+		broker_report(&broker, true);
 	let_finish(&broker);
 	broker_close(&broker);
 	return 0;

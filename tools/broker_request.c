@@ -211,6 +211,7 @@ static void attach(struct broker *broker, const struct message *message)
 	int result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
 
 	if (!result) {
+		broker_first_socket(broker);
 		done(message, 0);
 		return;
 	}
@@ -244,6 +245,7 @@ static void set_filter(struct broker *broker, const struct message *message)
 	}
 	result = socktally_set_filter(broker->meter, fd, request->insns, request->head.count);
 	if (!result) {
+		broker_first_socket(broker);
 		done(message, 0);
 		return;
 	}
@@ -325,6 +327,27 @@ static void finish(struct broker *broker, struct message *message)
 	message->fd_count = 0; /* kept until the report is written */
 }
 
+static bool socket_can_be_metered(struct broker *broker, const struct message *message)
+{
+	int fd = message->fds[TOOL_SOCKET], number = message->request->head.fd;
+
+	if (socket_option(fd, SO_TYPE) == SOCK_PACKET) {
+		broker_say(broker, message->pid, EPROTOTYPE,
+			   "socket %d is of the obsolete type SOCK_PACKET: it can't be metered",
+			   number);
+		return false;
+	}
+	if (!broker_has_meter(broker, message->pid))
+		return false;
+	if (broker_has_room(broker, socket_cookie(fd)))
+		return true;
+	broker_say(broker, message->pid, ENOSPC,
+		   "socket %d is one more than the %d that can be metered at a time: it goes on "
+		   "unmetered",
+		   number, BROKER_SOCKETS);
+	return false;
+}
+
 static void serve(struct broker *broker, struct message *message)
 {
 	static void (*const serve_op[])(struct broker *, const struct message *) = {
@@ -346,15 +369,7 @@ static void serve(struct broker *broker, struct message *message)
 		forget_socket(broker, message);
 		return;
 	}
-	if (op != CHANNEL_GET_FILTER &&
-	    socket_option(message->fds[TOOL_SOCKET], SO_TYPE) == SOCK_PACKET) {
-		broker_say(broker, message->pid, EPROTOTYPE,
-			   "socket %d is of the obsolete type SOCK_PACKET: it can't be metered",
-			   message->request->head.fd);
-		pass(message);
-		return;
-	}
-	if (broker_meter(broker, message->pid))
+	if (socket_can_be_metered(broker, message))
 		serve_op[op](broker, message);
 	else
 		pass(message);

@@ -156,12 +156,14 @@ static void serve(struct run *run)
 	broker_init(&broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker.tool = run->tool;
+	broker_open_meter(&broker); /* while the tool starts; a failure is said when it needs it */
 	while (!broker_serve(&broker, run->signals, -1) || !take_signals(run))
 		;
-	broker_report(&broker, true);
+	if (broker.attached || run->options.format == REPORT_JSON)
+		broker_report(&broker, true); /* a script gets its object in any case */
 	if (!broker.contacted)
 		run_say_no_contact(run->argv[0]);
-	else if (broker.meter && broker.channel >= 0)
+	else if (broker.attached && broker.channel >= 0)
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
 	broker_close(&broker);
 }
