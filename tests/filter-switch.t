@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The filter of a metered socket is changed all the time under load: not one packet is counted
+twice, missed, or delivered against the filter."""
+import os
+import struct
+import subprocess
+import time
+
+import netns
+import packets
+import tap
+
+COUNT = 150_000  # of IPv4; as many of the two others together
+HELPER = os.path.join(os.environ.get("BUILDDIR", "build"), "tests/helper_switch")
+
+
+def flood(net):
+    """IPv4 with a sequence number, IPv6 and ARP in turn."""
+    sender = net.sender("far")
+    start = packets.frame("eth/ip/udp(dport=9)/data(16)")[:54]
+    others = packets.frame("eth/ipv6/tcp/data(20)"), packets.frame("eth/arp")
+    for i in range(COUNT):
+        netns.send(sender, (start + struct.pack("!I", i), others[i & 1]))
+
+
+def numbers(text):
+    return {words[0]: [int(word) for word in words[1:]]
+            for words in map(str.split, text.splitlines()) if len(words) > 1}
+
+
+def main():
+    netns.need("ip")
+    tap.time_limit(120)
+    net = netns.Net()
+    helper = netns.start([HELPER, "near"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    tap.same(helper.stdout.readline(), "ready\n", "the socket is ready")
+    flood(net)
+    time.sleep(0.5)
+    output = helper.communicate(timeout=60)[0]
+    tap.same(helper.returncode, 0, "it read to the end")
+    have = numbers(output)
+    switches, drops = have["switches"][0], have["drops"][0]
+    tap.ok(switches > 500, f"the filter was changed {switches} times")
+    tap.same(drops, 0, "the socket's queue was long enough")
+    size = len(packets.frame("eth/ip/udp(dport=9)/data(16)"))
+    tap.same(have.get("eth:ip:udp:0"), [COUNT, COUNT, COUNT * size],
+             "IPv4, which each filter takes: all counted, all accepted")
+    tap.same(have["delivered_ip"], [COUNT], "IPv4: all delivered")
+    tap.same(have["out_of_order"], [0], "IPv4: each once, in the order in which they were sent")
+    ipv6 = have.get("eth:ipv6:tcp:0", [0, 0, 0])
+    tap.same(ipv6[0], COUNT // 2, "IPv6, which some filters take: all counted")
+    tap.same(have["delivered_ipv6"], [ipv6[1]], "IPv6: delivered as many as counted as accepted")
+    tap.ok(0 < ipv6[1] < COUNT // 2, f"IPv6: {ipv6[1]} of {COUNT // 2} were accepted")
+    tap.same(have.get("eth:arp:0", [])[:2], [COUNT // 2, 0],
+             "ARP, which no filter takes: all counted, none accepted")
+    tap.same(have["delivered_other"], [0], "ARP: none delivered")
+    tap.done()
+
+
+main()

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The library's memory under valgrind, and with the compiler's address and undefined behaviour
+sanitizers, through all of its calls."""
+import glob
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+import netns
+import tap
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.environ.get("SRCDIR", os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
+PROGRAMS = {"attach_rounds": ["20"], "helper_guest": []}
+
+
+def run(name, command, **environment):
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
+                          env={**os.environ, **environment}, timeout=120)
+    if not tap.ok(done.returncode == 0, name):
+        tap.diag(done.stdout + done.stderr)
+
+
+def valgrind():
+    if shutil.which("valgrind") is None:
+        tap.skip("valgrind", "not installed")
+        return
+    for program, arguments in PROGRAMS.items():
+        run(f"{program} under valgrind",
+            ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=all",
+             "--errors-for-leak-kinds=all", "--error-exitcode=99",
+             os.path.join(BUILD, "tests", program), *arguments])
+
+
+def sanitizers():
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    library = [path for path in glob.glob(os.path.join(SOURCE, "plugin/*.c"))
+               if not os.path.basename(path).startswith("preload")]
+    flags = ["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE=", '-DSOCKTALLY_VERSION="0"',
+             "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
+             "-I", f"{SOURCE}/include"]
+    for folder in (BUILD, f"{BUILD}/bpf", SOURCE, f"{SOURCE}/bpf", f"{SOURCE}/plugin"):
+        flags += ["-iquote", folder]
+    with tempfile.TemporaryDirectory() as folder:
+        probe = subprocess.run([*compiler, "-fsanitize=address,undefined", "-x", "c", "-", "-o",
+                                f"{folder}/probe"], input="int main(void) { return 0; }", text=True,
+                               capture_output=True, check=False)
+        if probe.returncode:
+            tap.skip("sanitizers", "the compiler has none")
+            return
+        for program, arguments in PROGRAMS.items():
+            subprocess.run([*compiler, *flags, "-o", f"{folder}/{program}",
+                            os.path.join(SOURCE, "tests", f"{program}.c"), *library], check=True)
+            run(f"{program} with sanitizers", [f"{folder}/{program}", *arguments],
+                ASAN_OPTIONS="detect_leaks=1")
+
+
+def main():
+    netns.need()
+    tap.time_limit(300)
+    valgrind()
+    sanitizers()
+    tap.done()
+
+
+main()
