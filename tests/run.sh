@@ -12,7 +12,8 @@ fi
 sh examples/install-missing.sh gcc libc6-dev make=make clang=clang libbpf-dev libelf-dev \
 	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf prove=perl python3=python3 ip=iproute2 \
 	ping=iputils-ping tcpdump=tcpdump tshark=tshark bpftool=bpftool git=git valgrind=valgrind \
-	zstd=zstd mandoc=mandoc libasan8 libubsan1
+	zstd=zstd mandoc=mandoc libasan8 libubsan1 strace=strace netsniff-ng=netsniff-ng ngrep=ngrep \
+	ethtool=ethtool
 
 mkdir -p build-check
 cd build-check
