@@ -44,7 +44,7 @@ meter()
 	name=$1
 	shift
 	: >"$work/$name.messages"
-	"$here/build/socktally" run "$@" -- tcpdump -i lo --immediate-mode -w - not tcp \
+	"$here/build/socktally" run "$@" -- tcpdump -i lo -w - not tcp \
 		>"$work/$name.pcap" 2>"$work/$name.messages" &
 	meters="$meters $!"
 	for moment in $(seq 100); do
@@ -77,7 +77,7 @@ perl -MIO::Socket::INET -e '
 		$peer->sysread(my $data, 1000);
 	}
 '
-sleep 0.5
+sleep 1.5 # tcpdump takes packets out of its ring once a second
 
 # The tools get the signal, as they would get Ctrl-C; the reports come at their end.
 # shellcheck disable=SC2086
