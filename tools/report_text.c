@@ -225,11 +225,25 @@ static void print_nodes(FILE *out, const struct layout *layout, const struct rep
 	}
 }
 
-/* Names and filters come from elsewhere: nothing in them may steer the terminal. */
-static void print_plain(FILE *out, const char *text)
+/*
+ * At most `room` columns of a text from elsewhere, and nothing in it that steers the terminal. A
+ * byte that goes on a UTF-8 character takes no column.
+ */
+static void print_plain(FILE *out, const char *text, size_t room)
 {
-	for (; *text; text++)
+	size_t columns = 0;
+
+	for (const char *at = text; *at; at++)
+		columns += (*at & 0xc0) != 0x80;
+	if (columns > room)
+		room -= 3;
+	for (; *text; text++) {
+		if ((*text & 0xc0) != 0x80 && !room--)
+			break;
 		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+	}
+	if (*text)
+		fputs("...", out);
 }
 
 static double seconds_between(const struct timespec *start, const struct timespec *end)
@@ -242,25 +256,28 @@ static void print_source(FILE *out, const struct report_content *content)
 {
 	const struct report_source *source = content->source;
 	const char *name = source->file ? source->file : source->interface;
+	const char *linktype = source->linktype ? source->linktype : "";
+	char tool[64] = "";
+	size_t room;
 
-	if (source->comm && *source->comm) {
-		print_plain(out, source->comm);
-		if (source->pid)
-			fprintf(out, " (pid %d)", source->pid);
-		fputs(name && *name ? " on " : "", out);
-	}
+	if (source->comm && *source->comm)
+		snprintf(tool, sizeof(tool), "%.30s (pid %d)%s", source->comm, source->pid,
+			 name && *name ? " on " : "");
+	room = WIDTH - strlen(tool);
+	print_plain(out, tool, WIDTH);
 	if (name)
-		print_plain(out, name);
-	if (source->linktype && *source->linktype) {
+		print_plain(out, name, room - strnlen(linktype, 16) - 3);
+	if (*linktype) {
 		fputs(" (", out);
-		print_plain(out, source->linktype);
+		print_plain(out, linktype, 16);
 		fputc(')', out);
 	}
-	if (source->filter && *source->filter) {
-		fputs(", filter: ", out);
-		print_plain(out, source->filter);
-	}
 	fputc('\n', out);
+	if (source->filter && *source->filter) {
+		fputs("filter: ", out);
+		print_plain(out, source->filter, WIDTH - strlen("filter: "));
+		fputc('\n', out);
+	}
 }
 
 static void print_duration(FILE *out, const struct report_content *content)
@@ -291,9 +308,9 @@ static void print_rates(FILE *out, const struct report_content *content)
 
 	if (seconds <= 0)
 		return;
-	number_short(packets, (double)content->totals.packets / seconds, "packets/s");
+	number_short(packets, (double)content->totals.packets / seconds, "");
 	number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
-	fprintf(out, ": %s, %s", packets, bits);
+	fprintf(out, ": %s packets/s, %s", packets, bits);
 }
 
 /* What of all packets the socket's filter let through; of a file, what of them is in it. */
@@ -324,15 +341,13 @@ static void print_totals(FILE *out, const struct report_content *content)
 	fputc('\n', out);
 	if (totals->segments != totals->packets) {
 		number_exact(packets, totals->segments);
-		fprintf(out, "on the wire: %s segments, which offload joins or has yet to split\n",
-			packets);
+		fprintf(out, "on the wire: %s segments (offload joins or splits them)\n", packets);
 	}
 	if (totals->accepted_packets != totals->packets || totals->accepted_bytes != totals->bytes)
 		print_accepted(out, content);
 	if (content->overflow_packets) {
 		number_packets(packets, content->overflow_packets);
-		fprintf(out, "table full: %s counted as overflow, whatever they are (see --paths)\n",
-			packets);
+		fprintf(out, "table full: %s counted as overflow (see --paths)\n", packets);
 	}
 }
 
