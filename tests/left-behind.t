@@ -62,7 +62,7 @@ processes()
 		case $ancestors in *" $pid "*) continue ;; esac
 		tr '\0' '\n' 2>/dev/null <"$environment" | grep -qxF "BUILDDIR=$BUILDDIR" || continue
 		parent=$(sed 's/.*) [A-Z] \([0-9]*\) .*/\1/' "$directory/stat" 2>/dev/null) || continue
-		case $parent in $$ | '') continue ;; esac
+		[ -n "$parent" ] && [ "$parent" != $$ ] || continue
 		echo "$pid: $(tr '\0' ' ' 2>/dev/null <"$directory/cmdline")"
 	done
 }
