@@ -65,8 +65,9 @@ def quiet(net):
 def limited(net):
     """-c ends tcpdump by itself, with the packets that its filter rejected before counted."""
     kinds = live.traffic(2)
-    wanted = [kind for kind in kinds if kind.packet.path == "eth:ipv6:udp"]
-    others = [kind for kind in kinds if kind not in wanted]
+    taken = live.verdicts([live.as_received(kind.packet.data) for kind in kinds], "ip6 proto 17")
+    wanted = [kind for kind, verdict in zip(kinds, taken) if verdict]
+    others = [kind for kind, verdict in zip(kinds, taken) if not verdict]
     count = sum(kind.copies for kind in wanted)
     tool = live.Tool([*TCPDUMP, "-i", "near", "-c", str(count), "ip6", "proto", "17"])
     sender = net.sender("far")
@@ -124,7 +125,7 @@ def send_tun(net, datas, device):
 
 def loopback(net):
     """On lo a capture socket sees each packet twice, going and coming."""
-    netns.bring_up("lo")
+    net.bring_up("lo")
     kinds = [kind for kind in live.traffic(3) if kind.packet.data[12:14] not in live.TAGS]
     tool = live.Tool([*TCPDUMP, "-i", "lo"])
     netns.send(net.sender("lo"), live.frames(kinds))

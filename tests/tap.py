@@ -22,7 +22,9 @@ def same(have, want, name):
     """have == want; of two tables (dicts) only what differs is shown."""
     if isinstance(have, dict) and isinstance(want, dict):
         keys = sorted(key for key in {*have, *want} if have.get(key) != want.get(key))
-        why = "\n".join(f"{key}: have {have.get(key)}, want {want.get(key)}" for key in keys)
+        shown = keys[:10]
+        why = "\n".join([f"{key}: have {have.get(key)}, want {want.get(key)}" for key in shown] +
+                        [f"... and {len(keys) - len(shown)} more"] * (len(keys) > len(shown)))
     else:
         why = f"have {have!r}\nwant {want!r}"
     return ok(have == want, name, why)
