@@ -6,62 +6,90 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <stddef.h>
 #include "packet.h"
 
 struct st_packet {
 	struct __sk_buff *skb;
-	__u8 *block;	/* ST_BLOCK bytes of a map's value */
-	__u32 len;	/* of the packet */
-	__u32 base;	/* where in the packet the block starts */
-	__u32 ethertype; /* of a packet without a link header */
-	__u32 tag;	/* ethertype of a VLAN tag in the metadata, or 0 */
+	__u8 *block; /* ST_BLOCK bytes of a map's value */
 };
 
 /*
- * Loads the block with what starts at off, off < len. The size takes a way through memory because
- * the verifier would otherwise trace it back to its origin and tell states apart by it, which costs
- * it many times the work.
+ * The walk is in the scratch behind the block, not in registers: what comes out of memory the
+ * verifier knows nothing about, so that all ways through a layer look the same to it when they meet
+ * again, and it goes through the loop's body only once a round. Where it can compute a value, it
+ * tells packets apart by it, and their number explodes.
  */
-static __always_inline long st_packet_load(struct st_packet *pkt, __u32 off)
-{
-	__u32 size = pkt->len - off;
+#define ST_WALK(pkt) ((struct st_walk *)((pkt)->block + ST_BLOCK - sizeof(struct st_walk)))
 
+_Static_assert(ST_BLOCK_LOAD + ST_WINDOW + sizeof(struct st_walk) <= ST_BLOCK,
+	       "block, window and walk have to fit the scratch");
+
+/* What is in memory is there, and nothing is known of it from before. */
+#define ST_FORGET() __asm__ volatile("" ::: "memory")
+
+/* Loads the block with what starts at off, off < end. */
+static __always_inline _Bool st_packet_load(const struct st_packet *pkt, struct st_walk *walk,
+					    __u32 off)
+{
+	__u32 size;
+
+	walk->base = off;
+	walk->size = walk->len - off;
+	ST_FORGET();
+	size = walk->size;
 	if (size > ST_BLOCK_LOAD)
 		size = ST_BLOCK_LOAD;
-	*(volatile __u32 *)pkt->block = size;
-	size = *(volatile __u32 *)pkt->block;
-	if (size - 1 >= ST_BLOCK_LOAD)
-		return -1;
-	pkt->base = off;
-	return bpf_skb_load_bytes(pkt->skb, off, pkt->block, size);
+	__asm__("" : "+r"(size)); /* so that the next line stays: the verifier needs it */
+	if (!size || size > ST_BLOCK_LOAD)
+		return 0;
+	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size);
 }
 
-/* A packet that can't be read has length 0. */
 static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb,
 					    __u8 *block)
 {
 	pkt->skb = skb;
 	pkt->block = block;
-	pkt->len = skb->len;
-	pkt->ethertype = bpf_ntohs(skb->protocol);
-	pkt->tag = skb->vlan_present ? bpf_ntohs(skb->vlan_proto) : 0;
-	if (st_packet_load(pkt, 0))
-		pkt->len = 0;
+}
+
+/* The first block. An empty packet, or one that can't be read, has length 0. */
+static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt,
+						  struct st_walk *walk)
+{
+	walk->len = pkt->skb->len;
+	if (!st_packet_load(pkt, walk, 0))
+		walk->len = 0;
+	walk->end = walk->len;
+	return pkt->block;
+}
+
+/* Of a VLAN tag in the metadata, or 0. */
+static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
+{
+	return pkt->skb->vlan_present ? bpf_ntohs(pkt->skb->vlan_proto) : 0;
+}
+
+/* Of a packet that starts with the network layer. */
+static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
+{
+	return bpf_ntohs(pkt->skb->protocol);
 }
 
 /*
- * ST_WINDOW bytes from off, off < len, of which only those before the packet's end mean something.
- * NULL: can't be read.
+ * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
+ * something. NULL: can't be read.
  */
-static __always_inline const __u8 *st_packet_at(struct st_packet *pkt, __u32 off)
+static __always_inline const __u8 *st_packet_at(const struct st_packet *pkt, struct st_walk *walk)
 {
-	__u32 at = off - pkt->base;
+	__u32 at = walk->off - walk->base;
 
-	if (at > ST_BLOCK_LOAD - ST_WINDOW && pkt->len - pkt->base > ST_BLOCK_LOAD) {
-		if (st_packet_load(pkt, off))
-			return NULL;
-		at = 0;
-	}
+	if (at > ST_BLOCK_LOAD - ST_WINDOW && walk->len - walk->base > ST_BLOCK_LOAD &&
+	    !st_packet_load(pkt, walk, walk->off))
+		return NULL;
+	/* One check for all three ways here: the verifier then sees one state instead of three. */
+	ST_FORGET();
+	at = walk->off - walk->base;
 	if (at > ST_BLOCK_LOAD)
 		return NULL;
 	return pkt->block + at;

@@ -9,24 +9,49 @@
 
 struct st_packet {
 	const __u8 *data;
-	__u32 len;	 /* bytes that are there */
-	__u32 ethertype; /* of a packet without a link header */
-	__u32 tag;	 /* ethertype of a VLAN tag that is not in the bytes, or 0 */
+	__u32 len;
 	__u8 tail[ST_WINDOW];
+	struct st_walk walk;
 };
 
-/*
- * ST_WINDOW bytes from off, off < len, of which only those before the packet's end mean something.
- */
-static __always_inline const __u8 *st_packet_at(struct st_packet *pkt, __u32 off)
+#define ST_WALK(pkt) (&(pkt)->walk)
+
+/* See packet_kernel.h. */
+#define ST_FORGET()
+
+/* Tags, and packets without a link header, are a socket's. */
+static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
 {
-	__u32 left = pkt->len - off;
+	(void)pkt;
+	return 0;
+}
+
+static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return 0;
+}
+
+/*
+ * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
+ * something.
+ */
+static __always_inline const __u8 *st_packet_at(struct st_packet *pkt, const struct st_walk *walk)
+{
+	__u32 left = walk->len - walk->off;
 
 	if (left >= ST_WINDOW)
-		return pkt->data + off;
-	memcpy(pkt->tail, pkt->data + off, left);
+		return pkt->data + walk->off;
+	memcpy(pkt->tail, pkt->data + walk->off, left);
 	memset(pkt->tail + left, 0, ST_WINDOW - left);
 	return pkt->tail;
+}
+
+static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, struct st_walk *walk)
+{
+	walk->len = pkt->len;
+	walk->end = pkt->len;
+	return st_packet_at(pkt, walk);
 }
 
 static __always_inline __u32 st_get16(const __u8 *bytes)

@@ -2,8 +2,8 @@
 /*
  * A packet's path: its layers, outermost first.
  *
- * Each layer has a function that puts its name on the path and says what comes next in one of the
- * number spaces of walk.h; st_layer() finds the function of that. A new protocol is a line in
+ * Each layer has a function that looks at its header and says what comes next in one of the number
+ * spaces of walk.h; st_layer() finds the function for that. A new protocol is a line in
  * protocols.def, a function, and its cases here.
  */
 #ifndef SOCKTALLY_BPF_PARSE_H
@@ -16,33 +16,23 @@
 /* Steps at most: layers, and parts of layers like the labels of a stack. */
 #define ST_MAX_STEPS 20
 
-/* A layer with nothing inside that the path would show. */
-static __always_inline void st_last(struct st_walk *walk, __u32 protocol)
+static __always_inline struct st_step st_layer(__u32 next, const __u8 *h)
 {
-	st_enter(walk, protocol, 0);
-}
-
-static __always_inline void st_layer(struct st_walk *walk, const __u8 *h)
-{
-	switch (walk->next) {
+	switch (next) {
 	case ST_ETHERTYPE(0x6558):
 	case ST_GRETYPE(0x6558):
 	case ST_GRETYPE(0x6400):
 	case ST_IPPROTO(143):
 	case ST_DIRECT(ST_ETH):
-		st_eth(walk, h);
-		break;
+		return st_eth(h);
 	case ST_ETHERTYPE(0x8100):
 	case ST_ETHERTYPE(0x9100):
-		st_vlan(walk, h, ST_VLAN);
-		break;
+		return st_typed(h, ST_VLAN, 4);
 	case ST_ETHERTYPE(0x88a8):
-		st_vlan(walk, h, ST_IEEE8021AD);
-		break;
+		return st_typed(h, ST_IEEE8021AD, 4);
 	case ST_ETHERTYPE(0x8870):
 	case ST_DIRECT(ST_LLC):
-		st_llc(walk, h);
-		break;
+		return st_llc(h);
 	case ST_ETHERTYPE(0x8847):
 	case ST_ETHERTYPE(0x8848):
 	case ST_GRETYPE(0x8847):
@@ -51,210 +41,187 @@ static __always_inline void st_layer(struct st_walk *walk, const __u8 *h)
 	case ST_PPPTYPE(0x0281):
 	case ST_PPPTYPE(0x0283):
 	case ST_DIRECT(ST_MPLS):
-		st_mpls(walk, h);
-		break;
+		return st_mpls(h);
 	case ST_MORE(ST_MPLS):
-		st_mpls_label(walk, h);
-		break;
+		return st_mpls_more(h);
 	case ST_ETHERTYPE(0x8863):
-		st_last(walk, ST_PPPOED);
-		break;
+		return st_last(ST_PPPOED, 6);
 	case ST_ETHERTYPE(0x8864):
-		st_pppoes(walk);
-		break;
+		return st_simple(ST_PPPOES, 6, ST_DIRECT(ST_PPP));
 	case ST_GRETYPE(0x880b):
 	case ST_DIRECT(ST_PPP):
-		st_ppp(walk, h);
-		break;
+		return st_ppp(h);
 	case ST_ETHERTYPE(0x8181):
 	case ST_SAP(0x42):
 	case ST_DIRECT(ST_STP):
-		st_last(walk, ST_STP);
-		break;
+		return st_last(ST_STP, 4);
 	case ST_ETHERTYPE(0x88cc):
 	case ST_ETHERTYPE(0x8942):
-		st_last(walk, ST_LLDP);
-		break;
+		return st_last(ST_LLDP, 2);
 	case ST_ETHERTYPE(0x888e):
 	case ST_ETHERTYPE(0x88c7):
-		st_last(walk, ST_EAPOL);
-		break;
+		return st_last(ST_EAPOL, 4);
 	case ST_ETHERTYPE(0x0806):
 	case ST_ETHERTYPE(0x8035):
 	case ST_GRETYPE(0x0806):
-		st_last(walk, ST_ARP);
-		break;
+		return st_last(ST_ARP, 8);
 	case ST_ETHERTYPE(0x0800):
 	case ST_GRETYPE(0x0800):
 	case ST_PPPTYPE(0x0021):
 	case ST_IPPROTO(4):
 	case ST_SAP(0x06):
 	case ST_DIRECT(ST_IP):
-		st_ip(walk, h);
-		break;
+		return st_ip(h);
 	case ST_ETHERTYPE(0x86dd):
 	case ST_GRETYPE(0x86dd):
 	case ST_PPPTYPE(0x0057):
 	case ST_IPPROTO(41):
 	case ST_DIRECT(ST_IPV6):
-		st_ipv6(walk, h);
-		break;
+		return st_ipv6(h);
 	case ST_IPPROTO(0):
-		st_ipv6_header(walk, h, ST_IPV6_HOPOPTS);
-		break;
+		return st_ipv6_header(h, ST_IPV6_HOPOPTS);
 	case ST_IPPROTO(43):
-		st_ipv6_header(walk, h, ST_IPV6_ROUTING);
-		break;
+		return st_ipv6_header(h, ST_IPV6_ROUTING);
 	case ST_IPPROTO(44):
-		st_ipv6_fraghdr(walk, h);
-		break;
+		return st_ipv6_fraghdr(h);
 	case ST_IPPROTO(60):
-		st_ipv6_header(walk, h, ST_IPV6_DSTOPTS);
-		break;
+		return st_ipv6_header(h, ST_IPV6_DSTOPTS);
 	case ST_IPPROTO(51):
-		st_ah(walk, h);
-		break;
+		return st_ah(h);
 	case ST_IPPROTO(50):
-		st_last(walk, ST_ESP);
-		break;
+		return st_last(ST_ESP, 8);
 	case ST_IPPROTO(108):
-		st_last(walk, ST_IPCOMP);
-		break;
+		return st_last(ST_IPCOMP, 4);
 	case ST_IPPROTO(1):
-		st_last(walk, ST_ICMP);
-		break;
+		return st_last(ST_ICMP, 8);
 	case ST_IPPROTO(58):
-		st_last(walk, ST_ICMPV6);
-		break;
+		return st_last(ST_ICMPV6, 4);
 	case ST_IPPROTO(2):
-		st_last(walk, ST_IGMP);
-		break;
+		return st_last(ST_IGMP, 8);
 	case ST_IPPROTO(6):
-		st_last(walk, ST_TCP);
-		break;
+		return st_last(ST_TCP, 20);
 	case ST_IPPROTO(17):
-		st_udp(walk, h, ST_UDP);
-		break;
+		return st_udp(h);
 	case ST_IPPROTO(136):
-		st_udp(walk, h, ST_UDPLITE);
-		break;
+		return st_udplite(h);
 	case ST_IPPROTO(132):
-		st_last(walk, ST_SCTP);
-		break;
+		return st_last(ST_SCTP, 12);
 	case ST_IPPROTO(33):
-		st_last(walk, ST_DCCP);
-		break;
+		return st_last(ST_DCCP, 12);
 	case ST_IPPROTO(47):
-		st_gre(walk, h);
-		break;
+		return st_gre(h);
 	case ST_GRETYPE(0x88be):
 	case ST_GRETYPE(0x22eb):
-		st_erspan(walk, h);
-		break;
+		return st_erspan(h);
 	case ST_DIRECT(ST_VXLAN):
-		st_vxlan(walk);
-		break;
+		return st_simple(ST_VXLAN, 8, ST_DIRECT(ST_ETH));
 	case ST_DIRECT(ST_GENEVE):
-		st_geneve(walk, h);
-		break;
+		return st_geneve(h);
 	case ST_DIRECT(ST_GTP):
-		st_gtp(walk, h);
-		break;
+		return st_gtp(h);
 	case ST_MORE(ST_GTP):
-		st_gtp_extension(walk, h);
-		break;
+		return st_gtp_extension(h);
+	case ST_LAST(ST_GTP):
+		return st_gtp_extension_end(h);
 	case ST_DIRECT(ST_TEREDO):
-		st_teredo(walk, h);
-		break;
+		return st_simple(ST_TEREDO, 0, ST_MORE(ST_TEREDO));
 	case ST_MORE(ST_TEREDO):
-		st_teredo_part(walk, h);
-		break;
+		return st_teredo_part(h);
 	case ST_ETHERTYPE(0x894f):
 	case ST_GRETYPE(0x894f):
 	case ST_DIRECT(ST_NSH):
-		st_nsh(walk, h);
-		break;
+		return st_nsh(h);
 	case ST_IPPROTO(115):
-		st_last(walk, ST_L2TP);
-		break;
+		return st_last(ST_L2TP, 4);
 	case ST_DIRECT(ST_L2TP):
-		st_l2tp(walk, h);
-		break;
+		return st_l2tp(h);
+	case ST_MORE(ST_L2TP):
+		return st_l2tp_offset(h);
 	case ST_IPPROTO(89):
-		st_last(walk, ST_OSPF);
-		break;
+		return st_last(ST_OSPF, 24);
 	case ST_IPPROTO(88):
-		st_last(walk, ST_EIGRP);
-		break;
+		return st_last(ST_EIGRP, 20);
 	case ST_IPPROTO(103):
-		st_last(walk, ST_PIM);
-		break;
+		return st_last(ST_PIM, 4);
 	case ST_IPPROTO(112):
-		st_last(walk, ST_VRRP);
-		break;
+		return st_last(ST_VRRP, 8);
 	case ST_IPPROTO(46):
-		st_last(walk, ST_RSVP);
-		break;
-	default:
-		walk->next = ST_STOP;
+		return st_last(ST_RSVP, 8);
 	}
+	return st_last(0, ST_NOT_THIS);
+}
+
+/* Of a VLAN tag in a socket's metadata: a layer without bytes behind the link layer. */
+static __always_inline void st_metadata_tag(struct st_walk *walk, const struct st_packet *pkt)
+{
+	__u32 tag = st_packet_tag(pkt);
+
+	if (tag)
+		st_path_push(walk, tag == 0x88a8 ? ST_IEEE8021AD : ST_VLAN);
+}
+
+/* A link type that is not read: its number in two bytes that are no protocol's. */
+static __always_inline void st_other_link(struct st_walk *walk, __u32 link)
+{
+	st_path_push(walk, ST_DLT);
+	st_path_push(walk, 0x80 | (link >> 7 & 0x7f));
+	st_path_push(walk, 0x80 | (link & 0x7f));
 }
 
 /* The outermost layer, by the socket's or the file's link type (enum st_link). */
-static __always_inline void st_link_layer(struct st_packet *pkt, struct st_walk *walk, __u32 link)
+static __always_inline void st_link_layer(struct st_walk *walk, const struct st_packet *pkt,
+					  const __u8 *h, __u32 link)
 {
-	const __u8 *h = st_packet_at(pkt, 0);
-
-	if (!h)
-		return;
 	switch (link) {
 	case ST_LINK_ETH:
-		st_eth(walk, h);
-		st_vlan_tag(walk, pkt->tag);
+		st_advance_link(walk, st_eth(h));
+		st_metadata_tag(walk, pkt);
 		break;
 	case ST_LINK_SLL:
 		st_path_push(walk, ST_SLL);
-		st_vlan_tag(walk, pkt->tag);
-		walk->next = ST_ETHERTYPE(pkt->ethertype);
+		st_metadata_tag(walk, pkt);
+		walk->next = ST_ETHERTYPE(st_packet_ethertype(pkt));
 		break;
 	case ST_LINK_RAW:
-		st_raw(walk, h);
+		st_advance_link(walk, st_raw(h));
 		break;
 	case ST_LINK_NULL:
 	case ST_LINK_LOOP:
-		st_null(walk, h);
+		st_advance_link(walk, st_null(h));
 		break;
 	case ST_LINK_PPP:
-		st_ppp(walk, h);
+		st_advance_link(walk, st_ppp(h));
 		break;
 	case ST_LINK_SLL_V1:
-		st_sll_v1(walk, h);
+		st_advance_link(walk, st_sll_v1(h));
 		break;
 	case ST_LINK_SLL_V2:
-		st_sll_v2(walk, h);
+		st_advance_link(walk, st_sll_v2(h));
 		break;
-	default: /* the number in two bytes that are no protocol's */
-		st_path_push(walk, ST_DLT);
-		st_path_push(walk, 0x80 | (link >> 7 & 0x7f));
-		st_path_push(walk, 0x80 | (link & 0x7f));
+	default:
+		st_other_link(walk, link);
 	}
 }
 
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
 {
-	struct st_walk walk = {.end = pkt->len};
+	struct st_walk *walk = ST_WALK(pkt);
 	const __u8 *h;
 
-	st_link_layer(pkt, &walk, link);
+	*walk = (struct st_walk){0};
+	h = st_packet_open(pkt, walk);
+	if (h)
+		st_link_layer(walk, pkt, h, link);
 	for (__u32 step = 0; step < ST_MAX_STEPS; step++) {
-		if (!walk.next || !st_path_has_room(&walk))
+		ST_FORGET();
+		if (!walk->next || !st_path_has_room(walk))
 			break;
-		h = st_packet_at(pkt, walk.off);
+		h = st_packet_at(pkt, walk);
 		if (!h)
 			break;
-		st_layer(&walk, h);
+		st_advance(walk, st_layer(walk->next, h));
 	}
-	return walk.path;
+	return walk->path;
 }
 
 #endif

@@ -24,73 +24,68 @@ static __always_inline __u32 st_udp_port(__u32 port)
 	return ST_STOP;
 }
 
-static __always_inline void st_udp(struct st_walk *walk, const __u8 *h, __u32 protocol)
+static __always_inline __u32 st_udp_next(const __u8 *h)
 {
-	__u32 low, high, next, length;
+	__u32 next = st_udp_port(st_get16(h));
 
-	if (!st_enter(walk, protocol, 8))
-		return;
-	length = st_get16(h + 4);
-	if (protocol == ST_UDP && length) {
-		if (length < 8)
-			return;
-		st_limit(walk, length);
-	}
-	low = st_get16(h);
-	high = st_get16(h + 2);
-	next = st_udp_port(low);
-	if (!next)
-		next = st_udp_port(high);
-	st_leave_if_more(walk, 8, next);
+	return next ? next : st_udp_port(st_get16(h + 2));
 }
 
+static __always_inline struct st_step st_udp(const __u8 *h)
+{
+	__u32 length = st_get16(h + 4);
+
+	return (struct st_step){
+		.protocol = ST_UDP,
+		.fixed = 8,
+		.header = 8,
+		.more = 1,
+		.limit = length ? length : ST_NO_LIMIT, /* 0: a jumbogram (RFC 2675, 4) */
+		.next = st_udp_next(h),
+	};
+}
+
+/* What is a length in UDP's header says how much of it the checksum covers here. */
+static __always_inline struct st_step st_udplite(const __u8 *h)
+{
+	return st_simple(ST_UDPLITE, 8, st_udp_next(h));
+}
+
+/* RFC 2784, 2890, 2637 */
 #define ST_GRE_CHECKSUM 0x8000
 #define ST_GRE_ROUTING 0x4000
 #define ST_GRE_KEY 0x2000
 #define ST_GRE_SEQUENCE 0x1000
 #define ST_GRE_ACK 0x0080
-#define ST_GRE_VERSION 0x0007
 
-static __always_inline void st_gre(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_gre(const __u8 *h)
 {
-	__u32 flags, type, header = 4;
+	__u32 flags = st_get16(h);
+	__u32 type = st_get16(h + 2);
+	struct st_step step = st_simple(ST_GRE, 4, ST_GRETYPE(type));
 
-	if (!st_enter(walk, ST_GRE, 4))
-		return;
-	flags = st_get16(h);
-	type = st_get16(h + 2);
-	if (flags & (ST_GRE_CHECKSUM | ST_GRE_ROUTING))
-		header += 4;
-	if (flags & ST_GRE_KEY)
-		header += 4;
-	if (flags & ST_GRE_SEQUENCE)
-		header += 4;
-	if (flags & ST_GRE_ACK && (flags & ST_GRE_VERSION) == 1)
-		header += 4;
-	st_leave(walk, header, ST_GRETYPE(type));
+	step.header += flags & (ST_GRE_CHECKSUM | ST_GRE_ROUTING) ? 4 : 0;
+	step.header += flags & ST_GRE_KEY ? 4 : 0;
+	step.header += flags & ST_GRE_SEQUENCE ? 4 : 0;
+	step.header += flags & ST_GRE_ACK ? 4 : 0;
+	return step;
 }
 
-static __always_inline void st_erspan(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_erspan(const __u8 *h)
 {
 	__u32 header = 8;
 
-	if (!st_enter(walk, ST_ERSPAN, 8))
-		return;
 	if (h[0] >> 4 == 2) /* type III */
 		header = h[11] & 1 ? 20 : 12;
-	st_leave(walk, header, ST_DIRECT(ST_ETH));
+	return st_simple(ST_ERSPAN, header, ST_DIRECT(ST_ETH));
 }
 
-static __always_inline void st_vxlan(struct st_walk *walk)
+static __always_inline struct st_step st_geneve(const __u8 *h)
 {
-	if (st_enter(walk, ST_VXLAN, 8))
-		st_leave(walk, 8, ST_DIRECT(ST_ETH));
-}
+	struct st_step step = st_simple(ST_GENEVE, 8, ST_ETHERTYPE(st_get16(h + 2)));
 
-static __always_inline void st_geneve(struct st_walk *walk, const __u8 *h)
-{
-	if (st_enter(walk, ST_GENEVE, 8) && !(h[0] >> 6))
-		st_leave(walk, 8 + (h[0] & 63) * 4, ST_ETHERTYPE(st_get16(h + 2)));
+	step.header += (h[0] & 63) * 4;
+	return step;
 }
 
 /* An IP packet, told by its first byte as far as it can be. */
@@ -98,60 +93,70 @@ static __always_inline __u32 st_gtp_payload(__u32 first)
 {
 	if (first >= 0x45 && first <= 0x4e)
 		return ST_DIRECT(ST_IP);
-	if (first >> 4 == 6)
-		return ST_DIRECT(ST_IPV6);
-	return ST_STOP;
+	return first >> 4 == 6 ? ST_DIRECT(ST_IPV6) : ST_STOP;
 }
 
-static __always_inline void st_gtp(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_gtp(const __u8 *h)
 {
+	struct st_step step = st_simple(ST_GTP, 8, ST_STOP);
 	__u32 flags = h[0];
 
-	walk->next = ST_STOP;
-	if (flags >> 5 != 1 || !st_enter(walk, ST_GTP, 8))
-		return;
+	step.more = 1;
+	if (flags >> 5 != 1)
+		step.fixed = ST_NOT_THIS;
 	if (h[1] != 0xff || !(flags & 0x10)) /* T-PDU */
-		return;
-	if (!(flags & 7))
-		st_leave_if_more(walk, 8, st_gtp_payload(h[8]));
-	else if (!(flags & 4) || !h[11])
-		st_leave_if_more(walk, 12, st_gtp_payload(h[12]));
+		return step;
+	if (!(flags & 7)) {
+		step.next = st_gtp_payload(h[8]);
+		return step;
+	}
+	step.header = 12;
+	if (flags & 4 && h[11])
+		step.next = ST_MORE(ST_GTP);
 	else
-		st_leave_if_more(walk, 12, ST_MORE(ST_GTP));
+		step.next = st_gtp_payload(h[12]);
+	return step;
 }
 
-/* Extension headers: the length in 4 bytes, ..., the type of the next one in the last byte. */
-static __always_inline void st_gtp_extension(struct st_walk *walk, const __u8 *h)
+/* An extension header: its length in units of 4 bytes, ..., the type of the next one. */
+static __always_inline struct st_step st_gtp_extension(const __u8 *h)
 {
-	__u32 length = h[0] * 4;
+	struct st_step step = st_simple(0, 1, ST_LAST(ST_GTP));
 
-	walk->next = ST_STOP;
-	if (!length || length > 32 || st_left(walk) <= length)
-		return;
-	st_leave_if_more(walk, length, h[length - 1] ? ST_MORE(ST_GTP) : st_gtp_payload(h[length]));
+	step.part = 1;
+	step.header = h[0] * 4 - 1;
+	step.more = 1;
+	if (!h[0])
+		step.next = ST_STOP;
+	return step;
+}
+
+static __always_inline struct st_step st_gtp_extension_end(const __u8 *h)
+{
+	struct st_step step = st_simple(0, 1, h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h[1]));
+
+	step.part = 1;
+	step.more = 1;
+	return step;
 }
 
 /* RFC 4380, 5.1.1: authentication and origin before the IPv6 packet. */
-static __always_inline void st_teredo_part(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_teredo_part(const __u8 *h)
 {
-	walk->next = ST_STOP;
-	if (st_left(walk) < 4)
-		return;
+	struct st_step step = st_simple(0, 0, ST_MORE(ST_TEREDO));
+
+	step.part = 1;
+	step.more = 1;
 	if (!h[0] && h[1] == 1)
-		st_leave_if_more(walk, 13 + h[2] + h[3], ST_MORE(ST_TEREDO));
+		step.header = 13 + h[2] + h[3];
 	else if (!h[0] && !h[1])
-		st_leave_if_more(walk, 8, ST_MORE(ST_TEREDO));
+		step.header = 8;
 	else
-		walk->next = ST_DIRECT(ST_IPV6);
+		step.next = ST_DIRECT(ST_IPV6);
+	return step;
 }
 
-static __always_inline void st_teredo(struct st_walk *walk, const __u8 *h)
-{
-	if (st_enter(walk, ST_TEREDO, 1))
-		st_teredo_part(walk, h);
-}
-
-/* RFC 8300: the base header's length field counts 4 bytes. */
+/* RFC 8300 */
 static __always_inline __u32 st_nsh_next(__u32 protocol)
 {
 	switch (protocol) {
@@ -169,10 +174,13 @@ static __always_inline __u32 st_nsh_next(__u32 protocol)
 	return ST_STOP;
 }
 
-static __always_inline void st_nsh(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_nsh(const __u8 *h)
 {
-	if (st_enter(walk, ST_NSH, 8))
-		st_leave_if_more(walk, (h[1] & 63) * 4, st_nsh_next(h[3]));
+	struct st_step step = st_simple(ST_NSH, 8, st_nsh_next(h[3]));
+
+	step.header = (h[1] & 63) * 4;
+	step.more = 1;
+	return step;
 }
 
 /* RFC 2661, 3.1 */
@@ -182,26 +190,29 @@ static __always_inline void st_nsh(struct st_walk *walk, const __u8 *h)
 #define ST_L2TP_OFFSET 0x0200
 #define ST_L2TP_VERSION 0x000f
 
-static __always_inline void st_l2tp(struct st_walk *walk, const __u8 *h)
+static __always_inline struct st_step st_l2tp(const __u8 *h)
 {
-	__u32 flags, header = 6;
+	__u32 flags = st_get16(h);
+	struct st_step step = st_simple(ST_L2TP, 6, ST_DIRECT(ST_PPP));
 
-	if (!st_enter(walk, ST_L2TP, 6))
-		return;
-	flags = st_get16(h);
+	step.more = 1;
+	step.header += flags & ST_L2TP_LENGTH ? 2 : 0;
+	step.header += flags & ST_L2TP_SEQUENCE ? 4 : 0;
+	if (flags & ST_L2TP_OFFSET)
+		step.next = ST_MORE(ST_L2TP);
 	if ((flags & ST_L2TP_VERSION) != 2 || flags & ST_L2TP_CONTROL)
-		return;
-	if (flags & ST_L2TP_LENGTH)
-		header += 2;
-	if (flags & ST_L2TP_SEQUENCE)
-		header += 4;
-	if (flags & ST_L2TP_OFFSET) {
-		__u32 size = header <= 8 ? (header == 6 ? st_get16(h + 6) : st_get16(h + 8))
-			     : (header == 10 ? st_get16(h + 10) : st_get16(h + 12));
+		step.next = ST_STOP;
+	return step;
+}
 
-		header += 2 + size;
-	}
-	st_leave_if_more(walk, header, ST_DIRECT(ST_PPP));
+static __always_inline struct st_step st_l2tp_offset(const __u8 *h)
+{
+	struct st_step step = st_simple(0, 2, ST_DIRECT(ST_PPP));
+
+	step.part = 1;
+	step.header = 2 + st_get16(h);
+	step.more = 1;
+	return step;
 }
 
 #endif

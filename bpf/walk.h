@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * The state of the walk through a packet's layers: the path so far, and what comes next. Scalars
- * only, so that the verifier forgets the differences between packets wherever two ways meet.
- */
+/* One step of the walk: what a layer's function finds out, and what is done with it. */
 #ifndef SOCKTALLY_BPF_WALK_H
 #define SOCKTALLY_BPF_WALK_H
 
 #include "packet.h"
 
-enum st_protocol {
+enum {
 #define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE) ST_##SYMBOL = NUMBER,
 #include "../include/socktally/protocols.def"
 #undef SOCKTALLY_PROTOCOL
-};
-
-struct st_walk {
-	struct st_path path;
-	__u32 off;  /* where the layer to come starts */
-	__u32 end;  /* where the bytes end that the layers around it leave to it */
-	__u32 next; /* which one it is: a number in one of the spaces below; 0: none */
 };
 
 /* The number spaces in which a layer names the one inside it. */
@@ -28,19 +18,38 @@ struct st_walk {
 #define ST_GRETYPE(type) (0x30000 | (type))
 #define ST_PPPTYPE(type) (0x40000 | (type))
 #define ST_SAP(sap) (0x50000 | (sap))
-/* A protocol itself, where nothing but one protocol can follow, or a further part of a layer. */
+/* A protocol itself, where nothing else can follow, and further parts of its header. */
 #define ST_DIRECT(protocol) (0x60000 | (protocol))
 #define ST_MORE(protocol) (0x70000 | (protocol))
+#define ST_LAST(protocol) (0x80000 | (protocol))
+
+/* More than any packet's length, less than the largest number: the verifier can't compute with it. */
+#define ST_NO_LIMIT 0x7fffffff
+/* As a fixed length: it's not this layer after all. */
+#define ST_NOT_THIS 0x7fffffff
 
 /*
- * Called with each layer that is put on a path, for a build that wants to know where they are. The
- * protocol and the offset of its header in the packet.
+ * What a layer's function says. It may look at ST_WINDOW bytes, also where the packet is shorter:
+ * what it makes of bytes past the end does not matter, as header then reaches past the end too.
+ */
+struct st_step {
+	__u32 protocol; /* the name that goes on the path; ignored for part */
+	__u32 fixed;	/* bytes that have to be there for it: the header's fixed part */
+	__u32 header;	/* whole length of the header */
+	__u32 more;	/* bytes that have to follow it for next to be looked at */
+	__u32 limit;	/* length of header and contents, as the header says */
+	__u32 next;	/* what is inside; ST_STOP: nothing that the path shows */
+	_Bool part;	/* the further part of a layer that is on the path already */
+};
+
+/*
+ * Called with each layer that is put on a path and the offset of its header, for a build that wants
+ * to know where the layers are.
  */
 #ifndef ST_ON_LAYER
-#define ST_ON_LAYER(protocol, offset)
+#define ST_ON_LAYER(walk, protocol)
 #endif
 
-/* Whether the path has room for another layer. */
 static __always_inline _Bool st_path_has_room(const struct st_walk *walk)
 {
 	return !(walk->path.hi >> (8 * (ST_MAX_LAYERS - 9)));
@@ -50,51 +59,52 @@ static __always_inline void st_path_push(struct st_walk *walk, __u32 protocol)
 {
 	walk->path.hi = walk->path.hi << 8 | walk->path.lo >> 56;
 	walk->path.lo = walk->path.lo << 8 | protocol;
-	ST_ON_LAYER(protocol, walk->off);
+	ST_ON_LAYER(walk, protocol);
 }
 
-static __always_inline __u32 st_left(const struct st_walk *walk)
+/* A layer with nothing inside that the path would show. */
+static __always_inline struct st_step st_last(__u32 protocol, __u32 fixed)
 {
-	return walk->end - walk->off;
+	return (struct st_step){.protocol = protocol, .fixed = fixed, .limit = ST_NO_LIMIT};
 }
 
-/*
- * A layer begins: its name goes on the path, and the walk ends with it unless its function goes on
- * with st_leave(). False: its fixed header of so many bytes is cut short.
- */
-static __always_inline _Bool st_enter(struct st_walk *walk, __u32 protocol, __u32 header)
+/* A layer of fixed length, and what is inside. */
+static __always_inline struct st_step st_simple(__u32 protocol, __u32 header, __u32 next)
 {
-	walk->next = ST_STOP;
-#ifdef ST_WHOLE
-	if (st_left(walk) < header) return 0;
-#endif
-	st_path_push(walk, protocol);
-	return st_left(walk) >= header;
+	return (struct st_step){
+		.protocol = protocol,
+		.fixed = header,
+		.header = header,
+		.limit = ST_NO_LIMIT,
+		.next = next,
+	};
 }
 
-/* The layer's header is this long, and next comes after it: nothing, if that is past the end. */
-static __always_inline void st_leave(struct st_walk *walk, __u32 header, __u32 next)
+static __always_inline void st_advance(struct st_walk *walk, struct st_step step)
 {
-	if (st_left(walk) < header)
+	__u32 left = walk->end - walk->off;
+
+	if (left < step.fixed) {
+		walk->next = ST_STOP;
 		return;
-	walk->off += header;
-	walk->next = next;
+	}
+	if (!step.part)
+		st_path_push(walk, step.protocol);
+	if (step.limit < left) {
+		left = step.limit;
+		walk->end = walk->off + left;
+	}
+	walk->next = left < step.header + step.more ? ST_STOP : step.next;
+	walk->off += step.header;
 }
 
-/* The same where nothing follows if there are no bytes left. */
-static __always_inline void st_leave_if_more(struct st_walk *walk, __u32 header, __u32 next)
+/* The outermost layer has its name in any case: the link type says so, not the packet. */
+static __always_inline void st_advance_link(struct st_walk *walk, struct st_step step)
 {
-	if (st_left(walk) <= header)
-		return;
-	walk->off += header;
-	walk->next = next;
-}
-
-/* Limits what follows to the next so many bytes: the length that a header gives. */
-static __always_inline void st_limit(struct st_walk *walk, __u32 length)
-{
-	if (length < st_left(walk))
-		walk->end = walk->off + length;
+	if (walk->end < step.fixed)
+		st_path_push(walk, step.protocol);
+	else
+		st_advance(walk, step);
 }
 
 #endif
