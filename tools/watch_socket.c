@@ -14,6 +14,9 @@
 
 #define SNAPLEN 262144 /* libpcap's largest: what the filter accepts is accepted whole */
 #define RING_BYTES (64 << 10) /* libpcap makes it one frame at least */
+#ifndef BPF_MAXINSNS
+#define BPF_MAXINSNS 4096 /* linux/bpf_common.h */
+#endif
 
 struct watch_socket {
 	pcap_t *pcap;
@@ -67,25 +70,31 @@ static bool filter_in_kernel(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count) && count;
 }
 
+static bool filter_failed(const struct watch_tap *tap, const char *why)
+{
+	command_fail("-f '%.200s': %s", tap->filter, why);
+	return false;
+}
+
 static bool set_filter(const struct watch_tap *tap, pcap_t *pcap)
 {
 	struct bpf_program program;
-	int result;
+	bool set;
 
 	if (pcap_compile(pcap, &program, tap->filter, 1, PCAP_NETMASK_UNKNOWN)) {
-		command_fail("-f '%s': %s (see pcap-filter(7))", tap->filter, pcap_geterr(pcap));
+		command_fail("-f '%.200s': %s (see pcap-filter(7))", tap->filter, pcap_geterr(pcap));
 		return false;
 	}
-	result = pcap_setfilter(pcap, &program);
+	if (program.bf_len > BPF_MAXINSNS) {
+		pcap_freecode(&program);
+		return filter_failed(tap, "is too long for the kernel: make it shorter");
+	}
+	set = !pcap_setfilter(pcap, &program);
 	pcap_freecode(&program);
-	if (result) {
-		command_fail("-f '%s': %s", tap->filter, pcap_geterr(pcap));
-		return false;
-	}
-	if (!filter_in_kernel(pcap_fileno(pcap))) {
-		command_fail("-f '%s': is too long for the kernel: make it shorter", tap->filter);
-		return false;
-	}
+	if (!set)
+		return filter_failed(tap, pcap_geterr(pcap));
+	if (!filter_in_kernel(pcap_fileno(pcap)))
+		return filter_failed(tap, "the kernel doesn't take it");
 	return true;
 }
 

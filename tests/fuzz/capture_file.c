@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Fuzzes the reader of capture files: any bytes at all, to their end. */
+#include "capture_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The whole packet is there to be read, and its time is a time. */
+static void use(const struct capture_packet *packet)
+{
+	struct timespec time;
+	uint8_t sum = 0;
+
+	for (uint32_t i = 0; i < packet->caplen; i++)
+		sum ^= packet->data[i];
+	*(volatile uint8_t *)&sum = sum;
+	if (capture_timespec(&packet->time, &time) &&
+	    (time.tv_nsec < 0 || time.tv_nsec >= 1000000000))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("capture", MFD_CLOEXEC);
+	char path[64], message[CAPTURE_MESSAGE_MAX] = "";
+	struct capture_packet packet;
+	struct capture_file *file;
+	uint32_t linktypes[4];
+	int result;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	file = capture_file_open(path, message);
+	if (!file != !!*message)
+		abort();
+	if (file) {
+		while ((result = capture_file_next(file, &packet)) > 0)
+			use(&packet);
+		if ((result < 0) != !!*capture_file_message(file))
+			abort();
+		capture_file_linktypes(file, linktypes, 4);
+		if (!capture_file_interfaces(file))
+			abort();
+		capture_file_close(file);
+	}
+	close(fd);
+	return 0;
+}

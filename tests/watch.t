@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""socktally watch: its own socket counts every packet, with and without a filter, until it is told
+to end or its interface is gone."""
+import datetime
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import live
+import netns
+import packets
+import tap
+
+FOLDER = tempfile.TemporaryDirectory(prefix="socktally-test-")
+os.chmod(FOLDER.name, 0o755)
+
+
+def wait_until(condition, what, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not in {seconds} seconds: {what}")
+        time.sleep(0.01)
+
+
+class Watch:
+    """socktally watch, counting by the time this returns."""
+    def __init__(self, *arguments, before=(), **options):
+        self.out = os.path.join(FOLDER.name, "out")
+        self.err = os.path.join(FOLDER.name, "err")
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = netns.start([*before, live.SOCKTALLY, "watch", "--format", "json",
+                                        *arguments],
+                                       **{"stdout": out, "stderr": err, **options})
+        wait_until(self.waits, f"watch {arguments}: {self.errors()}")
+
+    def waits(self):
+        """It has its signal descriptor once the socket is metered."""
+        folder = f"/proc/{self.process.pid}/fd"
+        for name in os.listdir(folder):
+            try:
+                if "signalfd" in os.readlink(f"{folder}/{name}"):
+                    return True
+            except OSError:
+                continue
+        if self.process.poll() is not None:
+            raise ChildProcessError(self.errors())
+        return False
+
+    def errors(self):
+        with open(self.err, encoding="utf-8") as file:
+            return file.read()
+
+    def end(self, number=signal.SIGINT, settle=0.3):
+        """Its status and its reports."""
+        time.sleep(settle)
+        if number:
+            self.process.send_signal(number)
+        status = self.process.wait(20)
+        with open(self.out, encoding="utf-8") as file:
+            return status, [json.loads(line) for line in file]
+
+
+def added(reports):
+    table = {}
+    for report in reports:
+        for key, counts in live.counts(report).items():
+            table[key] = live.Counts(*(a + b for a, b in zip(
+                counts, table.get(key, live.Counts(0, 0, 0, 0)))))
+    return table
+
+
+def both_ways(net, name, arguments, expression="", link="eth"):
+    """Everything that passes the veth is in its cell."""
+    coming = [kind for kind in live.traffic(3) if link == "eth" or len(kind.packet.data) > 20]
+    going = [kind for kind in coming if link == "eth" or
+             kind.packet.data[12:14] not in live.TAGS and
+             kind.packet.path.split(":")[1:2] != ["llc"]]
+    going = [live.Kind(kind.packet, 60 - i) for i, kind in enumerate(going)]
+    watch = Watch(*arguments)
+    netns.send(net.sender("far"), live.frames(coming))
+    netns.send(net.sender("near"), live.frames(going))
+    status, reports = watch.end()
+    want = {**live.expected(coming, "in", expression, link), **live.expected(going, "out", expression,
+                                                                            link)}
+    tap.same((status, watch.errors()), (0, ""), f"{name}: exit status, and not a word")
+    tap.same(added(reports), want, f"{name}: every cell")
+    return reports
+
+
+def counts_all(net):
+    report, = both_ways(net, "near", ["-i", "near"])
+    want = {"kind": "socket", "interface": "near", "linktype": "eth", "pid": 0, "comm": "",
+            "filter": ""}
+    tap.same(report["source"], want, "near: source")
+    report, = both_ways(net, "filter", ["-i", "near", "-f", "udp port 53"], "udp port 53")
+    tap.same(report["source"]["filter"], "udp port 53", "filter: named in the source")
+    both_ways(net, "filter of nothing", ["-i", "near", "-f", "less 10"], "less 10")
+    report, = both_ways(net, "any", ["-i", "any"], link="sll")
+    tap.same((report["source"]["interface"], report["source"]["linktype"]), ("any", "sll"),
+             "any: source")
+    both_ways(net, "any, filter", ["-i", "any", "-f", "ip6 and udp"], "ip6 and udp", link="sll")
+    reports = both_ways(net, "-I", ["-i", "near", "-I", "0.05"])
+    tap.ok(len(reports) > 3, "-I: several reports", len(reports))
+    tap.ok(all(a["end"] == b["start"] for a, b in zip(reports, reports[1:])),
+           "-I: each begins where the last one ended")
+
+
+def tags(net):
+    """A filter on a tag that the kernel has taken out of the bytes."""
+    watch = Watch("-i", "near", "-f", "vlan 8")
+    netns.send(net.sender("far"), [packets.frame("eth/vlan(id=8)/ip/udp"),
+                                   packets.frame("eth/vlan(id=9)/ip/udp")] * 20)
+    _, (report,) = watch.end()
+    cell = live.counts(report)["eth:vlan:ip:udp", "in"]
+    tap.same((cell.packets, cell.accepted_packets), (40, 20), "vlan 8: accepted of a received tag")
+
+
+def raw_ip(net):
+    device = net.tun()
+    watch = Watch("-i", "tun0", "-f", "udp")
+    for text in ("raw/ip/udp/data(9)", "raw/ipv6/tcp"):
+        os.write(device, packets.build(text).data)
+    status, (report,) = watch.end()
+    tap.same((status, report["source"]["linktype"], live.counts(report)),
+             (0, "raw", {("raw:ip:udp", "in"): (1, 37, 1, 37), ("raw:ipv6:tcp", "in"): (1, 60, 0, 0)}),
+             "tun: counted as raw IP")
+    os.close(device)
+
+
+def seconds(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
+
+
+def ends(net):
+    watch = Watch("-i", "near", "-c", "0.7")
+    netns.send(net.sender("far"), [packets.frame("eth/arp")] * 7)
+    status, (report,) = watch.end(None)
+    took = seconds(report["end"]) - seconds(report["start"])
+    tap.ok(status == 0 and report["totals"]["packets"] == 7 and 0.69 < took < 2,
+           "-c: ends by itself, and says when", report)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        status, reports = Watch("-i", "near").end(number)
+        tap.same((status, len(reports)), (0, 1), f"{number.name}: the report")
+    watch = Watch("-i", "near", before=["nohup"])
+    watch.process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    tap.ok(watch.process.poll() is None, "an ignored SIGHUP (nohup) doesn't end it")
+    tap.same(watch.end()[0], 0, "but SIGINT does")
+
+
+def modes(net):
+    watch = Watch("-i", "near")
+    tap.ok(net.promiscuous("near"), "promiscuous while it watches")
+    watch.end()
+    tap.ok(not net.promiscuous("near"), "and no more afterwards")
+    watch = Watch("-i", "near", "-p")
+    tap.ok(not net.promiscuous("near"), "-p: not promiscuous")
+    watch.end()
+    watch = Watch("-i", "near", "--paths", "3")
+    netns.send(net.sender("far"), live.frames(live.traffic(1)))
+    _, (report,) = watch.end()
+    rows = sum(row["packets"] for row in report["paths"])
+    over = sum(row["packets"] for row in report["paths"] if row["path"] == "overflow")
+    total = sum(kind.copies for kind in live.traffic(1))
+    tap.ok(rows == total == report["totals"]["packets"] and
+           over == report["totals"]["overflow_packets"] > 0,
+           "--paths 3: the rest is overflow, nothing lost", report["totals"])
+
+
+def interface_ends(_net):
+    def make():
+        netns.run("ip", "link", "add", "one", "type", "veth", "peer", "name", "two")
+        netns.run("ip", "link", "set", "one", "multicast", "off", "arp", "off", "up")
+        netns.run("ip", "link", "set", "two", "multicast", "off", "arp", "off", "up")
+
+    def send(count):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            sock.bind(("two", 0))
+            netns.send(sock, [packets.frame("eth/arp")] * count)
+    make()
+    watch = Watch("-i", "one")
+    send(5)
+    netns.run("ip", "link", "set", "one", "down")
+    wait_until(lambda: "is down" in watch.errors(), "a word about the interface")
+    netns.run("ip", "link", "set", "one", "up")
+    net_ready = lambda: "LOWER_UP" in subprocess.run(["ip", "link", "show", "one"], check=True,
+                                                     capture_output=True, text=True).stdout
+    wait_until(net_ready, "carrier")
+    send(6)
+    status, (report,) = watch.end()
+    tap.same((status, report["totals"]["packets"]), (0, 11), "down and up: counted on")
+    watch = Watch("-i", "one")
+    send(5)
+    time.sleep(0.1)
+    netns.run("ip", "link", "del", "one")
+    status, (report,) = watch.end(None)
+    tap.ok(status == 1 and report["totals"]["packets"] == 5 and "one: the interface is gone" in
+           watch.errors() and watch.errors().count("\n") <= 2,
+           "the interface is deleted: the report, one line, status 1", watch.errors())
+
+
+def refused(name, *words, arguments=(), **options):
+    done = subprocess.run([live.SOCKTALLY, "watch", "-c", "5", *arguments], capture_output=True,
+                          text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, **options)
+    tap.ok(done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1 and
+           done.stderr.startswith("socktally: ") and all(word in done.stderr for word in words),
+           f"{name}: one line", f"{done.returncode} {done.stdout!r} {done.stderr!r}")
+
+
+def refuses(_net):
+    refused("no such interface", "nosuch", "no such interface", "near", arguments=["-i", "nosuch"])
+    refused("a bad filter", "-f 'udp prot 53'", "syntax", arguments=["-i", "near", "-f", "udp prot 53"])
+    refused("an interface that is down", "lo", "ip link set lo up", arguments=["-i", "lo"])
+    refused("a filter that can't be", "-f 'wlan host'", arguments=["-i", "near", "-f", "wlan host"])
+    many = " or ".join(f"ether[{i}:4] = {i}" for i in range(2100))
+    refused("a filter that is too long", "too long", arguments=["-i", "near", "-f", many])
+    refused("no root", "sudo", arguments=["-i", "near"], preexec_fn=lambda: os.setuid(65534))
+    refused("no BPF", "BPF", "sudo", arguments=["-i", "near"], preexec_fn=lambda: drop(
+        "bpf", "sys_admin"))
+
+
+def drop(*names):
+    """Leaves these out of the bounding set, so that exec as root doesn't give them."""
+    numbers = {"sys_admin": 21, "bpf": 39}
+    for name in names:
+        netns.LIBC.prctl(24, numbers[name], 0, 0, 0)
+
+
+def lost(net):
+    with open("/dev/full", "wb") as full:
+        watch = Watch("-i", "near", "-I", "0.2", stdout=full)
+        netns.send(net.sender("far"), [packets.frame("eth/arp")] * 3)
+        status, _ = watch.end(None)
+    tap.ok(status == 1 and watch.errors().count("\n") == 1 and "No space left" in watch.errors(),
+           "-I to a full disk: ends with one line", watch.errors())
+    watch = Watch("-i", "near", "-o", "/dev/full")
+    netns.send(net.sender("far"), [packets.frame("eth/arp")] * 3)
+    status, _ = watch.end()
+    tap.ok(status == 1 and watch.errors().count("\n") == 1 and "3 packets" in watch.errors(),
+           "-o to a full disk: one line with the totals", watch.errors())
+
+
+def main():
+    live.need()
+    tap.time_limit(120)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    net = netns.Net()
+    counts_all(net)
+    tags(net)
+    raw_ip(net)
+    ends(net)
+    modes(net)
+    interface_ends(net)
+    refuses(net)
+    lost(net)
+    tap.done()
+
+
+sys.exit(main())
