@@ -28,7 +28,7 @@ void preload_bind_all(void);
 const struct channel_address *preload_channel(void);
 /* variable: the value of CHANNEL_VARIABLE in the environment. */
 void preload_channel_set(const struct channel_address *address, char *variable);
-/* The process exits: from now on every call is passed on, in silence. */
+/* The process exits, or the broker hangs: from now on every call is passed on, in silence. */
 void preload_channel_end(void);
 /* Why there is no broker, for the message; error: errno, or 0. */
 void preload_channel_none(const char *what, int error);

@@ -184,7 +184,7 @@ static int receive(const struct exchange *exchange, struct channel_reply *reply,
 
 /*
  * The broker hasn't begun in time. From here on it can't; but it may have done so just now, and then
- * the socket is in its hands until it closes its end.
+ * the socket is in its hands until it closes its end. Once is enough: the next calls don't wait.
  */
 static void give_up(const struct exchange *exchange)
 {
@@ -193,6 +193,7 @@ static void give_up(const struct exchange *exchange)
 	syscall(SYS_shutdown, exchange->mine, SHUT_RD);
 	if (receive(exchange, &reply, NULL, 0, 0) == CHANNEL_BEGIN)
 		raw_wait(exchange->mine, 0, raw_milliseconds() + DONE_TIMEOUT);
+	preload_channel_end();
 	errno = ETIMEDOUT;
 }
 

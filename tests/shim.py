@@ -105,7 +105,9 @@ def packets_of(report):
 
 
 def lines_of(err):
-    return [line for line in err.splitlines() if line.startswith("socktally: ")]
+    """Why something isn't metered."""
+    return [line for line in err.splitlines()
+            if line.startswith("socktally: ") and not line.endswith("nothing to report")]
 
 
 def processes(word):

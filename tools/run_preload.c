@@ -146,5 +146,5 @@ void run_say_no_contact(const char *tool)
 		command_fail("%s %s, so LD_PRELOAD can't reach it: nothing was metered; try as "
 			     "root", path, rights);
 	else
-		command_fail("%s opened no packet socket: nothing to report", tool);
+		command_fail("no packet socket of %s was seen: nothing to report", tool);
 }
