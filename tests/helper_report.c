@@ -60,9 +60,8 @@ static bool parse_row(const char *line, struct row *row)
 	char direction[4];
 
 	memset(row, 0, sizeof(*row));
-	if (sscanf(line,
-		   "%255s %3s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, row->path,
-		   direction, &counts->packets, &counts->segments, &counts->bytes,
+	if (sscanf(line, "%255s %3s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+		   row->path, direction, &counts->packets, &counts->segments, &counts->bytes,
 		   &counts->accepted_packets, &counts->accepted_bytes) != 7)
 		return false;
 	row->cell.direction = strcmp(direction, "out") ? SOCKTALLY_IN : SOCKTALLY_OUT;

@@ -34,8 +34,8 @@ int capture_fail_corrupt(struct capture_file *file, const char *what, uint64_t o
 			 const char *why, uint64_t value)
 {
 	return capture_fail(file,
-			    "%s: corrupt: the %s at byte %" PRIu64 " %s %" PRIu64
-			    ", after %" PRIu64 " packets: counted what is before",
+			    "%s: corrupt: the %s at byte %" PRIu64 " %s %" PRIu64 ", after %" PRIu64
+			    " packets: counted what is before",
 			    file->name, what, offset, why, value, file->packets);
 }
 
@@ -108,8 +108,7 @@ struct capture_file *capture_file_open(const char *path, char message[CAPTURE_ME
 		close(fd);
 		return NULL;
 	}
-	snprintf(file->name, sizeof(file->name), "%s",
-		 strcmp(path, "-") ? path : "standard input");
+	snprintf(file->name, sizeof(file->name), "%s", strcmp(path, "-") ? path : "standard input");
 	if (!capture_input_open(&file->input, fd))
 		capture_fail(file, "%s: can't be read: %s", file->name, file->input.error);
 	else if (start(file))

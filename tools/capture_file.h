@@ -25,7 +25,7 @@ struct capture_time {
 struct capture_packet {
 	const uint8_t *data; /* valid until the next call */
 	uint32_t caplen;
-	uint32_t len; /* on the wire */
+	uint32_t len;      /* on the wire */
 	uint32_t linktype; /* LINKTYPE_ number */
 	struct capture_time time;
 };

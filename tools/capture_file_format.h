@@ -12,7 +12,7 @@
 /* An interface that a pcapng section describes. */
 struct capture_interface {
 	uint32_t linktype;
-	uint32_t snaplen; /* 0: unlimited */
+	uint32_t snaplen;          /* 0: unlimited */
 	struct capture_time clock; /* ticks 0 */
 };
 

@@ -55,7 +55,8 @@ static int pcap_next(struct capture_file *file, struct capture_packet *packet)
 	packet->caplen = caplen;
 	packet->len = len;
 	packet->linktype = file->linktype;
-	packet->time.ticks = capture_u32(file, header) * file->units + capture_u32(file, header + 4);
+	packet->time.ticks =
+		capture_u32(file, header) * file->units + capture_u32(file, header + 4);
 	packet->time.units = file->units;
 	packet->time.offset = 0;
 	return 1;

@@ -12,7 +12,12 @@ enum block_type {
 	BLOCK_SECTION = 0x0a0d0d0a,
 };
 
-enum interface_option { OPTION_END = 0, OPTION_NAME = 2, OPTION_RESOLUTION = 9, OPTION_OFFSET = 14 };
+enum interface_option {
+	OPTION_END = 0,
+	OPTION_NAME = 2,
+	OPTION_RESOLUTION = 9,
+	OPTION_OFFSET = 14
+};
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define BLOCK_HEADER 8 /* type, length */
@@ -52,7 +57,8 @@ static uint64_t resolution(uint8_t value)
 static void add_name(struct capture_file *file, const uint8_t *data, size_t size)
 {
 	char name[NAME_MAX_LENGTH + 1];
-	size_t length = strnlen((const char *)data, size < NAME_MAX_LENGTH ? size : NAME_MAX_LENGTH);
+	size_t length =
+		strnlen((const char *)data, size < NAME_MAX_LENGTH ? size : NAME_MAX_LENGTH);
 	size_t used = strlen(file->names);
 
 	if (!length)
@@ -108,9 +114,11 @@ static int add_interface(struct capture_file *file, const struct block *block)
 	struct capture_interface *interface;
 
 	if (block->size < 8)
-		return corrupt(file, block, "describes an interface in too few bytes:", block->size);
+		return corrupt(file, block,
+			       "describes an interface in too few bytes:", block->size);
 	if (file->interface_count == CAPTURE_INTERFACES_MAX)
-		return corrupt(file, block, "is one interface too many after", file->interface_count);
+		return corrupt(file, block, "is one interface too many after",
+			       file->interface_count);
 	if (file->interface_count == file->interface_room) {
 		uint32_t room = file->interface_room ? 2 * file->interface_room : 8;
 
@@ -134,8 +142,8 @@ static int found_packet(struct capture_file *file, struct capture_packet *packet
 			const struct block *block, uint32_t interface, uint32_t data_at)
 {
 	if (interface >= file->interface_count)
-		return corrupt(file, block, "has a packet of an interface that was not described:",
-			       interface);
+		return corrupt(file, block,
+			       "has a packet of an interface that was not described:", interface);
 	if (packet->caplen > block->size - data_at)
 		return corrupt(file, block, "is too short for a packet of length", packet->caplen);
 	packet->data = block->body + data_at;
@@ -153,12 +161,11 @@ static int packet_block(struct capture_file *file, struct capture_packet *packet
 
 	if (block->size < 20)
 		return corrupt(file, block, "has a packet in too few bytes:", block->size);
-	interface = block->type == BLOCK_PACKET ? capture_u32(file, body)
-						: capture_u16(file, body);
+	interface = block->type == BLOCK_PACKET ? capture_u32(file, body) : capture_u16(file, body);
 	if (interface < file->interface_count) {
 		packet->time = file->interfaces[interface].clock;
-		packet->time.ticks = (uint64_t)capture_u32(file, body + 4) << 32 |
-				     capture_u32(file, body + 8);
+		packet->time.ticks =
+			(uint64_t)capture_u32(file, body + 4) << 32 | capture_u32(file, body + 8);
 	}
 	packet->caplen = capture_u32(file, body + 12);
 	packet->len = capture_u32(file, body + 16);

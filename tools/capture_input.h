@@ -13,11 +13,11 @@ struct capture_input {
 	int fd;
 	uint8_t *window;
 	size_t room;
-	size_t at;	 /* the next byte in the window */
-	size_t end;	 /* what the window holds */
-	uint64_t offset; /* of window[0] in the (decompressed) file */
-	bool ended;	 /* nothing more comes: end of file, or an error */
-	const char *error; /* why it ended, if not well: "Input/output error", "corrupt gzip data" */
+	size_t at;           /* the next byte in the window */
+	size_t end;          /* what the window holds */
+	uint64_t offset;     /* of window[0] in the (decompressed) file */
+	bool ended;          /* nothing more comes: end of file, or an error */
+	const char *error;   /* why it ended, if not well: "Input/output error" */
 	const char *packing; /* "gzip ", "zstd ", or "" */
 	struct capture_decoder *decoder;
 };

@@ -32,7 +32,9 @@ enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HELP, OPTION_OWN };
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
-		{"help", no_argument, NULL, OPTION_HELP}
+	{                                                                                          \
+		"help", no_argument, NULL, OPTION_HELP                                             \
+	}
 int command_option(struct report_options *options, int option, const char *argument);
 /* What --help says of the shared options: the last lines of a subcommand's own text. */
 extern const char command_option_help[];

@@ -113,8 +113,8 @@ int command_seconds(const char *what, const char *argument, unsigned int *millis
 	if (end == argument || *end || !isfinite(seconds) || seconds <= 0)
 		return command_usage("%s '%s': not a positive number of seconds", what, argument);
 	if (seconds < 0.001 || seconds > SECONDS_MAX)
-		return command_usage("%s '%s': must be between 0.001 and %d seconds", what, argument,
-				     SECONDS_MAX);
+		return command_usage("%s '%s': must be between 0.001 and %d seconds", what,
+				     argument, SECONDS_MAX);
 	*milliseconds = (unsigned int)(seconds * 1000 + 0.5);
 	return 0;
 }

@@ -40,7 +40,7 @@ struct reading {
 	int out;
 	struct timespec start; /* of the first packet since the last report */
 	struct timespec end;   /* and of the last one */
-	bool timed;	       /* both are set */
+	bool timed;            /* both are set */
 };
 
 /* The short name of a link type: the outermost layer that the classifier gives such packets. */
@@ -175,7 +175,8 @@ static int count_file(struct reading *reading)
 	int status, error = socktally_open(&reading->meter, &opts);
 
 	if (!error)
-		error = report_open(&reading->report, reading->out, reading->options->report.format);
+		error = report_open(&reading->report, reading->out,
+				    reading->options->report.format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
 	else

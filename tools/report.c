@@ -186,7 +186,10 @@ int report_write(struct report *report, const struct socktally *meter,
 {
 	struct report_rows now = {0}, since = {0};
 	struct report_content content = {
-		.source = source, .start = *start, .end = *end, .rows = &since,
+		.source = source,
+		.start = *start,
+		.end = *end,
+		.rows = &since,
 		.color = report->color,
 	};
 	int error = socktally_snapshot(meter, rows_add, &now, NULL);

@@ -7,16 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 80 /* columns of the plainest terminal */
+#define WIDTH 80  /* columns of the plainest terminal */
 #define DAY 86400 /* seconds */
 #define NUMBER 48 /* room for a number as text, with its unit */
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
 
 static const char *const titles[COLUMNS] = {
-	[PACKETS] = "packets",   [PACKETS_SHARE] = "%", [BYTES] = "bytes",
-	[BYTES_SHARE] = "%",     [IN] = "in",           [OUT] = "out",
-	[ACCEPTED] = "accepted",
+	[PACKETS] = "packets", [PACKETS_SHARE] = "%", [BYTES] = "bytes",       [BYTES_SHARE] = "%",
+	[IN] = "in",           [OUT] = "out",         [ACCEPTED] = "accepted",
 };
 
 struct layout {
@@ -24,7 +23,7 @@ struct layout {
 	bool shown[COLUMNS];
 	unsigned int width[COLUMNS];
 	unsigned int name_width; /* what the widest name takes, or what the columns leave */
-	unsigned int indent;	 /* of each layer */
+	unsigned int indent;     /* of each layer */
 	bool short_numbers;
 };
 
@@ -52,14 +51,18 @@ static void number_short(char *text, double number, const char *unit)
 	static const char prefixes[][2] = {"", "k", "M", "G", "T", "P", "E"};
 	bool whole = number < 999.5 && number == (double)(unsigned int)number;
 	size_t prefix = 0;
+	int digits;
 
 	while (number >= 999.5 && prefix + 1 < sizeof(prefixes) / sizeof(*prefixes)) {
 		number /= 1000;
 		prefix++;
 	}
-	snprintf(text, NUMBER, "%.*f%s%s%s",
-		 whole || number >= 99.95 ? 0 : number >= 9.995 ? 1 : 2, number,
-		 *unit || prefix ? " " : "", prefixes[prefix], unit);
+	if (whole || number >= 99.95)
+		digits = 0;
+	else
+		digits = number >= 9.995 ? 1 : 2;
+	snprintf(text, NUMBER, "%.*f%s%s%s", digits, number, *unit || prefix ? " " : "",
+		 prefixes[prefix], unit);
 }
 
 /* "1 packet", "1,234 packets" */
@@ -124,8 +127,8 @@ static const char *name_text(const struct report_node *node)
 static void measure(struct layout *layout, const struct report_node *node)
 {
 	for (; node; node = node->next) {
-		unsigned int width = node->depth * layout->indent +
-				     (unsigned int)strlen(name_text(node));
+		unsigned int width =
+			node->depth * layout->indent + (unsigned int)strlen(name_text(node));
 
 		if (width > layout->name_width)
 			layout->name_width = width;

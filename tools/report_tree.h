@@ -6,13 +6,13 @@
 #include "report_rows.h"
 
 struct report_node {
-	char *name;                   /* of the protocol; "" at the root */
-	unsigned int depth;           /* 0: outermost layer; meaningless at the root */
-	struct socktally_counts sum;  /* this path and all below it */
-	struct socktally_counts own;  /* packets that end here */
-	struct socktally_counts in;   /* of the sum: received */
-	struct report_node *first;    /* the busiest child */
-	struct report_node *next;     /* sibling */
+	char *name;                  /* of the protocol; "" at the root */
+	unsigned int depth;          /* 0: outermost layer; meaningless at the root */
+	struct socktally_counts sum; /* this path and all below it */
+	struct socktally_counts own; /* packets that end here */
+	struct socktally_counts in;  /* of the sum: received */
+	struct report_node *first;   /* the busiest child */
+	struct report_node *next;    /* sibling */
 };
 
 /* NULL: out of memory. */

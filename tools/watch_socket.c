@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SNAPLEN 262144 /* libpcap's largest: what the filter accepts is accepted whole */
+#define SNAPLEN 262144        /* libpcap's largest: what the filter accepts is accepted whole */
 #define RING_BYTES (64 << 10) /* libpcap makes it one frame at least */
 #ifndef BPF_MAXINSNS
 #define BPF_MAXINSNS 4096 /* linux/bpf_common.h */
@@ -46,7 +46,8 @@ static void say_why(const struct watch_tap *tap, pcap_t *pcap, int result)
 	case PCAP_ERROR_PERM_DENIED:
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
 		command_fail("%s: no permission to capture: run as root (sudo), or with"
-			     " CAP_NET_RAW, CAP_BPF and CAP_PERFMON", tap->interface);
+			     " CAP_NET_RAW, CAP_BPF and CAP_PERFMON",
+			     tap->interface);
 		break;
 	case PCAP_ERROR_NO_SUCH_DEVICE:
 		interface_names(names, sizeof(names));
@@ -82,7 +83,8 @@ static bool set_filter(const struct watch_tap *tap, pcap_t *pcap)
 	bool set;
 
 	if (pcap_compile(pcap, &program, tap->filter, 1, PCAP_NETMASK_UNKNOWN)) {
-		command_fail("-f '%.200s': %s (see pcap-filter(7))", tap->filter, pcap_geterr(pcap));
+		command_fail("-f '%.200s': %s (see pcap-filter(7))", tap->filter,
+			     pcap_geterr(pcap));
 		return false;
 	}
 	if (program.bf_len > BPF_MAXINSNS) {
