@@ -94,7 +94,7 @@ static void use_classic(const struct sock_filter *insns, size_t count)
 static void use_translated(const struct sock_filter *insns, size_t count)
 {
 	for (int i = 0; i < SOCKETS; i++) {
-		int program = load_translated(insns, count, NULL, 0);
+		int program = load_translated(insns, count, false, NULL, 0);
 
 		if (program < 0 || attach_program(sockets[i], program))
 			die("SO_ATTACH_BPF");
@@ -137,7 +137,7 @@ static void measure(const char *expression, const char *name, const unsigned cha
 	insns = compile(DLT_EN10MB, expression, &count);
 	if (!insns || st_translate(&code, insns, count, NULL))
 		die(expression);
-	program = load_translated(insns, count, NULL, 0);
+	program = load_translated(insns, count, false, NULL, 0);
 	if (program < 0)
 		die("load");
 	if (st_bpf_prog_run(program, packet, size, 1, &verdict, NULL) || verdict)

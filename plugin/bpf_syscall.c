@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "bpf_syscall.h"
 #include <errno.h>
+#include <linux/btf.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,27 +84,97 @@ int st_bpf_map_freeze(int map)
 	return st_bpf(BPF_MAP_FREEZE, &attr);
 }
 
+static int load(union bpf_attr *attr, const char *name, const struct bpf_insn *insns, size_t count,
+		char *log, size_t log_size)
+{
+	static const char license[] = "Dual BSD/GPL";
+	int prog = -EAGAIN;
+
+	attr->prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+	attr->insns = address(insns);
+	attr->insn_cnt = (uint32_t)count;
+	attr->license = address(license);
+	set_name(attr->prog_name, sizeof(attr->prog_name), name);
+	if (log && log_size) {
+		log[0] = '\0';
+		attr->log_level = 1;
+		attr->log_buf = address(log);
+		attr->log_size = (uint32_t)log_size;
+	}
+	for (int i = 0; prog == -EAGAIN && i < LOAD_TRIES; i++)
+		prog = st_bpf(BPF_PROG_LOAD, attr);
+	return prog;
+}
+
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
 		     size_t log_size)
 {
-	static const char license[] = "Dual BSD/GPL";
 	union bpf_attr attr;
-	int prog = -EAGAIN;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
-	attr.insns = address(insns);
-	attr.insn_cnt = (uint32_t)count;
-	attr.license = address(license);
-	set_name(attr.prog_name, sizeof(attr.prog_name), name);
-	if (log && log_size) {
-		log[0] = '\0';
-		attr.log_level = 1;
-		attr.log_buf = address(log);
-		attr.log_size = (uint32_t)log_size;
-	}
-	for (int i = 0; prog == -EAGAIN && i < LOAD_TRIES; i++)
-		prog = st_bpf(BPF_PROG_LOAD, &attr);
+	return load(&attr, name, insns, count, log, log_size);
+}
+
+/* Types: int; a function that returns it; such a function, which the program and all in it are. */
+static int load_types(void)
+{
+	static const char names[] = "\0int\0st_function";
+	enum { INT = 1, PROTOTYPE, FUNCTION };
+	static const struct {
+		struct btf_header header;
+		struct btf_type integer;
+		uint32_t integer_data;
+		struct btf_type prototype, function;
+		char names[sizeof(names)];
+	} types = {
+		.header = {
+			.magic = BTF_MAGIC,
+			.version = BTF_VERSION,
+			.hdr_len = sizeof(types.header),
+			.type_len = sizeof(types.integer) + sizeof(types.integer_data) +
+				    sizeof(types.prototype) + sizeof(types.function),
+			.str_off = sizeof(types.integer) + sizeof(types.integer_data) +
+				   sizeof(types.prototype) + sizeof(types.function),
+			.str_len = sizeof(names),
+		},
+		.integer = {.name_off = 1, .info = BTF_KIND_INT << 24, .size = 4},
+		.integer_data = BTF_INT_SIGNED << 24 | 32,
+		.prototype = {.info = BTF_KIND_FUNC_PROTO << 24, .type = INT},
+		.function = {.name_off = 5, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE},
+		.names = "\0int\0st_function",
+	};
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.btf = address(&types);
+	attr.btf_size = offsetof(__typeof__(types), names) + sizeof(names);
+	return st_bpf(BPF_BTF_LOAD, &attr);
+}
+
+int st_bpf_prog_load_functions(const char *name, const struct bpf_insn *insns, size_t count,
+			       const uint32_t *starts, size_t start_count, char *log,
+			       size_t log_size)
+{
+	struct bpf_func_info functions[1 + 8];
+	union bpf_attr attr;
+	int saved = errno, types, prog;
+
+	if (start_count > 8)
+		return -E2BIG;
+	functions[0] = (struct bpf_func_info){.insn_off = 0, .type_id = 3};
+	for (size_t i = 0; i < start_count; i++)
+		functions[1 + i] = (struct bpf_func_info){.insn_off = starts[i], .type_id = 3};
+	types = load_types();
+	if (types < 0)
+		return types;
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_btf_fd = (uint32_t)types;
+	attr.func_info = address(functions);
+	attr.func_info_rec_size = sizeof(functions[0]);
+	attr.func_info_cnt = (uint32_t)(1 + start_count);
+	prog = load(&attr, name, insns, count, log, log_size);
+	close(types);
+	errno = saved;
 	return prog;
 }
 

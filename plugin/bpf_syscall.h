@@ -20,6 +20,14 @@ int st_bpf_map_freeze(int map);
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
 		     size_t log_size);
 
+/*
+ * The same for a program with functions, which begin at starts (ascending, after the program
+ * itself; at most 8). It comes with type information that lets these use LD_ABS and LD_IND.
+ */
+int st_bpf_prog_load_functions(const char *name, const struct bpf_insn *insns, size_t count,
+			       const uint32_t *starts, size_t start_count, char *log,
+			       size_t log_size);
+
 /* Lets the map live as long as the program does, without an instruction that names it; Linux 5.10. */
 int st_bpf_prog_bind_map(int prog, int map);
 

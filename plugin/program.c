@@ -89,27 +89,48 @@ static int translate_failed(struct socktally *meter, int error, size_t count, co
 	}
 }
 
+/* A descriptor, or the failure: in the translation, with code->error or *what, or of the kernel. */
+static int load_piece(struct socktally *meter, const struct st_tap *tap,
+		      const struct sock_filter *insns, size_t count, struct st_code *code,
+		      const char **what, bool *translated)
+{
+	int result = st_translate(code, insns, count, what);
+
+	*translated = false;
+	if (result)
+		return result;
+	emit_chain(code, tap, meter->chain_map);
+	result = st_code_finish(code);
+	if (result)
+		return result;
+	*translated = true;
+	if (code->function_count)
+		return st_bpf_prog_load_functions(ST_PROGRAM_NAME, code->insns, code->count,
+						  code->functions, code->function_count, NULL, 0);
+	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
+}
+
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count)
 {
 	struct st_code code = {0};
 	const char *what = NULL;
+	bool translated;
 	int result;
 
-	result = st_translate(&code, insns, count, &what);
-	if (!result) {
-		emit_chain(&code, tap, meter->chain_map);
-		result = code.error;
+	result = load_piece(meter, tap, insns, count, &code, &what, &translated);
+	/* Not every kernel can have functions beside a tail call. */
+	if (result < 0 && translated && code.function_count) {
+		st_code_free(&code);
+		code.plain = true;
+		result = load_piece(meter, tap, insns, count, &code, &what, &translated);
 	}
-	if (result) {
+	if (result < 0 && !translated)
 		translate_failed(meter, result, count, what);
-	} else {
-		result = st_bpf_prog_load(ST_PROGRAM_NAME, code.insns, code.count, NULL, 0);
-		if (result < 0)
-			st_fail(meter, result,
-				"%s: the kernel refused its filter of %zu instructions as eBPF: %s",
-				meter->attaching, count, strerror(-result));
-	}
+	else if (result < 0)
+		st_fail(meter, result,
+			"%s: the kernel refused its filter of %zu instructions as eBPF: %s",
+			meter->attaching, count, strerror(-result));
 	st_code_free(&code);
 	return result;
 }

@@ -5,8 +5,9 @@
  * LD_IND, which the verifier makes six of. These leave the program when they are out of range, so
  * the length is looked at first, where it isn't known already to suffice.
  *
- * Negative offsets count from the network or the link-layer header. bpf_skb_load_bytes_relative()
- * reads from there and, unlike LD_ABS, says if it can't.
+ * Negative offsets count from the network or the link-layer header, so their range isn't known. A
+ * function may be left early, so there LD_IND does. Where there can be no functions
+ * bpf_skb_load_bytes_relative() nearly does: it reads from these headers, but no fragments.
  */
 #include "translate_internal.h"
 
@@ -173,6 +174,73 @@ static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
 		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
 }
 
+static int cb_offset(int word)
+{
+	return (int)offsetof(struct __sk_buff, cb) + 4 * word;
+}
+
+/*
+ * A = what is at the signed offset R2, by a function. If there is nothing LD_IND returns from that
+ * early, so it leaves word in the context, whose contents the verifier takes for unknown: of
+ * anything else, some kernels' would conclude that the function always gets to its end. Others'
+ * (6.18) fail where they look back past such a call for the reason that they know a register: X and
+ * the length come from the context after it.
+ */
+static void emit_function_call(struct st_translation *t, __u32 pc, __u32 size)
+{
+	struct st_code *code = t->code;
+	bool x_is_set = t->needs_x || t->facts[pc].x_is_set;
+
+	st_code_emit(code, ST_SET_W(BPF_REG_1, 0));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	if (x_is_set)
+		st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_X), REG_X));
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_CALL_FUNCTION(size));
+	if (x_is_set)
+		st_code_emit(code, ST_READ(BPF_W, REG_X, REG_CTX, cb_offset(ST_CB_X)));
+	if (t->uses_len)
+		st_code_emit(code, SKB_FIELD(REG_LEN, len));
+	st_code_emit(code, ST_READ(BPF_W, BPF_REG_1, REG_CTX, cb_offset(ST_CB_LOADED)));
+	st_jump(t, ST_JUMP(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_REJECT));
+}
+
+/* R1: context, R2: offset */
+static void emit_function(struct st_code *code, __u32 size)
+{
+	st_code_emit(code, ST_MOV(REG_CTX, BPF_REG_1));
+	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
+	st_code_emit(code, ST_SET_W(BPF_REG_1, 1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	st_code_emit(code, ST_EXIT());
+}
+
+int st_code_finish(struct st_code *code)
+{
+	size_t count = code->count;
+
+	for (__u32 size = 1; size <= 4; size *= 2) {
+		size_t start = code->count;
+		bool used = false;
+
+		for (size_t i = 0; i < count; i++) {
+			struct bpf_insn *insn = &code->insns[i];
+
+			/* the callee's size stands for its address so far */
+			if (insn->code != (BPF_JMP | BPF_CALL) ||
+			    insn->src_reg != BPF_PSEUDO_CALL || insn->imm != -(__s32)size)
+				continue;
+			insn->imm = (__s32)(start - i - 1);
+			used = true;
+		}
+		if (!used)
+			continue;
+		code->functions[code->function_count++] = (__u32)start;
+		emit_function(code, size);
+	}
+	return code->error;
+}
+
 /* A = what is at R2 from the header that R5 names. */
 static void emit_relative(struct st_translation *t, __u32 size)
 {
@@ -195,6 +263,11 @@ static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
 	if (k < 0x80000000u) {
 		reject_unless_long(t, pc, k + size);
 		st_code_emit(t->code, st_insn(BPF_LD | BPF_ABS | (int)ld_size(size), 0, 0, 0, k));
+		return;
+	}
+	if (!t->code->plain) {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k));
+		emit_function_call(t, pc, size);
 		return;
 	}
 	if (k >= (__u32)SKF_NET_OFF) {
@@ -233,6 +306,10 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 	st_code_emit(code, ST_MOV_W(BPF_REG_2, REG_X));
 	if (insn->k)
 		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_2, insn->k));
+	if (signed_too && !code->plain) {
+		emit_function_call(t, pc, size);
+		return;
+	}
 	if (signed_too) {
 		fork = code->count;
 		st_code_emit(code, ST_JUMP_W(BPF_JSGE, BPF_REG_2, 0, 0));
