@@ -5,6 +5,7 @@ import datetime
 import gzip
 import json
 import os
+import resource
 import shutil
 import struct
 import subprocess
@@ -139,6 +140,17 @@ def big(sample):
     check("40,000 packets", pcap(many), many)
 
 
+def memory(sample):
+    """A file of 128 MiB, of which a window is held."""
+    piece = pcap(sample[:1])[24:] + pcap([sample[0]._replace(data=sample[0].data + bytes(1 << 20))])[24:]
+    path = put(pcap([]) + piece * 128)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    _, report, _ = captures.read_json(path)
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+    tap.same(report["totals"].get("packets"), 256, "128 MiB: all packets")
+    tap.ok(most < 64 or most << 10 == before, f"128 MiB: at most {most} MiB used")
+
+
 def standard_input(sample):
     want = captures.table(sample)
     for name, data in (("pcap", pcap(sample)), ("pcapng", pcapng(sample)),
@@ -215,6 +227,7 @@ def main():
     simple_blocks(sample)
     compressed(sample)
     big(sample)
+    memory(sample)
     standard_input(sample)
     listing(sample)
     intervals(sample)
