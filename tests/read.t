@@ -142,13 +142,17 @@ def big(sample):
 
 def memory(sample):
     """A file of 128 MiB, of which a window is held."""
-    piece = pcap(sample[:1])[24:] + pcap([sample[0]._replace(data=sample[0].data + bytes(1 << 20))])[24:]
-    path = put(pcap([]) + piece * 128)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    piece = pcap(sample[:1])[24:] + pcap([sample[0]._replace(data=bytes(1 << 20))])[24:]
+    path = put(pcap([]))
+    with open(path, "ab") as file:
+        for _ in range(128):
+            file.write(piece)
+    # a child also has the size of this process, before it is the command
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     _, report, _ = captures.read_json(path)
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     tap.same(report["totals"].get("packets"), 256, "128 MiB: all packets")
-    tap.ok(most < 64 or most << 10 == before, f"128 MiB: at most {most} MiB used")
+    tap.ok(most < max(64, before + 8), f"128 MiB: at most {most} MiB used")
 
 
 def standard_input(sample):
