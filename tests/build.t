@@ -102,7 +102,7 @@ ok "make install DESTDIR=" $? "$work/log" || finish
 	for page in "$here"/man/*.[0-9]; do echo "./man/man${page##*.}/${page##*/}"; done
 } | sort >"$work/want"
 same "exactly what should be is installed"
-"$dest/opt/tally/bin/socktally" --version >"$work/log" 2>&1 && grep -q "^socktally $version:" "$work/log"
+"$dest/opt/tally/bin/socktally" --version >"$work/log" 2>&1 && grep -q "^socktally $version\\b" "$work/log"
 ok "the installed command runs and knows its version" $? "$work/log"
 for file in "$dest"/opt/tally/bin/socktally "$dest"/opt/tally/lib/*.so; do
 	readelf -d "$file" | grep -E 'R(UN)?PATH'

@@ -72,7 +72,7 @@ complaints()
 	since=$(sed -n 's/^log //p' "$before")
 	dmesg | awk -v since="${since:-0}" '{
 		time = $0; sub(/^\[ */, "", time); sub(/\].*/, "", time)
-		if (time + 0 > since + 0 && /WARNING:|BUG:|BUG |Oops|general protection|Call Trace|blocked for more than|stall/) print
+		if (time + 0 > since + 0 && /verifier bug|WARNING:|BUG:|BUG |Oops|general protection|Call Trace|blocked for more than|stall/) print
 	}'
 }
 
