@@ -20,7 +20,7 @@ __attribute__((unused)) static struct sock_filter *compile(int linktype, const c
 	if (!pcap)
 		die("pcap_open_dead");
 	if (pcap_compile(pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN)) {
-		printf("# %s: %s", expression, pcap_geterr(pcap));
+		printf("# %s: %s\n", expression, pcap_geterr(pcap));
 		pcap_close(pcap);
 		return NULL;
 	}
