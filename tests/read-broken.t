@@ -4,6 +4,7 @@
 counted, one line says where it is, and the exit status is 1."""
 import gzip
 import os
+import pty
 import random
 import re
 import resource
@@ -58,6 +59,9 @@ def no_captures(sample):
             "byte-order magic")
     refused("a name with a newline", FOLDER.name + "/no\nthing", "no?thing")
     refused("a write-only descriptor", "-", "can't be read", stdin=os.open("/dev/null", os.O_WRONLY))
+    ours, theirs = pty.openpty()
+    refused("a terminal", "-", "is a terminal", stdin=theirs)
+    os.close(ours)
     if os.geteuid() == 0:
         path = put(pcap(sample), "secret")
         os.chmod(path, 0)

@@ -3,6 +3,7 @@
 """Wrong use of the command: one line on stderr that says what is wrong, nothing on stdout, and the
 exit status of the contract; help and version; output that can't be written."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,18 @@ def help_and_version():
                text)
 
 
+def manual():
+    """Every option that --help knows is in the manual page."""
+    with open(os.path.join(os.environ.get("SRCDIR", ".."), "man/socktally.1"), encoding="utf-8") as file:
+        page = file.read()
+    for command in ("run", "watch", "read"):
+        text = run(command, "--help")[1].decode()
+        options = re.findall(r"^ +(?:(-\w), )?--([\w-]+)", text, re.M)
+        missing = [long for short, long in options
+                   if f"Fl \\&-{long}" not in page or short and f"Fl {short[1]} " not in page]
+        tap.ok(len(options) > 4 and not missing, f"the manual has the options of {command}", missing)
+
+
 def lost(name, status, err, why):
     """The report could not be written: the line says so and has the totals."""
     tap.ok(status == 1 and captures.one_line(err) and why in err and "8 packets" in err and
@@ -142,6 +155,7 @@ def main():
         file.write(captures.pcap([packet._replace(length=len(packet.data)) for packet in sample]))
     wrong_usage()
     help_and_version()
+    manual()
     lost_reports()
     output_files()
     tap.done()

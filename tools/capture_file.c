@@ -58,6 +58,12 @@ static int open_path(const char *path, char *message)
 			 strerror(errno), hint);
 		return -1;
 	}
+	if (isatty(fd)) {
+		snprintf(message, CAPTURE_MESSAGE_MAX,
+			 "%.256s: is a terminal: name a capture file, or pipe one in", path);
+		close(fd);
+		return -1;
+	}
 	if (!fstat(fd, &status) && S_ISDIR(status.st_mode)) {
 		snprintf(message, CAPTURE_MESSAGE_MAX,
 			 "%.256s: is a directory: name a capture file in it", path);
