@@ -76,6 +76,12 @@ static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 	return bpf_ntohs(pkt->skb->protocol);
 }
 
+/* The first bytes of the link header, which may lie before the packet. */
+static __always_inline _Bool st_packet_link(const struct st_packet *pkt, __u8 link[ST_LINK_BYTES])
+{
+	return !bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC);
+}
+
 /*
  * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
  * something. NULL: can't be read.

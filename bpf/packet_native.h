@@ -32,6 +32,13 @@ static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 	return 0;
 }
 
+static __always_inline _Bool st_packet_link(const struct st_packet *pkt, __u8 link[ST_LINK_BYTES])
+{
+	(void)pkt;
+	(void)link;
+	return 0;
+}
+
 /*
  * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
  * something.

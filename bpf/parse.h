@@ -2,9 +2,10 @@
 /*
  * A packet's path: its layers, outermost first.
  *
- * Each layer has a function that looks at its header and says what comes next in one of the number
- * spaces of walk.h; st_layer() finds the function for that. A new protocol is a line in
- * protocols.def, a function, and its cases here.
+ * A layer names the one inside it by a number: an ethertype, an IP protocol, a port. dispatch.def
+ * says which layer that is, and which function here looks at its header and finds the next number.
+ * A new protocol is a line in protocols.def, a line for each of its numbers in dispatch.def, and, if
+ * there is something inside it, a function.
  */
 #ifndef SOCKTALLY_BPF_PARSE_H
 #define SOCKTALLY_BPF_PARSE_H
@@ -14,212 +15,227 @@
 #include "parse_tunnel.h"
 
 /* Steps at most: layers, and parts of layers like the labels of a stack. */
-#define ST_MAX_STEPS 20
+#define ST_MAX_STEPS 14
 
-static __always_inline struct st_step st_layer(__u32 next, const __u8 *h)
+static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 kind)
 {
-	switch (next) {
-	case ST_ETHERTYPE(0x6558):
-	case ST_GRETYPE(0x6558):
-	case ST_GRETYPE(0x6400):
-	case ST_IPPROTO(143):
-	case ST_DIRECT(ST_ETH):
-		return st_eth(h);
-	case ST_ETHERTYPE(0x8100):
-	case ST_ETHERTYPE(0x9100):
-		return st_typed(h, ST_VLAN, 4);
-	case ST_ETHERTYPE(0x88a8):
-		return st_typed(h, ST_IEEE8021AD, 4);
-	case ST_ETHERTYPE(0x8870):
-	case ST_DIRECT(ST_LLC):
-		return st_llc(h);
-	case ST_ETHERTYPE(0x8847):
-	case ST_ETHERTYPE(0x8848):
-	case ST_GRETYPE(0x8847):
-	case ST_GRETYPE(0x8848):
-	case ST_IPPROTO(137):
-	case ST_PPPTYPE(0x0281):
-	case ST_PPPTYPE(0x0283):
-	case ST_DIRECT(ST_MPLS):
-		return st_mpls(h);
-	case ST_MORE(ST_MPLS):
-		return st_mpls_more(h);
-	case ST_ETHERTYPE(0x8863):
-		return st_last(ST_PPPOED, 6);
-	case ST_ETHERTYPE(0x8864):
-		return st_simple(ST_PPPOES, 6, ST_DIRECT(ST_PPP));
-	case ST_GRETYPE(0x880b):
-	case ST_DIRECT(ST_PPP):
-		return st_ppp(h);
-	case ST_ETHERTYPE(0x8181):
-	case ST_SAP(0x42):
-	case ST_DIRECT(ST_STP):
-		return st_last(ST_STP, 4);
-	case ST_ETHERTYPE(0x88cc):
-	case ST_ETHERTYPE(0x8942):
-		return st_last(ST_LLDP, 2);
-	case ST_ETHERTYPE(0x888e):
-	case ST_ETHERTYPE(0x88c7):
-		return st_last(ST_EAPOL, 4);
-	case ST_ETHERTYPE(0x0806):
-	case ST_ETHERTYPE(0x8035):
-	case ST_GRETYPE(0x0806):
-		return st_last(ST_ARP, 8);
-	case ST_ETHERTYPE(0x0800):
-	case ST_GRETYPE(0x0800):
-	case ST_PPPTYPE(0x0021):
-	case ST_IPPROTO(4):
-	case ST_SAP(0x06):
-	case ST_DIRECT(ST_IP):
-		return st_ip(h);
-	case ST_ETHERTYPE(0x86dd):
-	case ST_GRETYPE(0x86dd):
-	case ST_PPPTYPE(0x0057):
-	case ST_IPPROTO(41):
-	case ST_DIRECT(ST_IPV6):
-		return st_ipv6(h);
-	case ST_IPPROTO(0):
-		return st_ipv6_header(h, ST_IPV6_HOPOPTS);
-	case ST_IPPROTO(43):
-		return st_ipv6_header(h, ST_IPV6_ROUTING);
-	case ST_IPPROTO(44):
-		return st_ipv6_fraghdr(h);
-	case ST_IPPROTO(60):
-		return st_ipv6_header(h, ST_IPV6_DSTOPTS);
-	case ST_IPPROTO(51):
-		return st_ah(h);
-	case ST_IPPROTO(50):
-		return st_last(ST_ESP, 8);
-	case ST_IPPROTO(108):
-		return st_last(ST_IPCOMP, 4);
-	case ST_IPPROTO(1):
-		return st_last(ST_ICMP, 8);
-	case ST_IPPROTO(58):
-		return st_last(ST_ICMPV6, 4);
-	case ST_IPPROTO(2):
-		return st_last(ST_IGMP, 8);
-	case ST_IPPROTO(6):
-		return st_last(ST_TCP, 20);
-	case ST_IPPROTO(17):
-		return st_udp(h);
-	case ST_IPPROTO(136):
-		return st_udplite(h);
-	case ST_IPPROTO(132):
-		return st_last(ST_SCTP, 12);
-	case ST_IPPROTO(33):
-		return st_last(ST_DCCP, 12);
-	case ST_IPPROTO(47):
-		return st_gre(h);
-	case ST_GRETYPE(0x88be):
-	case ST_GRETYPE(0x22eb):
-		return st_erspan(h);
-	case ST_DIRECT(ST_VXLAN):
-		return st_simple(ST_VXLAN, 8, ST_DIRECT(ST_ETH));
-	case ST_DIRECT(ST_GENEVE):
-		return st_geneve(h);
-	case ST_DIRECT(ST_GTP):
-		return st_gtp(h);
-	case ST_MORE(ST_GTP):
-		return st_gtp_extension(h);
-	case ST_LAST(ST_GTP):
-		return st_gtp_extension_end(h);
-	case ST_DIRECT(ST_TEREDO):
-		return st_simple(ST_TEREDO, 0, ST_MORE(ST_TEREDO));
-	case ST_MORE(ST_TEREDO):
-		return st_teredo_part(h);
-	case ST_ETHERTYPE(0x894f):
-	case ST_GRETYPE(0x894f):
-	case ST_DIRECT(ST_NSH):
-		return st_nsh(h);
-	case ST_IPPROTO(115):
-		return st_last(ST_L2TP, 4);
-	case ST_DIRECT(ST_L2TP):
-		return st_l2tp(h);
-	case ST_MORE(ST_L2TP):
-		return st_l2tp_offset(h);
-	case ST_IPPROTO(89):
-		return st_last(ST_OSPF, 24);
-	case ST_IPPROTO(88):
-		return st_last(ST_EIGRP, 20);
-	case ST_IPPROTO(103):
-		return st_last(ST_PIM, 4);
-	case ST_IPPROTO(112):
-		return st_last(ST_VRRP, 8);
-	case ST_IPPROTO(46):
-		return st_last(ST_RSVP, 8);
+	switch (kind) {
+	case ST_KIND_HAS_ETH:
+		step->next = ST_DIRECT(ST_ETH);
+		break;
+	case ST_KIND_HAS_PPP:
+		step->next = ST_DIRECT(ST_PPP);
+		break;
+	case ST_KIND_ETH:
+		st_eth(step, h);
+		break;
+	case ST_KIND_VLAN:
+		st_vlan(step, h);
+		break;
+	case ST_KIND_LLC:
+		st_llc(step, h);
+		break;
+	case ST_KIND_MPLS:
+		st_mpls(step, h);
+		break;
+	case ST_KIND_PPP:
+		st_ppp(step, h);
+		break;
+	case ST_KIND_IP:
+		st_ip(step, h);
+		break;
+	case ST_KIND_IPV6:
+		st_ipv6(step, h);
+		break;
+	case ST_KIND_IPV6_HEADER:
+		st_ipv6_header(step, h);
+		break;
+	case ST_KIND_IPV6_FRAGHDR:
+		st_ipv6_fraghdr(step, h);
+		break;
+	case ST_KIND_AH:
+		st_ah(step, h);
+		break;
+	case ST_KIND_UDP:
+		st_udp(step, h);
+		break;
+	case ST_KIND_UDPLITE: /* its second field says how much the checksum covers */
+		st_udp_ports(step, h);
+		break;
+	case ST_KIND_GRE:
+		st_gre(step, h);
+		break;
+	case ST_KIND_ERSPAN3:
+		st_erspan3(step, h);
+		break;
+	case ST_KIND_GENEVE:
+		st_geneve(step, h);
+		break;
+	case ST_KIND_GTP:
+		st_gtp(step, h);
+		break;
+	case ST_KIND_GTP_EXTENSION:
+		st_gtp_extension(step, h);
+		break;
+	case ST_KIND_GTP_EXTENSION_END:
+		st_gtp_extension_end(step, h);
+		break;
+	case ST_KIND_TEREDO:
+		st_teredo(step, h);
+		break;
+	case ST_KIND_NSH:
+		st_nsh(step, h);
+		break;
+	case ST_KIND_L2TP:
+		st_l2tp(step, h);
+		break;
+	case ST_KIND_L2TP_OFFSET:
+		st_l2tp_offset(step, h);
+		break;
 	}
-	return st_last(0, ST_NOT_THIS);
 }
 
-/* Of a VLAN tag in a socket's metadata: a layer without bytes behind the link layer. */
+static __always_inline __u32 st_tag_protocol(__u32 ethertype)
+{
+	switch (ethertype) {
+	case 0x8100:
+	case 0x9100:
+		return ST_VLAN;
+	case 0x88a8:
+		return ST_IEEE8021AD;
+	}
+	return 0;
+}
+
+/* A tag in the metadata of a socket's packet: a layer without bytes. */
 static __always_inline void st_metadata_tag(struct st_walk *walk, const struct st_packet *pkt)
 {
 	__u32 tag = st_packet_tag(pkt);
 
 	if (tag)
-		st_path_push(walk, tag == 0x88a8 ? ST_IEEE8021AD : ST_VLAN);
+		st_path_push(walk, tag == 0x88a8 ? ST_IEEE8021AD : ST_VLAN, 8);
+}
+
+/*
+ * A packet on a cooked socket that is sent with VLAN tags in its bytes. skb->protocol is the outer
+ * tag's; the packet mostly starts behind the tags, as the network header does, which are then read
+ * from the link header before it; only where the sender had not set the network header does it start
+ * with them. Returns what the packet starts with.
+ */
+static __always_inline __u32 st_cooked_tags(struct st_walk *walk, const struct st_packet *pkt,
+					    const __u8 *h, __u32 ethertype)
+{
+	__u8 link[ST_LINK_BYTES];
+
+	if (!st_tag_protocol(ethertype) || st_packet_tag(pkt) || !st_packet_link(pkt, link) ||
+	    (st_get32(link + 14) == st_get32(h) && st_get32(link + 18) == st_get32(h + 4)))
+		return ethertype;
+	for (__u32 i = 0; i <= ST_SENT_TAGS; i++) {
+		ethertype = st_get16(link + 12 + 4 * i);
+		if (!st_tag_protocol(ethertype))
+			return ethertype > ST_IEEE_802_3_MAX ? ethertype : 4 /* ETH_P_802_2 */;
+		st_path_push(walk, st_tag_protocol(ethertype), 8);
+	}
+	return 0;
+}
+
+static __always_inline __u32 st_cooked_next(__u32 type)
+{
+	return type > ST_IEEE_802_3_MAX ? ST_ETHERTYPE(type) : ST_COOKED(type);
 }
 
 /* A link type that is not read: its number in two bytes that are no protocol's. */
 static __always_inline void st_other_link(struct st_walk *walk, __u32 link)
 {
-	st_path_push(walk, ST_DLT);
-	st_path_push(walk, 0x80 | (link >> 7 & 0x7f));
-	st_path_push(walk, 0x80 | (link & 0x7f));
+	st_path_push(walk, ST_DLT, 8);
+	st_path_push(walk, 0x80 | (link >> 7 & 0x7f), 8);
+	st_path_push(walk, 0x80 | (link & 0x7f), 8);
 }
 
-/* The outermost layer, by the socket's or the file's link type (enum st_link). */
-static __always_inline void st_link_layer(struct st_walk *walk, const struct st_packet *pkt,
-					  const __u8 *h, __u32 link)
+/*
+ * The outermost layer, by the socket's or the file's link type. Its name is on the path in any case:
+ * the link type says so, not the packet. 0: it isn't read.
+ */
+static __always_inline __u32 st_link_layer(struct st_step *step, const __u8 *h, __u32 link)
 {
 	switch (link) {
 	case ST_LINK_ETH:
-		st_advance_link(walk, st_eth(h));
-		st_metadata_tag(walk, pkt);
-		break;
-	case ST_LINK_SLL:
-		st_path_push(walk, ST_SLL);
-		st_metadata_tag(walk, pkt);
-		walk->next = ST_ETHERTYPE(st_packet_ethertype(pkt));
-		break;
+		st_step_init(step, 14);
+		st_eth(step, h);
+		return ST_ETH;
 	case ST_LINK_RAW:
-		st_advance_link(walk, st_raw(h));
-		break;
+		st_step_init(step, 1);
+		st_raw(step, h);
+		return ST_RAW;
 	case ST_LINK_NULL:
 	case ST_LINK_LOOP:
-		st_advance_link(walk, st_null(h));
-		break;
+		st_step_init(step, 4);
+		st_null(step, h);
+		return ST_NULL;
 	case ST_LINK_PPP:
-		st_advance_link(walk, st_ppp(h));
-		break;
+		st_step_init(step, 1);
+		st_ppp(step, h);
+		return ST_PPP;
 	case ST_LINK_SLL_V1:
-		st_advance_link(walk, st_sll_v1(h));
-		break;
+		st_step_init(step, 16);
+		step->next = st_cooked_next(st_get16(h + 14));
+		return ST_SLL;
 	case ST_LINK_SLL_V2:
-		st_advance_link(walk, st_sll_v2(h));
-		break;
-	default:
-		st_other_link(walk, link);
+		st_step_init(step, 20);
+		step->next = st_cooked_next(st_get16(h));
+		return ST_SLL;
 	}
+	return 0;
+}
+
+static __always_inline void st_link(struct st_walk *walk, const struct st_packet *pkt,
+				    const __u8 *h, __u32 link)
+{
+	struct st_step step = {0};
+	__u32 protocol, type;
+
+	if (link == ST_LINK_SLL) {
+		st_path_push(walk, ST_SLL, 8);
+		st_metadata_tag(walk, pkt);
+		type = st_cooked_tags(walk, pkt, h, st_packet_ethertype(pkt));
+		walk->next = st_cooked_next(type);
+		return;
+	}
+	protocol = st_link_layer(&step, h, link);
+	if (!protocol) {
+		st_other_link(walk, link);
+		return;
+	}
+	st_path_push(walk, protocol, 8);
+	st_advance(walk, &step, 0, 0);
+	if (link == ST_LINK_ETH)
+		st_metadata_tag(walk, pkt);
 }
 
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
 {
 	struct st_walk *walk = ST_WALK(pkt);
+	const struct st_entry *entry;
+	struct st_step step;
 	const __u8 *h;
 
 	*walk = (struct st_walk){0};
 	h = st_packet_open(pkt, walk);
 	if (h)
-		st_link_layer(walk, pkt, h, link);
-	for (__u32 step = 0; step < ST_MAX_STEPS; step++) {
+		st_link(walk, pkt, h, link);
+	for (__u32 round = 0; round < ST_MAX_STEPS; round++) {
 		ST_FORGET();
-		if (!walk->next || !st_path_has_room(walk))
+		entry = st_find(walk->next);
+		if (!walk->next || entry->code != walk->next || !st_path_has_room(walk))
 			break;
 		h = st_packet_at(pkt, walk);
 		if (!h)
 			break;
-		st_advance(walk, st_layer(walk->next, h));
+		ST_FORGET();
+		entry = st_find(walk->next);
+		st_step_init(&step, entry->fixed);
+		st_layer(&step, h, entry->kind);
+		st_advance(walk, &step, entry->protocol, entry->shift);
 	}
 	return walk->path;
 }

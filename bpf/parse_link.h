@@ -8,30 +8,30 @@
 /* Up to this, the type field of Ethernet is a length (IEEE 802.3, 3.2.6). */
 #define ST_IEEE_802_3_MAX 1500
 
-/* A header that ends with Ethernet's type field. */
-static __always_inline struct st_step st_typed(const __u8 *h, __u32 protocol, __u32 header)
+/* type: Ethernet's type field, with which the header ends; inside: the two bytes after it. */
+static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u32 inside)
 {
-	struct st_step step = st_simple(protocol, header, ST_STOP);
-	__u32 type = st_get16(h + header - 2);
-
 	if (type > ST_IEEE_802_3_MAX) {
-		step.next = ST_ETHERTYPE(type);
-		return step;
+		step->next = ST_ETHERTYPE(type);
+		return;
 	}
-	step.limit = header + type;
+	step->limit = step->fixed + type;
 	/* What begins with ffff is raw IPX: these are not two SAPs. */
-	if (st_get16(h + header) != 0xffff)
-		step.next = ST_DIRECT(ST_LLC);
-	return step;
+	if (inside != 0xffff)
+		step->next = ST_DIRECT(ST_LLC);
 }
 
-static __always_inline struct st_step st_eth(const __u8 *h)
+static __always_inline void st_eth(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_typed(h, ST_ETH, 14);
+	__u32 type = st_get16(h + 12);
 
-	if (!st_get16(h + 12))
-		step.next = ST_STOP;
-	return step;
+	if (type)
+		st_ether_type(step, type, st_get16(h + 14));
+}
+
+static __always_inline void st_vlan(struct st_step *step, const __u8 *h)
+{
+	st_ether_type(step, st_get16(h + 2), st_get16(h + 4));
 }
 
 /* Organizations in the SNAP header. */
@@ -40,8 +40,11 @@ static __always_inline struct st_step st_eth(const __u8 *h)
 #define ST_OUI_CISCO 0x00000c
 #define ST_OUI_IEEE_802_1 0x0080c2
 
-static __always_inline __u32 st_snap_next(__u32 oui, __u32 type)
+static __always_inline __u32 st_snap_next(const __u8 *snap)
 {
+	__u32 oui = st_get32(snap) >> 8;
+	__u32 type = st_get16(snap + 3);
+
 	switch (oui) {
 	case ST_OUI_ETHERTYPE:
 	case ST_OUI_CISCO_90:
@@ -56,77 +59,50 @@ static __always_inline __u32 st_snap_next(__u32 oui, __u32 type)
 	return ST_STOP;
 }
 
-static __always_inline struct st_step st_llc(const __u8 *h)
+static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 {
 	__u32 control = h[2];
 	/* Unnumbered frames have one byte of control, all others two. */
-	struct st_step step = st_simple(ST_LLC, (control & 3) == 3 ? 3 : 4, ST_STOP);
+	__u32 header = (control & 3) == 3 ? 3 : 4;
 
-	step.fixed = 3;
+	step->header = header;
 	if (h[0] == 0xaa && h[1] == 0xaa) {
-		if ((control & 3) == 3)
-			step.next = st_snap_next(st_get32(h + 3) >> 8, st_get16(h + 6));
-		else
-			step.next = st_snap_next(st_get32(h + 4) >> 8, st_get16(h + 7));
-		step.header += 5;
+		step->header += 5;
+		step->next = st_snap_next(h + header);
 	} else if (!(control & 1) || (control & 0xef) == 3) { /* I, UI */
-		step.next = ST_SAP(h[0] ? h[0] : h[1]);
-		step.more = 1;
+		step->next = ST_SAP(h[0] ? h[0] : h[1]);
+		step->more = 1;
 	}
-	return step;
 }
 
 /* The stack counts as one layer: next is a further part of it until the bottom is reached. */
-static __always_inline struct st_step st_mpls(const __u8 *h)
+static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(ST_MPLS, 4, ST_STOP);
-
-	step.more = 1;
+	step->more = 1;
 	if (!(h[2] & 1))
-		step.next = ST_MORE(ST_MPLS);
+		step->next = ST_MORE(ST_MPLS);
 	else if (h[4] >> 4 == 4)
-		step.next = ST_DIRECT(ST_IP);
+		step->next = ST_DIRECT(ST_IP);
 	else if (h[4] >> 4 == 6)
-		step.next = ST_DIRECT(ST_IPV6);
-	return step;
+		step->next = ST_DIRECT(ST_IPV6);
 }
 
-static __always_inline struct st_step st_mpls_more(const __u8 *h)
-{
-	struct st_step step = st_mpls(h);
-
-	step.part = 1;
-	return step;
-}
-
-static __always_inline struct st_step st_ppp(const __u8 *h)
+static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
 {
 	/* Address and control, where HDLC's framing is kept (RFC 1662, 3.1). */
 	_Bool framed = h[0] == 0xff && h[1] == 0x03;
 	__u32 type = framed ? st_get16(h + 2) : st_get16(h);
-	__u32 header = framed ? 4 : 2;
-	struct st_step step;
 
+	step->header = framed ? 4 : 2;
 	/* An odd first byte: the protocol is compressed to one byte (RFC 1661, 6.5). */
 	if (type & 0x100) {
 		type >>= 8;
-		header--;
+		step->header--;
 	}
-	step = st_simple(ST_PPP, header, ST_PPPTYPE(type));
-	step.fixed = header;
-	return step;
+	step->next = ST_PPPTYPE(type);
 }
 
-static __always_inline struct st_step st_sll_v1(const __u8 *h)
-{
-	return st_simple(ST_SLL, 16, ST_ETHERTYPE(st_get16(h + 14)));
-}
-
-static __always_inline struct st_step st_sll_v2(const __u8 *h)
-{
-	return st_simple(ST_SLL, 20, ST_ETHERTYPE(st_get16(h)));
-}
-
+/* Address families of <sys/socket.h>, which differ from system to system. */
 static __always_inline __u32 st_null_next(__u32 family)
 {
 	switch (family) {
@@ -142,25 +118,23 @@ static __always_inline __u32 st_null_next(__u32 family)
 }
 
 /* The family is in the byte order of the host that captured, which is not known. */
-static __always_inline struct st_step st_null(const __u8 *h)
+static __always_inline void st_null(struct st_step *step, const __u8 *h)
 {
 	__u32 family = st_get32(h);
 
 	if (family & 0xffff0000)
 		family = __builtin_bswap32(family);
-	return st_simple(ST_NULL, 4, st_null_next(family));
+	step->next = st_null_next(family);
 }
 
-static __always_inline struct st_step st_raw(const __u8 *h)
+static __always_inline void st_raw(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(ST_RAW, 0, ST_STOP);
-
-	step.more = 1;
+	step->header = 0;
+	step->more = 1;
 	if (h[0] >> 4 == 4)
-		step.next = ST_DIRECT(ST_IP);
+		step->next = ST_DIRECT(ST_IP);
 	else if (h[0] >> 4 == 6)
-		step.next = ST_DIRECT(ST_IPV6);
-	return step;
+		step->next = ST_DIRECT(ST_IPV6);
 }
 
 #endif

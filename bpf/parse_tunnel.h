@@ -5,50 +5,25 @@
 
 #include "walk.h"
 
-static __always_inline __u32 st_udp_port(__u32 port)
+/* What uses the lower port, and if that is nothing known, the higher one. */
+static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h)
 {
-	switch (port) {
-	case 1701:
-		return ST_DIRECT(ST_L2TP);
-	case 2123:
-	case 2152:
-	case 3386:
-		return ST_DIRECT(ST_GTP);
-	case 3544:
-		return ST_DIRECT(ST_TEREDO);
-	case 4789:
-		return ST_DIRECT(ST_VXLAN);
-	case 6081:
-		return ST_DIRECT(ST_GENEVE);
-	}
-	return ST_STOP;
+	__u32 source = ST_UDPPORT(st_get16(h));
+	__u32 destination = ST_UDPPORT(st_get16(h + 2));
+	__u32 low = source < destination ? source : destination;
+	__u32 high = source < destination ? destination : source;
+
+	step->more = 1;
+	step->next = st_find(low)->code == low ? low : high;
 }
 
-static __always_inline __u32 st_udp_next(const __u8 *h)
-{
-	__u32 next = st_udp_port(st_get16(h));
-
-	return next ? next : st_udp_port(st_get16(h + 2));
-}
-
-static __always_inline struct st_step st_udp(const __u8 *h)
+static __always_inline void st_udp(struct st_step *step, const __u8 *h)
 {
 	__u32 length = st_get16(h + 4);
 
-	return (struct st_step){
-		.protocol = ST_UDP,
-		.fixed = 8,
-		.header = 8,
-		.more = 1,
-		.limit = length ? length : ST_NO_LIMIT, /* 0: a jumbogram (RFC 2675, 4) */
-		.next = st_udp_next(h),
-	};
-}
-
-/* What is a length in UDP's header says how much of it the checksum covers here. */
-static __always_inline struct st_step st_udplite(const __u8 *h)
-{
-	return st_simple(ST_UDPLITE, 8, st_udp_next(h));
+	if (length) /* 0: a jumbogram (RFC 2675, 4) */
+		step->limit = length;
+	st_udp_ports(step, h);
 }
 
 /* RFC 2784, 2890, 2637 */
@@ -58,34 +33,28 @@ static __always_inline struct st_step st_udplite(const __u8 *h)
 #define ST_GRE_SEQUENCE 0x1000
 #define ST_GRE_ACK 0x0080
 
-static __always_inline struct st_step st_gre(const __u8 *h)
+static __always_inline void st_gre(struct st_step *step, const __u8 *h)
 {
 	__u32 flags = st_get16(h);
-	__u32 type = st_get16(h + 2);
-	struct st_step step = st_simple(ST_GRE, 4, ST_GRETYPE(type));
 
-	step.header += flags & (ST_GRE_CHECKSUM | ST_GRE_ROUTING) ? 4 : 0;
-	step.header += flags & ST_GRE_KEY ? 4 : 0;
-	step.header += flags & ST_GRE_SEQUENCE ? 4 : 0;
-	step.header += flags & ST_GRE_ACK ? 4 : 0;
-	return step;
+	step->header += flags & (ST_GRE_CHECKSUM | ST_GRE_ROUTING) ? 4 : 0;
+	step->header += flags & ST_GRE_KEY ? 4 : 0;
+	step->header += flags & ST_GRE_SEQUENCE ? 4 : 0;
+	step->header += flags & ST_GRE_ACK ? 4 : 0;
+	step->next = ST_GRETYPE(st_get16(h + 2));
 }
 
-static __always_inline struct st_step st_erspan(const __u8 *h)
+static __always_inline void st_erspan3(struct st_step *step, const __u8 *h)
 {
-	__u32 header = 8;
-
-	if (h[0] >> 4 == 2) /* type III */
-		header = h[11] & 1 ? 20 : 12;
-	return st_simple(ST_ERSPAN, header, ST_DIRECT(ST_ETH));
+	if (h[11] & 1) /* a platform subheader */
+		step->header += 8;
+	step->next = ST_DIRECT(ST_ETH);
 }
 
-static __always_inline struct st_step st_geneve(const __u8 *h)
+static __always_inline void st_geneve(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(ST_GENEVE, 8, ST_ETHERTYPE(st_get16(h + 2)));
-
-	step.header += (h[0] & 63) * 4;
-	return step;
+	step->header += (h[0] & 63) * 4;
+	step->next = ST_ETHERTYPE(st_get16(h + 2));
 }
 
 /* An IP packet, told by its first byte as far as it can be. */
@@ -96,67 +65,54 @@ static __always_inline __u32 st_gtp_payload(__u32 first)
 	return first >> 4 == 6 ? ST_DIRECT(ST_IPV6) : ST_STOP;
 }
 
-static __always_inline struct st_step st_gtp(const __u8 *h)
+/* 3GPP TS 29.281, 5.1 */
+static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(ST_GTP, 8, ST_STOP);
 	__u32 flags = h[0];
 
-	step.more = 1;
+	step->more = 1;
 	if (flags >> 5 != 1)
-		step.fixed = ST_NOT_THIS;
+		step->fixed = ST_NOT_THIS;
 	if (h[1] != 0xff || !(flags & 0x10)) /* T-PDU */
-		return step;
+		return;
 	if (!(flags & 7)) {
-		step.next = st_gtp_payload(h[8]);
-		return step;
+		step->next = st_gtp_payload(h[8]);
+		return;
 	}
-	step.header = 12;
-	if (flags & 4 && h[11])
-		step.next = ST_MORE(ST_GTP);
-	else
-		step.next = st_gtp_payload(h[12]);
-	return step;
+	step->header = 12;
+	step->next = flags & 4 && h[11] ? ST_MORE(ST_GTP) : st_gtp_payload(h[12]);
 }
 
 /* An extension header: its length in units of 4 bytes, ..., the type of the next one. */
-static __always_inline struct st_step st_gtp_extension(const __u8 *h)
+static __always_inline void st_gtp_extension(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(0, 1, ST_LAST(ST_GTP));
-
-	step.part = 1;
-	step.header = h[0] * 4 - 1;
-	step.more = 1;
-	if (!h[0])
-		step.next = ST_STOP;
-	return step;
+	step->header = h[0] * 4 - 1;
+	step->more = 1;
+	if (h[0])
+		step->next = ST_END(ST_GTP);
 }
 
-static __always_inline struct st_step st_gtp_extension_end(const __u8 *h)
+static __always_inline void st_gtp_extension_end(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(0, 1, h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h[1]));
-
-	step.part = 1;
-	step.more = 1;
-	return step;
+	step->more = 1;
+	step->next = h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h[1]);
 }
 
 /* RFC 4380, 5.1.1: authentication and origin before the IPv6 packet. */
-static __always_inline struct st_step st_teredo_part(const __u8 *h)
+static __always_inline void st_teredo(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(0, 0, ST_MORE(ST_TEREDO));
+	__u32 header = 0;
 
-	step.part = 1;
-	step.more = 1;
 	if (!h[0] && h[1] == 1)
-		step.header = 13 + h[2] + h[3];
+		header = 13 + h[2] + h[3];
 	else if (!h[0] && !h[1])
-		step.header = 8;
-	else
-		step.next = ST_DIRECT(ST_IPV6);
-	return step;
+		header = 8;
+	step->header = header;
+	step->more = 1;
+	step->next = header ? ST_MORE(ST_TEREDO) : ST_DIRECT(ST_IPV6);
 }
 
-/* RFC 8300 */
+/* RFC 8300, 2.2 */
 static __always_inline __u32 st_nsh_next(__u32 protocol)
 {
 	switch (protocol) {
@@ -174,13 +130,11 @@ static __always_inline __u32 st_nsh_next(__u32 protocol)
 	return ST_STOP;
 }
 
-static __always_inline struct st_step st_nsh(const __u8 *h)
+static __always_inline void st_nsh(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(ST_NSH, 8, st_nsh_next(h[3]));
-
-	step.header = (h[1] & 63) * 4;
-	step.more = 1;
-	return step;
+	step->header = (h[1] & 63) * 4;
+	step->more = 1;
+	step->next = st_nsh_next(h[3]);
 }
 
 /* RFC 2661, 3.1 */
@@ -190,29 +144,22 @@ static __always_inline struct st_step st_nsh(const __u8 *h)
 #define ST_L2TP_OFFSET 0x0200
 #define ST_L2TP_VERSION 0x000f
 
-static __always_inline struct st_step st_l2tp(const __u8 *h)
+static __always_inline void st_l2tp(struct st_step *step, const __u8 *h)
 {
 	__u32 flags = st_get16(h);
-	struct st_step step = st_simple(ST_L2TP, 6, ST_DIRECT(ST_PPP));
 
-	step.more = 1;
-	step.header += flags & ST_L2TP_LENGTH ? 2 : 0;
-	step.header += flags & ST_L2TP_SEQUENCE ? 4 : 0;
-	if (flags & ST_L2TP_OFFSET)
-		step.next = ST_MORE(ST_L2TP);
-	if ((flags & ST_L2TP_VERSION) != 2 || flags & ST_L2TP_CONTROL)
-		step.next = ST_STOP;
-	return step;
+	step->more = 1;
+	step->header += flags & ST_L2TP_LENGTH ? 2 : 0;
+	step->header += flags & ST_L2TP_SEQUENCE ? 4 : 0;
+	if ((flags & (ST_L2TP_VERSION | ST_L2TP_CONTROL)) == 2)
+		step->next = flags & ST_L2TP_OFFSET ? ST_MORE(ST_L2TP) : ST_DIRECT(ST_PPP);
 }
 
-static __always_inline struct st_step st_l2tp_offset(const __u8 *h)
+static __always_inline void st_l2tp_offset(struct st_step *step, const __u8 *h)
 {
-	struct st_step step = st_simple(0, 2, ST_DIRECT(ST_PPP));
-
-	step.part = 1;
-	step.header = 2 + st_get16(h);
-	step.more = 1;
-	return step;
+	step->header += st_get16(h);
+	step->more = 1;
+	step->next = ST_DIRECT(ST_PPP);
 }
 
 #endif
