@@ -10,26 +10,53 @@
 
 PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
-/* Whether the broker has set the filter. */
-static bool attach_filter(int fd, const void *value)
+/* CHANNEL_DONE: the broker has set the filter, or knows with which error the kernel wouldn't. */
+static enum channel_answer attach_filter(int fd, const void *value, int *error)
 {
+	enum channel_answer answer = CHANNEL_PASS;
 	struct channel_reply reply;
 	struct exchange_body body = {0};
 	struct exchange exchange;
 	struct sock_fprog program;
-	bool done = false;
 
 	if (!exchange_begin(&exchange))
-		return false;
+		return CHANNEL_PASS;
 	if (exchange_copy(&exchange, &program, value, sizeof(program)) && program.len &&
 	    program.len <= CHANNEL_MAX_INSNS && program.filter) {
 		body.send = program.filter;
 		body.send_size = program.len * sizeof(struct sock_filter);
-		done = exchange_ask(&exchange, fd, CHANNEL_SET_FILTER, 0, 0, &body, &reply) &&
-		       reply.answer == CHANNEL_DONE;
+		if (exchange_ask(&exchange, fd, CHANNEL_SET_FILTER, 0, 0, &body, &reply)) {
+			answer = reply.answer;
+			*error = reply.error;
+		}
 	}
 	exchange_end(&exchange);
-	return done;
+	return answer;
+}
+
+static int preload_attach_filter(int fd, const void *value, socklen_t length)
+{
+	int error = 0, result;
+
+	if (length == sizeof(struct sock_fprog) &&
+	    attach_filter(fd, value, &error) == CHANNEL_DONE) {
+		if (error)
+			errno = error;
+		return error ? -1 : 0;
+	}
+	result = real_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, length);
+	if (!result)
+		preload_ask(fd, CHANNEL_FORGET, 0, 0, &error);
+	return result;
+}
+
+static int preload_attach_bpf(int fd, const void *value, socklen_t length)
+{
+	int error, result = real_setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, value, length);
+
+	if (!result)
+		preload_ask(fd, CHANNEL_FORGET, 0, CHANNEL_EBPF, &error);
+	return result;
 }
 
 /* The kernel wants to read an int, whatever it is. */
@@ -71,22 +98,15 @@ static int preload_detach_filter(int fd, const void *value, socklen_t length)
 
 static int preload_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-	int result, ignored;
-
 	if (level != SOL_SOCKET ||
 	    (name != SO_ATTACH_FILTER && name != SO_DETACH_FILTER && name != SO_ATTACH_BPF) ||
 	    !preload_meters(fd))
 		return real_setsockopt(fd, level, name, value, length);
+	if (name == SO_ATTACH_FILTER)
+		return preload_attach_filter(fd, value, length);
 	if (name == SO_DETACH_FILTER)
 		return preload_detach_filter(fd, value, length);
-	if (name == SO_ATTACH_FILTER && length == sizeof(struct sock_fprog) &&
-	    attach_filter(fd, value))
-		return 0;
-	result = real_setsockopt(fd, level, name, value, length);
-	if (!result)
-		preload_ask(fd, CHANNEL_FORGET, 0, name == SO_ATTACH_BPF ? CHANNEL_EBPF : 0,
-			    &ignored);
-	return result;
+	return preload_attach_bpf(fd, value, length);
 }
 
 PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)

@@ -8,6 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
 enum { REPLY, TOOL_SOCKET, DESCRIPTORS };
 
 struct request {
@@ -219,28 +223,59 @@ static void attach(struct broker *broker, const struct message *message)
 	pass(message);
 }
 
-/* Whether the kernel would take the filter. */
-static bool filter_is_valid(struct broker *broker, const struct request *request)
+static uint64_t net_cookie(int fd)
 {
-	struct sock_fprog program = {.len = (unsigned short)request->head.count,
-				     .filter = (struct sock_filter *)request->insns};
-	int unused = 0;
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
+}
+
+/*
+ * What the kernel would say to the filter on a socket that has the tool's filters and not ours: 0 or
+ * an errno value. It charges a filter to the socket's option memory before it releases the one
+ * before, so that one goes first; the limit is that of a network namespace.
+ */
+static int kernels_word(struct broker *broker, const struct message *message)
+{
+	static struct sock_filter before[CHANNEL_MAX_INSNS];
+	const struct request *request = message->request;
+	struct sock_fprog program = {.filter = before};
+	int fd = message->fds[TOOL_SOCKET], unused = 0, error;
+	size_t count = CHANNEL_MAX_INSNS;
 
 	if (broker->scratch < 0)
 		broker->scratch = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
-		return false;
+	if (net_cookie(fd) == net_cookie(broker->scratch) &&
+	    !socktally_get_filter(broker->meter, fd, before, &count)) {
+		program.len = (unsigned short)count;
+		setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	}
+	program.len = (unsigned short)request->head.count;
+	program.filter = (struct sock_filter *)request->insns;
+	error = setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))
+			? errno
+			: 0;
 	setsockopt(broker->scratch, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
-	return true;
+	return error;
 }
 
 static void set_filter(struct broker *broker, const struct message *message)
 {
 	const struct request *request = message->request;
-	int fd = message->fds[TOOL_SOCKET], result;
+	int fd = message->fds[TOOL_SOCKET], error, result;
 
-	if (socket_option(fd, SO_LOCK_FILTER) != 0 || !filter_is_valid(broker, request)) {
+	if (socket_option(fd, SO_LOCK_FILTER) != 0) {
 		pass(message); /* the kernel refuses it in its own words */
+		return;
+	}
+	error = kernels_word(broker, message);
+	if (error == ENOMEM && net_cookie(fd) == net_cookie(broker->scratch)) {
+		done(message, error);
+		return;
+	}
+	if (error) {
+		pass(message);
 		return;
 	}
 	result = socktally_set_filter(broker->meter, fd, request->insns, request->head.count);

@@ -21,6 +21,8 @@ static const char usage_text[] =
 	"always; the report comes on standard error when it ends.\n"
 	"\n";
 
+#define ENOUGH_DESCRIPTORS 1024
+
 /* What the tool gets back as it was before us. */
 struct inherited {
 	struct sigaction pipe, child;
@@ -68,6 +70,12 @@ static void raise_descriptors(struct run *run)
 
 	getrlimit(RLIMIT_NOFILE, &run->inherited.descriptors);
 	limit = run->inherited.descriptors;
+	if (limit.rlim_max < ENOUGH_DESCRIPTORS) {
+		limit.rlim_cur = limit.rlim_max = ENOUGH_DESCRIPTORS;
+		if (!setrlimit(RLIMIT_NOFILE, &limit)) /* needs CAP_SYS_RESOURCE */
+			return;
+		limit = run->inherited.descriptors;
+	}
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -98,6 +106,15 @@ static void set_up_channel(struct run *run)
 	free(both);
 }
 
+static int say_not_started(const struct run *run, int error)
+{
+	if (error == ENOENT && !strchr(run->argv[0], '/'))
+		return command_fail("%s: command not found: install it, or give its path",
+				    run->argv[0]);
+	return command_fail("%s: can't be run: %s", run->argv[0], strerror(error));
+}
+
+/* failed: where the error goes; -1: it is said here. */
 static void exec_tool(const struct run *run, int failed)
 {
 	int error;
@@ -110,18 +127,18 @@ static void exec_tool(const struct run *run, int failed)
 	sigprocmask(SIG_SETMASK, &run->inherited.mask, NULL);
 	execvp(run->argv[0], run->argv);
 	error = errno;
-	if (write(failed, &error, sizeof(error)) < 0)
-		_exit(EXIT_FAILED);
+	if (write(failed, &error, sizeof(error)) != sizeof(error))
+		say_not_started(run, error);
 	_exit(EXIT_FAILED);
 }
 
 /* 0, or the errno value of what failed. */
 static int start_tool(struct run *run)
 {
-	int failed[2], error = 0;
+	int failed[2] = {-1, -1}, error = 0;
 
 	if (pipe2(failed, O_CLOEXEC))
-		return errno;
+		failed[0] = failed[1] = -1; /* out of descriptors: the tool may need none */
 	run->tool = fork();
 	if (!run->tool)
 		exec_tool(run, failed[1]);
@@ -221,14 +238,6 @@ static int read_options(struct run *run, int argc, char **argv)
 		return command_usage("no tool to run: socktally run -- tcpdump -i eth0");
 	run->argv = argv + optind;
 	return -1;
-}
-
-static int say_not_started(const struct run *run, int error)
-{
-	if (error == ENOENT && !strchr(run->argv[0], '/'))
-		return command_fail("%s: command not found: install it, or give its path",
-				    run->argv[0]);
-	return command_fail("%s: can't be run: %s", run->argv[0], strerror(error));
 }
 
 int command_run(int argc, char **argv)

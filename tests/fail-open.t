@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Whatever is missing, forbidden or broken: the tool does what it does without socktally, and one
+line says why it isn't metered."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import live
+import netns
+import shim
+import tap
+
+STEPS = ("socket:raw:0 bind:near:0 bind:near:3 filter:reject packets filter:udp get:0 get:4 ready "
+         "packets detach name").split()
+AT_ONCE = "socket:raw:3 filter:udp get:4 bind:near:3 ready packets".split()
+NO_BPF = ["capsh", "--drop=cap_bpf,cap_sys_admin,cap_perfmon", "--", "-c", 'exec "$0" "$@"']
+
+# name, the text that says why, a command around everything, the environment
+CASES = [
+    ("BPF is not permitted", "BPF is not permitted", NO_BPF, {}),
+    ("no such command", "/nowhere: no such file", [], {"SOCKTALLY_COMMAND": "/nowhere"}),
+    ("a directory for a command", "/tmp: no such file", [], {"SOCKTALLY_COMMAND": "/tmp"}),
+    ("a command that ends", "ended", [], {"SOCKTALLY_COMMAND": "/bin/true"}),
+    ("a command that stays", "no answer", [], {"SOCKTALLY_COMMAND": "HANGS"}),
+    ("no such shim", "/nowhere", [], {"SOCKTALLY_PRELOAD": "/nowhere"}),
+    ("a shim with a space", "space", [], {"SOCKTALLY_PRELOAD": "SPACE"}),
+    ("a channel of nobody's", "out of reach", [],
+     {"SOCKTALLY_CHANNEL": f"1:3:77:0:1:{'0' * 32}:{'1' * 32}:0"}),
+]
+
+
+def compare(name, way, plain, metered, reason):
+    tap.same(metered.out, plain.out, f"{way}, {name}: the same to the tool")
+    tap.same(metered.status, plain.status, f"{way}, {name}: status {plain.status}")
+    lines = shim.lines_of(metered.err)
+    if reason is None:
+        tap.same(lines, [], f"{way}, {name}: nothing is said")
+    else:
+        tap.ok(len(lines) == 1 and reason in lines[0], f"{way}, {name}: one line says {reason!r}",
+               metered.err)
+
+
+def missing_parts(sender, folder):
+    hangs = os.path.join(folder, "hangs")
+    with open(hangs, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nexec sleep 7\n")
+    os.chmod(hangs, 0o755)
+    space = os.path.join(folder, "a space")
+    with open(space, "w", encoding="ascii") as file:
+        file.write("")
+    for name, reason, wrap, environment in CASES:
+        environment = {key: {"HANGS": hangs, "SPACE": space}.get(value, value)
+                       for key, value in environment.items()}
+        for steps in STEPS, AT_ONCE:
+            plain = shim.run("plain", steps, sender, wrap=wrap)
+            for way in "run", "preload":
+                own = {"SOCKTALLY_PRELOAD": "run", "SOCKTALLY_COMMAND": "preload",
+                       "SOCKTALLY_CHANNEL": "preload"}
+                if any(own[key] != way for key in environment):
+                    continue
+                if wrap: # it is to be around the broker, too
+                    metered = run_wrapped(way, steps, sender, wrap)
+                else:
+                    metered = shim.run(way, steps, sender, environment=environment)
+                compare(name, way, plain, metered, reason)
+
+
+def run_wrapped(way, steps, sender, wrap):
+    """Metered inside of the wrapper."""
+    metered = [live.SOCKTALLY, "run", "--"] if way == "run" else ["env", f"LD_PRELOAD={shim.SHIM}"]
+    guest = shim.Guest("plain", [*wrap, *metered, shim.HELPER, *steps])
+    while guest.wait_ready():
+        netns.send(sender, shim.FRAMES)
+        time.sleep(0.02)
+        guest.go_on()
+        guest.out += b"sent\n"
+    return guest.finish()
+
+
+def small_option_memory(sender):
+    """Filters of a length that fits alone, but not with ours beside it; and longer ones."""
+    path = "/proc/sys/net/core/optmem_max"
+    if not os.path.exists(path):
+        tap.skip("optmem_max", "not of a network namespace in this kernel")
+        return
+    with open(path, encoding="ascii") as file:
+        before = file.read()
+    with open(path, "w", encoding="ascii") as file:
+        file.write("20480")
+    for length in 50, 150, 250, 300, 350, 400, 450, 500, 550, 600, 700, 900, 1200, 4096:
+        steps = (f"socket:raw:0 bind:near:3 filter:udp filter:{length} get:0 ready packets "
+                 f"filter:{length} filter:reject filter:udp ready packets detach").split()
+        plain = shim.run("plain", steps, sender)
+        for way in "run", "preload":
+            metered = shim.run(way, steps, sender)
+            tap.same(metered.out, plain.out, f"{way}, optmem_max 20480, {length} instructions")
+            lines = shim.lines_of(metered.err)
+            tap.ok(not lines or len(lines) == 1 and "optmem_max" in lines[0],
+                   "one line at most says optmem_max", metered.err)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(before)
+
+
+def few_descriptors(sender):
+    for limit in 4, 5, 6, 7, 8, 12, 40, 60, 1024, 4096:
+        wrap = ["prlimit", f"--nofile={limit}:{limit}"]
+        plain = shim.run("plain", STEPS, sender, wrap=wrap)
+        metered = shim.run("preload", STEPS, sender, wrap=wrap)
+        tap.same(metered.out, plain.out, f"preload, {limit} descriptors: the same to the tool")
+        lines = shim.lines_of(metered.err)
+        if limit > 12:
+            tap.same(shim.packets_of(metered.report), 6, "and counted")
+        else:
+            tap.ok(len(lines) <= 1, "one line at most", metered.err)
+        metered = run_wrapped("run", STEPS, sender, wrap)
+        tap.same(metered.out, plain.out, f"run, {limit} descriptors: the same to the tool")
+        tap.ok(len(shim.lines_of(metered.err)) <= 1, "one line at most", metered.err)
+        soft = ["prlimit", f"--nofile={limit}:4096"]
+        metered = shim.run("run", STEPS, sender, wrap=soft)
+        tap.same(metered.out, plain.out, f"run, {limit} of 4096 descriptors: the same to the tool")
+
+
+def closed_streams(sender):
+    for closed in "2>&-", "0<&- 2>&-", "2>/dev/full":
+        wrap = ["sh", "-c", f'exec "$0" "$@" {closed}']
+        steps = ["socket:raw:0", "bind:near:3", "filter:udp", "packets", "get:0"]
+        plain = shim.run("plain", steps, sender, wrap=wrap)
+        for environment in {}, {"SOCKTALLY_COMMAND": "/nowhere"}, {"SOCKTALLY_COMMAND": "/bin/true"}:
+            metered = shim.run("preload", steps, sender, wrap=wrap, environment=environment)
+            tap.same(metered.out, plain.out, f"preload {closed} {environment}: the same to the tool")
+        metered = shim.run("run", steps, sender, wrap=wrap)
+        tap.same(metered.out, plain.out, f"run {closed}: the same to the tool")
+
+
+def full_pipe(sender):
+    """A standard error that nobody reads does not hold the tool up."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    wrap = ["sh", "-c", f'exec "$0" "$@" 2>&{writer}']
+    steps = ["socket:raw:0", "bind:near:3", "filter:udp", "packets"]
+    metered = shim.run("preload", steps, sender, wrap=wrap, pass_fds=[writer],
+                       environment={"SOCKTALLY_COMMAND": "/nowhere"})
+    plain = shim.run("plain", steps, sender)
+    tap.same(metered.out, plain.out, "a full pipe for standard error: the same to the tool")
+    os.close(reader)
+    metered = shim.run("preload", steps, sender, wrap=wrap, pass_fds=[writer],
+                       environment={"SOCKTALLY_COMMAND": "/nowhere"})
+    tap.same((metered.out, metered.status), (plain.out, plain.status),
+             "a closed pipe for standard error: no SIGPIPE for the tool")
+    os.close(writer)
+
+
+def stopped_broker(sender):
+    plain = shim.run("plain", STEPS, sender)
+    for way, word in ("preload", "broker"), ("run", "run"):
+        before = set(shim.processes(word))
+        guest = shim.Guest(way, [shim.HELPER, "ready", *STEPS])
+        guest.wait_ready()
+        stopped = set(shim.processes(word)) - before
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        guest.out = b""
+        guest.go_on()
+        guest.wait_ready()
+        netns.send(sender, shim.FRAMES)
+        time.sleep(0.02)
+        guest.go_on()
+        guest.out += b"sent\n"
+        threading.Timer(1, lambda pids=stopped: [os.kill(pid, signal.SIGCONT) for pid in pids]).start()
+        metered = guest.finish()
+        tap.same(metered.out, plain.out, f"{way}, a stopped broker: the same to the tool")
+        tap.ok(time.monotonic() - started < 12, "and it is waited for once")
+        tap.ok(len(shim.lines_of(metered.err)) == 1, "one line says so", metered.err)
+
+
+def main():
+    shim.need("capsh", "prlimit")
+    tap.time_limit(400)
+    net = netns.Net()
+    sender = net.sender("far")
+    brokers = len(shim.processes("broker"))
+    folder = subprocess.run(["mktemp", "-d"], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    try:
+        missing_parts(sender, folder)
+    finally:
+        subprocess.run(["rm", "-rf", folder], check=True)
+    small_option_memory(sender)
+    few_descriptors(sender)
+    closed_streams(sender)
+    full_pipe(sender)
+    stopped_broker(sender)
+    tap.ok(shim.gone(brokers), "no broker is left behind")
+    tap.done()
+
+
+main()
