@@ -5,7 +5,9 @@
 
 #include "translate_help.h"
 
+#ifndef FILTER_ROOM
 #define FILTER_ROOM 600
+#endif
 
 struct filter {
 	struct sock_filter insns[FILTER_ROOM];
