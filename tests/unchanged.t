@@ -85,7 +85,7 @@ OTHERS = [
 
 
 # What socktally says on standard error where it has nothing to say in a report.
-OUR_LINES = re.compile(rb"^socktally: \S+ opened no packet socket: nothing to report\n", re.M)
+OUR_LINES = re.compile(rb"^socktally: [^\n]*: nothing to report\n", re.M)
 
 
 def clean(content, vague):
