@@ -28,9 +28,10 @@ enum {
 enum st_kind {
 	ST_KIND_LAST,	 /* none: nothing inside that the path would show */
 	ST_KIND_HAS_ETH, /* none: a header of fixed length with Ethernet inside */
-	ST_KIND_HAS_PPP,
 	ST_KIND_ETH,
 	ST_KIND_VLAN,
+	ST_KIND_IEEE8021AD,
+	ST_KIND_PPPOES,
 	ST_KIND_LLC,
 	ST_KIND_MPLS,
 	ST_KIND_PPP,
@@ -42,7 +43,9 @@ enum st_kind {
 	ST_KIND_UDP,
 	ST_KIND_UDPLITE,
 	ST_KIND_GRE,
-	ST_KIND_ERSPAN3,
+	ST_KIND_ERSPAN,
+	ST_KIND_WCCP,
+	ST_KIND_VXLAN_GPE,
 	ST_KIND_GENEVE,
 	ST_KIND_GTP,
 	ST_KIND_GTP_EXTENSION,
@@ -66,7 +69,7 @@ struct st_entry {
  * Chosen so that no two codes have the same slot. If a new one collides, the compiler says so
  * (-Winitializer-overrides, -Woverride-init): take another odd number.
  */
-#define ST_SLOT_FACTOR 0x35bf992d
+#define ST_SLOT_FACTOR 0x6df5eaf1
 #define ST_SLOT(code) ((__u32)((__u32)(code) * ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
 #define ST_CODE(CODE, KIND, PROTOCOL, FIXED)                                                       \

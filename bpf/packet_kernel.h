@@ -76,10 +76,16 @@ static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 	return bpf_ntohs(pkt->skb->protocol);
 }
 
-/* The first bytes of the link header, which may lie before the packet. */
-static __always_inline _Bool st_packet_link(const struct st_packet *pkt, __u8 link[ST_LINK_BYTES])
+_Static_assert(ST_LINK_BYTES <= ST_WINDOW, "the link header goes where a window may reach");
+
+/* The first ST_LINK_BYTES of the link header, which may lie before the packet; NULL: not there. */
+static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 {
-	return !bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC);
+	__u8 *link = pkt->block + ST_BLOCK_LOAD;
+
+	if (bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC))
+		return NULL;
+	return link;
 }
 
 /*

@@ -32,11 +32,10 @@ static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 	return 0;
 }
 
-static __always_inline _Bool st_packet_link(const struct st_packet *pkt, __u8 link[ST_LINK_BYTES])
+static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 {
 	(void)pkt;
-	(void)link;
-	return 0;
+	return NULL;
 }
 
 /*

@@ -14,8 +14,11 @@
 #include "parse_link.h"
 #include "parse_tunnel.h"
 
-/* Steps at most: layers, and parts of layers like the labels of a stack. */
-#define ST_MAX_STEPS 14
+/*
+ * Steps at most after the link layer: layers, and further parts of layers like the labels of a stack.
+ * The verifier goes through all of them.
+ */
+#define ST_MAX_STEPS 12
 
 static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 kind)
 {
@@ -23,14 +26,17 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 	case ST_KIND_HAS_ETH:
 		step->next = ST_DIRECT(ST_ETH);
 		break;
-	case ST_KIND_HAS_PPP:
-		step->next = ST_DIRECT(ST_PPP);
-		break;
 	case ST_KIND_ETH:
 		st_eth(step, h);
 		break;
 	case ST_KIND_VLAN:
 		st_vlan(step, h);
+		break;
+	case ST_KIND_IEEE8021AD:
+		st_ieee8021ad(step, h);
+		break;
+	case ST_KIND_PPPOES:
+		st_pppoes(step, h);
 		break;
 	case ST_KIND_LLC:
 		st_llc(step, h);
@@ -65,8 +71,14 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 	case ST_KIND_GRE:
 		st_gre(step, h);
 		break;
-	case ST_KIND_ERSPAN3:
-		st_erspan3(step, h);
+	case ST_KIND_ERSPAN:
+		st_erspan(step, h);
+		break;
+	case ST_KIND_WCCP:
+		st_wccp(step, h);
+		break;
+	case ST_KIND_VXLAN_GPE:
+		st_vxlan_gpe(step, h);
 		break;
 	case ST_KIND_GENEVE:
 		st_geneve(step, h);
@@ -125,9 +137,12 @@ static __always_inline void st_metadata_tag(struct st_walk *walk, const struct s
 static __always_inline __u32 st_cooked_tags(struct st_walk *walk, const struct st_packet *pkt,
 					    const __u8 *h, __u32 ethertype)
 {
-	__u8 link[ST_LINK_BYTES];
+	const __u8 *link;
 
-	if (!st_tag_protocol(ethertype) || st_packet_tag(pkt) || !st_packet_link(pkt, link) ||
+	if (!st_tag_protocol(ethertype) || st_packet_tag(pkt))
+		return ethertype;
+	link = st_packet_link(pkt);
+	if (!link ||
 	    (st_get32(link + 14) == st_get32(h) && st_get32(link + 18) == st_get32(h + 4)))
 		return ethertype;
 	for (__u32 i = 0; i <= ST_SENT_TAGS; i++) {
@@ -176,6 +191,11 @@ static __always_inline __u32 st_link_layer(struct st_step *step, const __u8 *h, 
 		st_step_init(step, 1);
 		st_ppp(step, h);
 		return ST_PPP;
+	case ST_LINK_PPP_DIR:
+		st_step_init(step, 2);
+		st_ppp(step, h + 1);
+		step->header++;
+		return ST_PPP;
 	case ST_LINK_SLL_V1:
 		st_step_init(step, 16);
 		step->next = st_cooked_next(st_get16(h + 14));
@@ -201,15 +221,63 @@ static __always_inline void st_link(struct st_walk *walk, const struct st_packet
 		walk->next = st_cooked_next(type);
 		return;
 	}
+	if (link & ST_LINK_LAYER) {
+		walk->next = link ^ ST_LINK_LAYER;
+		return;
+	}
 	protocol = st_link_layer(&step, h, link);
 	if (!protocol) {
 		st_other_link(walk, link);
 		return;
 	}
 	st_path_push(walk, protocol, 8);
-	st_advance(walk, &step, 0, 0);
+	if (!st_advance(walk, &step, 0, 0))
+		walk->next = ST_STOP;
 	if (link == ST_LINK_ETH)
 		st_metadata_tag(walk, pkt);
+}
+
+/* A transport layer of which so many bytes are there: the end of the path, or 0: find out. */
+static __always_inline __u32 st_common_transport(const __u8 *h, __u32 protocol, __u32 left)
+{
+	__u32 source = ST_UDPPORT(st_get16(h));
+	__u32 destination = ST_UDPPORT(st_get16(h + 2));
+
+	if (protocol == 6)
+		return left >= 20 ? ST_TCP : 0;
+	if (protocol != 17 || left < 8 || st_find(source)->code == source ||
+	    st_find(destination)->code == destination)
+		return 0;
+	return ST_UDP;
+}
+
+/*
+ * TCP and plain UDP in IP in Ethernet, whole and with nothing unusual, need no walk: most packets are
+ * that, and cost half. Only what the walk would find too. 0: find out.
+ */
+static __always_inline __u32 st_common(const struct st_packet *pkt, const struct st_walk *walk,
+				       const __u8 *h)
+{
+	__u32 type = st_get16(h + 12);
+	__u32 length, last;
+
+	if (st_packet_tag(pkt))
+		return 0;
+	if (type == 0x0800 && h[14] == 0x45 && !(st_get16(h + 20) & 0x1fff)) {
+		length = st_get16(h + 16);
+		if (length < 28 || walk->len < 14 + length)
+			return 0;
+		last = st_common_transport(h + 34, h[23], length - 20);
+		return last ? ST_ETH << 16 | ST_IP << 8 | last : 0;
+	}
+	if (type == 0x86dd && h[14] >> 4 == 6) {
+		length = st_get16(h + 18);
+		if (length < 8 || walk->len < 54 + length)
+			return 0;
+		last = st_common_transport(h + 54, h[20], length);
+		return last ? ST_ETH << 16 | ST_IPV6 << 8 | last : 0;
+	}
+	return 0;
 }
 
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
@@ -221,8 +289,12 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 
 	*walk = (struct st_walk){0};
 	h = st_packet_open(pkt, walk);
-	if (h)
-		st_link(walk, pkt, h, link);
+	if (link == ST_LINK_ETH) {
+		walk->path.lo = st_common(pkt, walk, h);
+		if (walk->path.lo)
+			return walk->path;
+	}
+	st_link(walk, pkt, h, link);
 	for (__u32 round = 0; round < ST_MAX_STEPS; round++) {
 		ST_FORGET();
 		entry = st_find(walk->next);
@@ -235,7 +307,10 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 		entry = st_find(walk->next);
 		st_step_init(&step, entry->fixed);
 		st_layer(&step, h, entry->kind);
-		st_advance(walk, &step, entry->protocol, entry->shift);
+		ST_FORGET();
+		entry = st_find(walk->next);
+		if (!st_advance(walk, &step, entry->protocol, entry->shift))
+			break;
 	}
 	return walk->path;
 }

@@ -25,13 +25,37 @@ static __always_inline void st_eth(struct st_step *step, const __u8 *h)
 {
 	__u32 type = st_get16(h + 12);
 
-	if (type)
+	if (type && type <= ST_IEEE_802_3_MAX && st_get32(h) == 0x01000c00 && !h[4]) {
+		/* Cisco's ISL: 26 bytes around an Ethernet frame. */
+		step->header = 26;
+		step->next = ST_DIRECT(ST_ETH);
+	} else if (type) {
 		st_ether_type(step, type, st_get16(h + 14));
+	}
 }
 
 static __always_inline void st_vlan(struct st_step *step, const __u8 *h)
 {
 	st_ether_type(step, st_get16(h + 2), st_get16(h + 4));
+}
+
+/* Two such tags in a row count as one layer, as Wireshark has it. */
+static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
+{
+	__u32 type = st_get16(h + 2);
+
+	if (type == 0x88a8) {
+		step->header = 8;
+		type = st_get16(h + 6);
+	}
+	if (type > ST_IEEE_802_3_MAX)
+		step->next = ST_ETHERTYPE(type);
+}
+
+static __always_inline void st_pppoes(struct st_step *step, const __u8 *h)
+{
+	step->limit = 6 + st_get16(h + 4);
+	step->next = ST_DIRECT(ST_PPP);
 }
 
 /* Organizations in the SNAP header. */
@@ -49,8 +73,8 @@ static __always_inline __u32 st_snap_next(const __u8 *snap)
 	case ST_OUI_ETHERTYPE:
 	case ST_OUI_CISCO_90:
 		return ST_ETHERTYPE(type);
-	case ST_OUI_CISCO:
-		return type == 0x010b ? ST_DIRECT(ST_STP) : ST_STOP; /* PVST+ */
+	case ST_OUI_CISCO: /* 0x010b: PVST+; others: RLQ, UplinkFast, VLAN bridge */
+		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP) : ST_STOP;
 	case ST_OUI_IEEE_802_1: /* RFC 2684, 5.2 */
 		if (type == 0x0001 || type == 0x0007)
 			return ST_DIRECT(ST_ETH);
@@ -66,21 +90,31 @@ static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 	__u32 header = (control & 3) == 3 ? 3 : 4;
 
 	step->header = header;
+	if (control & 1 && (control & 0xef) != 3) /* neither I nor UI: nothing of the user's inside */
+		return;
 	if (h[0] == 0xaa && h[1] == 0xaa) {
 		step->header += 5;
-		step->next = st_snap_next(h + header);
-	} else if (!(control & 1) || (control & 0xef) == 3) { /* I, UI */
-		step->next = ST_SAP(h[0] ? h[0] : h[1]);
+		step->next = header == 3 ? st_snap_next(h + 3) : st_snap_next(h + 4);
+	} else {
+		step->next = ST_SAP(h[0]);
 		step->more = 1;
 	}
 }
 
+/* Labels behind which is management (RFC 5586, RFC 3429). */
+#define ST_MPLS_GAL 13
+#define ST_MPLS_OAM 14
+
 /* The stack counts as one layer: next is a further part of it until the bottom is reached. */
 static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
 {
+	__u32 label = st_get32(h) >> 12;
+
 	step->more = 1;
 	if (!(h[2] & 1))
 		step->next = ST_MORE(ST_MPLS);
+	else if (label == ST_MPLS_GAL || label == ST_MPLS_OAM)
+		step->next = ST_STOP;
 	else if (h[4] >> 4 == 4)
 		step->next = ST_DIRECT(ST_IP);
 	else if (h[4] >> 4 == 6)

@@ -14,7 +14,10 @@ static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h)
 	__u32 high = source < destination ? destination : source;
 
 	step->more = 1;
-	step->next = st_find(low)->code == low ? low : high;
+	if (st_find(low)->code == low)
+		step->next = low;
+	else if (low >= ST_UDPPORT(1024)) /* else a system's service that the path doesn't name */
+		step->next = high;
 }
 
 static __always_inline void st_udp(struct st_step *step, const __u8 *h)
@@ -26,29 +29,54 @@ static __always_inline void st_udp(struct st_step *step, const __u8 *h)
 	st_udp_ports(step, h);
 }
 
+#define ST_GRE_ERSPAN 0x88be
+
 /* RFC 2784, 2890, 2637 */
 #define ST_GRE_CHECKSUM 0x8000
 #define ST_GRE_ROUTING 0x4000
 #define ST_GRE_KEY 0x2000
 #define ST_GRE_SEQUENCE 0x1000
 #define ST_GRE_ACK 0x0080
+#define ST_GRE_VERSION 0x0007
 
 static __always_inline void st_gre(struct st_step *step, const __u8 *h)
 {
 	__u32 flags = st_get16(h);
+	__u32 type = st_get16(h + 2);
 
-	step->header += flags & (ST_GRE_CHECKSUM | ST_GRE_ROUTING) ? 4 : 0;
+	if (flags & ST_GRE_ROUTING) /* source routes: withdrawn, to be discarded (RFC 2784, 2.2) */
+		return;
+	step->header += flags & ST_GRE_CHECKSUM ? 4 : 0;
 	step->header += flags & ST_GRE_KEY ? 4 : 0;
 	step->header += flags & ST_GRE_SEQUENCE ? 4 : 0;
-	step->header += flags & ST_GRE_ACK ? 4 : 0;
-	step->next = ST_GRETYPE(st_get16(h + 2));
+	step->header += (flags & (ST_GRE_ACK | ST_GRE_VERSION)) == (ST_GRE_ACK | 1) ? 4 : 0;
+	/* ERSPAN without a sequence number is its type I, which has no header of its own. */
+	if (type == ST_GRE_ERSPAN && !(flags & ST_GRE_SEQUENCE))
+		step->next = ST_DIRECT(ST_ERSPAN);
+	else
+		step->next = ST_GRETYPE(type);
 }
 
-static __always_inline void st_erspan3(struct st_step *step, const __u8 *h)
+/* Web cache redirection: 4 bytes, or in its first version none, then IPv4. */
+static __always_inline void st_wccp(struct st_step *step, const __u8 *h)
 {
-	if (h[11] & 1) /* a platform subheader */
-		step->header += 8;
-	step->next = ST_DIRECT(ST_ETH);
+	step->header = h[0] >> 4 == 4 ? 0 : 4;
+	step->more = 1;
+	step->next = ST_DIRECT(ST_IP);
+}
+
+/* Types II and III have version 1 and 2. */
+static __always_inline void st_erspan(struct st_step *step, const __u8 *h)
+{
+	__u32 version = h[0] >> 4;
+	_Bool has_eth = version == 1;
+
+	if (version == 2) {
+		has_eth = !(h[10] & 0x7c); /* frame type */
+		step->header = h[11] & 1 ? 20 : 12; /* with a platform specific subheader, or without */
+	}
+	if (has_eth)
+		step->next = ST_DIRECT(ST_ETH);
 }
 
 static __always_inline void st_geneve(struct st_step *step, const __u8 *h)
@@ -65,16 +93,36 @@ static __always_inline __u32 st_gtp_payload(__u32 first)
 	return first >> 4 == 6 ? ST_DIRECT(ST_IPV6) : ST_STOP;
 }
 
-/* 3GPP TS 29.281, 5.1 */
+/* The message types of 3GPP TS 29.060, table 1, as bits: anything else on the port is not GTP. */
+static __always_inline _Bool st_gtp_known(__u32 type)
+{
+	__u64 known = 0x7fff003fffff00feull;
+
+	if (type >= 0xc0)
+		known = 0xc003000000000000ull;
+	else if (type >= 0x80)
+		known = 0x3;
+	else if (type >= 0x40)
+		known = 0x03ff03ff00000040ull;
+	return known >> (type & 63) & 1;
+}
+
+/* 3GPP TS 29.281, 5.1; version 0: TS 09.60, 6; version 2: TS 29.274, 5.1 */
 static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 {
-	__u32 flags = h[0];
+	__u32 flags = h[0], version = h[0] >> 5;
 
-	step->more = 1;
-	if (flags >> 5 != 1)
+	if (version > 2 || (version < 2 && !st_gtp_known(h[1])))
 		step->fixed = ST_NOT_THIS;
-	if (h[1] != 0xff || !(flags & 0x10)) /* T-PDU */
+	if (version == 2 || h[1] != 0xff || !(flags & 0x10)) /* only T-PDUs have packets inside */
 		return;
+	step->more = 1;
+	if (version == 0) {
+		step->header = 20;
+		step->next = st_gtp_payload(h[20]);
+		return;
+	}
+	step->limit = 8 + st_get16(h + 2);
 	if (!(flags & 7)) {
 		step->next = st_gtp_payload(h[8]);
 		return;
@@ -112,7 +160,7 @@ static __always_inline void st_teredo(struct st_step *step, const __u8 *h)
 	step->next = header ? ST_MORE(ST_TEREDO) : ST_DIRECT(ST_IPV6);
 }
 
-/* RFC 8300, 2.2 */
+/* RFC 8300, 2.2: the field that says what is inside, the same in VXLAN's generic extension. */
 static __always_inline __u32 st_nsh_next(__u32 protocol)
 {
 	switch (protocol) {
@@ -128,6 +176,12 @@ static __always_inline __u32 st_nsh_next(__u32 protocol)
 		return ST_DIRECT(ST_MPLS);
 	}
 	return ST_STOP;
+}
+
+static __always_inline void st_vxlan_gpe(struct st_step *step, const __u8 *h)
+{
+	step->more = 1;
+	step->next = st_nsh_next(h[3]);
 }
 
 static __always_inline void st_nsh(struct st_step *step, const __u8 *h)
@@ -151,6 +205,8 @@ static __always_inline void st_l2tp(struct st_step *step, const __u8 *h)
 	step->more = 1;
 	step->header += flags & ST_L2TP_LENGTH ? 2 : 0;
 	step->header += flags & ST_L2TP_SEQUENCE ? 4 : 0;
+	if ((flags & ST_L2TP_VERSION) != 2 && (flags & ST_L2TP_VERSION) != 3)
+		step->fixed = ST_NOT_THIS;
 	if ((flags & (ST_L2TP_VERSION | ST_L2TP_CONTROL)) == 2)
 		step->next = flags & ST_L2TP_OFFSET ? ST_MORE(ST_L2TP) : ST_DIRECT(ST_PPP);
 }

@@ -87,6 +87,12 @@ enum st_link {
 	ST_LINK_PPP,	 /* files: PPP, with or without HDLC framing bytes */
 	ST_LINK_SLL_V1,	 /* files: Linux cooked header, 16 bytes */
 	ST_LINK_SLL_V2,	 /* files: Linux cooked header v2, 20 bytes */
+	ST_LINK_PPP_DIR, /* files: a byte of direction, then as ST_LINK_PPP */
+	/*
+	 * Files: starts with a layer that is elsewhere inside another one: ORed with its code of
+	 * dispatch.h.
+	 */
+	ST_LINK_LAYER = 0x10000000,
 	/* any other: counted under its DLT name, never guessed at */
 	ST_LINK_OTHER = 0x10000, /* ORed with the LINKTYPE_ number */
 };

@@ -57,15 +57,13 @@ static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 	step->next = ST_STOP;
 }
 
-static __always_inline void st_advance(struct st_walk *walk, const struct st_step *step,
+static __always_inline _Bool st_advance(struct st_walk *walk, const struct st_step *step,
 				       __u32 protocol, __u32 shift)
 {
 	__u32 left = walk->end - walk->off;
 
-	if (left < step->fixed) {
-		walk->next = ST_STOP;
-		return;
-	}
+	if (left < step->fixed)
+		return 0;
 	st_path_push(walk, protocol, shift);
 	if (step->limit < left)
 		walk->end = walk->off + step->limit;
@@ -73,6 +71,7 @@ static __always_inline void st_advance(struct st_walk *walk, const struct st_ste
 	left = walk->end - walk->off;
 	walk->next = left < step->header + step->more ? ST_STOP : step->next;
 	walk->off += step->header;
+	return 1;
 }
 
 #endif

@@ -30,9 +30,20 @@ __u32 st_link_of_linktype(__u32 linktype)
 	case 12:  /* RAW as some systems' DLT_ number */
 	case 14:  /* the same of OpenBSD */
 	case 101: /* RAW */
-	case 228: /* IPV4 */
-	case 229: /* IPV6 */
 		return ST_LINK_RAW;
+	case 11:  /* ATM_RFC1483 as some systems' DLT_ number */
+	case 100: /* ATM_RFC1483 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_LLC);
+	case 51: /* PPP_ETHER */
+		return ST_LINK_LAYER | ST_ETHERTYPE(0x8864);
+	case 204: /* PPP_WITH_DIR */
+		return ST_LINK_PPP_DIR;
+	case 228: /* IPV4 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_IP);
+	case 229: /* IPV6 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_IPV6);
+	case 248: /* SCTP */
+		return ST_LINK_LAYER | ST_IPPROTO(132);
 	case 108: /* LOOP */
 		return ST_LINK_LOOP;
 	case 113: /* LINUX_SLL */
