@@ -151,23 +151,6 @@ static double run(int prog, const struct packet *packet, uint32_t repeat)
 	return (cpu_seconds() - start) * 1e9 / repeat;
 }
 
-/* Whole counts what it should: the packet's path, as many times as it ran. */
-static int last_path(void *ctx, const struct socktally_cell *cell)
-{
-	if (cell->counts.packets)
-		snprintf(ctx, SOCKTALLY_PATH_TEXT_MAX, "%s", cell->path);
-	return 0;
-}
-
-static void check_path(struct socktally *meter, const struct packet *packet)
-{
-	char path[SOCKTALLY_PATH_TEXT_MAX] = "";
-
-	run(programs[WHOLE], packet, 1);
-	socktally_snapshot(meter, last_path, path, NULL);
-	fprintf(stderr, "%s: %s\n", packet->name, path);
-}
-
 struct work {
 	const struct packet *packets;
 	size_t count;
@@ -234,6 +217,16 @@ static void print(const struct work *work)
 	}
 }
 
+/* What was timed has counted every packet. */
+static void check(const struct socktally *meter, uint64_t packets)
+{
+	struct socktally_totals totals;
+
+	socktally_snapshot(meter, NULL, NULL, &totals);
+	if (totals.counts.packets != packets || totals.overflow_packets)
+		die("not every packet was counted", ERANGE);
+}
+
 int main(int argc, char **argv)
 {
 	struct work work_of_first = {0};
@@ -249,8 +242,6 @@ int main(int argc, char **argv)
 	if (result)
 		die("meter", result);
 	load_all(meter);
-	for (size_t i = 0; i < count; i++)
-		check_path(meter, &packets[i]);
 	work_of_first.packets = packets;
 	work_of_first.count = count;
 	work_of_first.rounds = (uint32_t)atoi(argv[1]);
@@ -260,6 +251,8 @@ int main(int argc, char **argv)
 		die("figures", ENOMEM);
 	work_on_all(&work_of_first, argc > 3 ? atoi(argv[3]) : 1);
 	print(&work_of_first);
+	check(meter, (uint64_t)count * work_of_first.rounds * work_of_first.repeat *
+			     (uint64_t)(argc > 3 ? atoi(argv[3]) : 1));
 	socktally_close(meter);
 	return 0;
 }

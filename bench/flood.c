@@ -43,7 +43,8 @@ struct sender {
 	struct packet *packets;
 	size_t kinds;
 	uint64_t sent, blocked;
-	int fd; /* of the XDP program, or the socket */
+	int fd;	       /* the socket */
+	int *programs; /* one a kind */
 	unsigned int ifindex;
 };
 
@@ -54,35 +55,69 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attr)
 	return result < 0 ? -errno : (int)result;
 }
 
-/* Live frames need a receive queue that knows XDP: a program that passes everything sees to that. */
+/* Bytes at a frame's start, the addresses and a VLAN tag: a multiple of 4. */
+#define LIVE_START 20
+#define INSN(CODE, DST, SRC, OFF, IMM)                                                             \
+	((struct bpf_insn){.code = (CODE), .dst_reg = (DST), .src_reg = (SRC), .off = (OFF),       \
+			   .imm = (int32_t)(IMM)})
+
+/*
+ * Passes a frame on. The kernel uses a frame's memory again as the stack leaves it, which has moved
+ * the addresses if it took a tag out: so they are written anew.
+ */
+static int live_program(const struct packet *packet)
+{
+	struct bpf_insn insns[16 + LIVE_START / 4];
+	size_t count = 0;
+	union bpf_attr attr;
+	uint32_t word;
+	int prog;
+
+	insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0); /* data */
+	insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 3, 1, 4, 0); /* data_end */
+	insns[count++] = INSN(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0);
+	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, LIVE_START);
+	insns[count++] = INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, LIVE_START / 4, 0);
+	for (int at = 0; at < LIVE_START; at += 4) {
+		memcpy(&word, packet->data + at, sizeof(word));
+		insns[count++] = INSN(BPF_ST | BPF_MEM | BPF_W, 2, 0, (int16_t)at, word);
+	}
+	insns[count++] = INSN(BPF_ALU | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS);
+	insns[count++] = INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_XDP;
+	attr.insns = (uintptr_t)insns;
+	attr.insn_cnt = (uint32_t)count;
+	attr.license = (uintptr_t) "GPL";
+	prog = bpf(BPF_PROG_LOAD, &attr);
+	if (prog < 0)
+		die("XDP program", prog);
+	return prog;
+}
+
+/* The interface gets receive queues that know XDP by a program on it, for as long as we run. */
 static void live_open(struct sender *sender)
 {
-	static const struct bpf_insn pass[] = {
-		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
 	union bpf_attr attr;
 	int result;
 
+	sender->programs = calloc(sender->kinds, sizeof(*sender->programs));
+	if (!sender->programs)
+		die("programs", ENOMEM);
+	for (size_t i = 0; i < sender->kinds; i++)
+		sender->programs[i] = live_program(&sender->packets[i]);
 	memset(&attr, 0, sizeof(attr));
-	attr.prog_type = BPF_PROG_TYPE_XDP;
-	attr.insns = (uintptr_t)pass;
-	attr.insn_cnt = 2;
-	attr.license = (uintptr_t) "GPL";
-	sender->fd = bpf(BPF_PROG_LOAD, &attr);
-	if (sender->fd < 0)
-		die("XDP program", sender->fd);
-	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = (uint32_t)sender->fd;
+	attr.link_create.prog_fd = (uint32_t)sender->programs[0];
 	attr.link_create.target_ifindex = sender->ifindex;
 	attr.link_create.attach_type = BPF_XDP;
-	result = bpf(BPF_LINK_CREATE, &attr); /* lives as long as this process */
+	result = bpf(BPF_LINK_CREATE, &attr);
 	if (result < 0)
 		die("XDP link", result);
 }
 
-static void live_burst(struct sender *sender, const struct packet *packet, uint32_t count)
+static void live_burst(struct sender *sender, size_t kind, uint32_t count)
 {
+	const struct packet *packet = &sender->packets[kind];
 	struct xdp_md context = {
 		.data_end = (uint32_t)packet->size,
 		.ingress_ifindex = sender->ifindex,
@@ -91,7 +126,7 @@ static void live_burst(struct sender *sender, const struct packet *packet, uint3
 	int result;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.test.prog_fd = (uint32_t)sender->fd;
+	attr.test.prog_fd = (uint32_t)sender->programs[kind];
 	attr.test.data_in = (uintptr_t)packet->data;
 	attr.test.data_size_in = (uint32_t)packet->size;
 	attr.test.ctx_in = (uintptr_t)&context;
@@ -110,7 +145,7 @@ static uint64_t live_round(struct sender *sender, uint64_t most)
 	uint32_t count = most / sender->kinds < BURST ? (uint32_t)(most / sender->kinds) : BURST;
 
 	for (size_t i = 0; i < sender->kinds; i++)
-		live_burst(sender, &sender->packets[i], count ? count : 1);
+		live_burst(sender, i, count ? count : 1);
 	return (count ? count : 1) * sender->kinds;
 }
 

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What the rows of the benchmark have in common: runs, their statistics, and rows.
+
+A row is a script row_NAME.py that prints one line of JSON for each figure. What is compared is
+measured in turn, ours and then the baseline, so that what disturbs the machine disturbs both; a
+figure is the median of the runs, its ratio the median of the pairs' ratios, and the spread is where
+the middle half of them lies. A goal that lies within that half is neither met nor missed: the
+spread is too wide to tell.
+"""
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+SRCDIR = os.environ.get("SRCDIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILDDIR = os.environ.get("BUILDDIR") or os.path.join(SRCDIR, "build")
+sys.path.insert(0, os.path.join(SRCDIR, "tests"))
+
+import netns    # noqa: E402 pylint: disable=wrong-import-position
+import packets  # noqa: E402 pylint: disable=wrong-import-position
+
+SOCKTALLY = os.environ.get("SOCKTALLY") or os.path.join(BUILDDIR, "socktally")
+QUICK = bool(os.environ.get("BENCH_QUICK"))
+RUNS = 1 if QUICK else 7
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# Twelve kinds of packets, as an office's wire has them and some more.
+MIX = ("eth/arp", "eth/ip/udp(dport=53)/data(60)", "eth/ip/tcp/data(120)", "eth/ip/icmp/data(56)",
+       "eth/ip(options=8)/igmp", "eth/ip/sctp/data(40)", "eth/ip/gre/ip/udp/data(10)",
+       "eth/ip/esp/data(90)", "eth/ipv6/udp/data(30)", "eth/ipv6/hopopts/icmpv6/data(8)",
+       "eth/vlan(id=5)/ipv6/tcp/data(50)", "eth/llc/stp")
+
+
+def full(value, quick):
+    """How much of something: in earnest, or only to see that it runs."""
+    return quick if QUICK else value
+
+
+def program(name):
+    """One of the programs beside this file, as it was built."""
+    return os.path.join(BUILDDIR, "bench", name)
+
+
+def hex_lines(named):
+    """What the programs here read: {name: packet as text}."""
+    return "".join(f"{name} {packets.frame(text).hex()}\n" for name, text in named.items())
+
+
+def paths_of(texts):
+    """Packets as text, each under its path."""
+    return {packets.build(text).path: text for text in texts}
+
+
+def quartiles(values):
+    values = sorted(values)
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+class Goal:
+    """At most or at least so much, for the ratio or for the value itself."""
+    def __init__(self, sign, bound, of="ratio"):
+        self.sign, self.bound, self.of = sign, bound, of
+
+    def holds(self, value):
+        return value <= self.bound if self.sign == "<=" else value >= self.bound
+
+    def judge(self, values):
+        low, high = quartiles(values)
+        if self.holds(low) == self.holds(high):
+            return "met" if self.holds(low) else "missed"
+        return "too wide to tell"
+
+    def __str__(self):
+        return f"{self.sign} {self.bound:g}{'x' if self.of == 'ratio' else ''}"
+
+
+def summary(values):
+    low, high = quartiles(values)
+    return {"value": statistics.median(values), "spread": [low, high], "runs": len(values)}
+
+
+def row(name, ours, unit, baseline=None, goals=(), note="", faster=False):
+    """Prints a figure. ours: one value a run; baseline: (name, one value a run). The ratio is ours to
+    the baseline, or, for how many times faster ours is, the baseline to ours."""
+    out = {"name": name, "unit": unit, **summary(ours)}
+    judged = {"value": ours}
+    if baseline:
+        pairs = zip(baseline[1], ours) if faster else zip(ours, baseline[1])
+        judged["ratio"] = [a / b if b else float("inf") for a, b in pairs]
+        out["baseline"] = {"name": baseline[0], **summary(baseline[1])}
+        out["ratio_of"] = "baseline/ours" if faster else "ours/baseline"
+        out["ratio"] = statistics.median(judged["ratio"])
+        out["ratio_spread"] = list(quartiles(judged["ratio"]))
+    out["goals"] = [{"goal": str(goal), "result": goal.judge(judged[goal.of])} for goal in goals]
+    if note:
+        out["note"] = note
+    print(json.dumps(out), flush=True)
+
+
+def fact(name, holds, text):
+    """A row that is true or false."""
+    print(json.dumps({"name": name, "goals": [{"goal": text, "result": "met" if holds else "missed"}]}),
+          flush=True)
+
+
+def absent(name, why):
+    print(json.dumps({"name": name, "absent": why}), flush=True)
+
+
+def have(name, tool, package):
+    """Whether a tool is there; says what to install if not."""
+    if shutil.which(tool):
+        return True
+    absent(name, f"{tool} is not installed: apt-get install {package}")
+    return False
+
+
+def figures(text):
+    """'KEY WORD 1 2 3' lines: {(KEY, WORD): [1.0, 2.0, 3.0]}, with all words but the numbers."""
+    table = {}
+    for line in text.splitlines():
+        words = line.split()
+        key = tuple(word for word in words if not word[0].isdigit() and word[0] != "-")
+        table[key] = [float(word) for word in words[len(key):]]
+    return table
+
+
+def run(command, stdin="", **options):
+    return subprocess.run([str(word) for word in command], input=stdin, text=True, check=True,
+                          stdout=subprocess.PIPE, **options).stdout
+
+
+def pin(cpu):
+    """For preexec_fn: a process's CPU; without a second one everything runs on the first."""
+    def act():
+        netns.die_with_parent()
+        os.sched_setaffinity(0, {min(cpu, (os.cpu_count() or 1) - 1)})
+    return act
+
+
+class Ended:
+    """How a program ran, its children that it waited for included."""
+    def __init__(self, status, usage, seconds):
+        self.status, self.seconds = os.waitstatus_to_exitcode(status), seconds
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.memory = usage.ru_maxrss  # KiB
+
+
+def timed(command, cpu=1, **options):
+    """Runs a program to its end."""
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
+               "stderr": subprocess.DEVNULL, **options}
+    start = time.monotonic()
+    with contextlib.closing(Process(command, cpu, **options)) as process:
+        return process.ended(start)
+
+
+class Process:
+    """A program in the background, on a CPU of its own."""
+    def __init__(self, command, cpu=1, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        self.started = time.monotonic()
+        self.process = subprocess.Popen([str(word) for word in command], preexec_fn=pin(cpu),
+                                        start_new_session=True, **options)
+        netns.started.append(self.process)
+
+    def ended(self, start=None):
+        """Waits for its end."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return Ended(status, usage, time.monotonic() - (start or self.started))
+
+    def stop(self):
+        """Ctrl-C."""
+        netns.interrupt(self.process)
+        return self.ended()
+
+    def close(self):
+        if self.process.returncode is None:
+            netns.interrupt(self.process, 9)
+            self.process.wait()
+
+
+class Flood:
+    """A sender of these packets on "near", as fast as it can, on the first CPU."""
+    def __init__(self, named, *options, interface="near"):
+        self.command = [program("flood"), "-c", "0", *map(str, options), interface]
+        self.lines = hex_lines(named)
+
+    def send(self):
+        """What it says at the end: sent, each, seconds, cpu."""
+        return json.loads(run(self.command, self.lines))
+
+    @contextlib.contextmanager
+    def sending(self):
+        """While it sends; the yielded dict has what it says once that is over."""
+        said = {}
+        thread = threading.Thread(target=lambda: said.update(self.send()))
+        thread.start()
+        yield said
+        thread.join()
+
+
+class Folder:
+    """A temporary folder in memory, so that a disk plays no part."""
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="socktally-bench-", dir=MEMORY)
+        os.chmod(self.folder.name, 0o777)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def text(self, name):
+        with open(self.path(name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def remove(self, name):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(name))
+
+
+def metered(command, report):
+    """The command line of a tool under socktally."""
+    return [SOCKTALLY, "run", "--format", "json", "-o", report, "--", *command]
+
+
+def wait_ready(folder, name, text, process, seconds=20):
+    netns.wait_for(folder.path(name), text, process.process, seconds)
