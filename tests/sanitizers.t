@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# The command, its broker and the library under AddressSanitizer, LeakSanitizer and
+# UndefinedBehaviorSanitizer: other tests run once more, with a build of that kind.
+
+SRCDIR=${SRCDIR:-$(cd "$(dirname "$0")/.." && pwd)}
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+MAKE=${MAKE:-make}
+build=${BUILDDIR:-$PWD}/sanitizers
+count=0
+failed=0
+
+result()
+{
+	count=$((count + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $count - $1"
+	else
+		failed=1
+		echo "not ok $count - $1"
+		tail -n 60 "$3" | sed 's/^/# /'
+	fi
+}
+
+mkdir -p "$build" && cd "$build" || exit 1
+if ! "$SRCDIR/configure" --enable-sanitizers "CC=${CC:-cc}" CFLAGS='-O1 -g' >configure.out 2>&1; then
+	if grep -q "the sanitizers' libraries" configure.out; then
+		echo "1..0 # SKIP the compiler has no sanitizers"
+		exit 0
+	fi
+	cat configure.out >&2
+	exit 1
+fi
+$MAKE -j"$(nproc)" tests >make.out 2>&1
+result "built with sanitizers" $? make.out
+[ $failed = 0 ] || { echo "1..$count"; exit 1; }
+
+# What they find goes to files: a broker's standard error may be anywhere.
+rm -rf reports
+mkdir reports
+ASAN_OPTIONS=log_path=$build/reports/address
+UBSAN_OPTIONS=log_path=$build/reports/undefined:print_stacktrace=1
+# BUILDDIR stays: the tools that the tests meter are not built with sanitizers.
+SOCKTALLY=$build/socktally
+SHIM=$build/libsocktally-preload.so
+export ASAN_OPTIONS UBSAN_OPTIONS SOCKTALLY SHIM SRCDIR
+
+for name in read read-broken report usage watch exact fail-open socket-calls filter-switch; do
+	[ -x "$SRCDIR/tests/$name.t" ] || continue
+	"$SRCDIR/tests/$name.t" >"$name.out" 2>&1
+	status=$?
+	for report in reports/*; do
+		[ ! -e "$report" ] || { cat "$report" >>"$name.out"; rm "$report"; status=1; }
+	done
+	result "$name" $status "$name.out"
+done
+echo "1..$count"
+exit $failed
