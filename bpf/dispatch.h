@@ -20,13 +20,14 @@ enum {
 #define ST_SAP(sap) (0x50000 | (sap))
 #define ST_UDPPORT(port) (0x60000 | (port))
 #define ST_COOKED(type) (0xa0000 | (type)) /* below the ethertypes: ETH_P_802_3 and others */
-#define ST_DIRECT(protocol) (0x70000 | (protocol)) /* the protocol itself: nothing else can follow */
-#define ST_MORE(protocol) (0x80000 | (protocol))   /* further parts of its header */
+#define ST_DIRECT(protocol)                                                                        \
+	(0x70000 | (protocol))                   /* the protocol itself: nothing else can follow */
+#define ST_MORE(protocol) (0x80000 | (protocol)) /* further parts of its header */
 #define ST_END(protocol) (0x90000 | (protocol))
 
 /* The functions for layers, in parse.h. */
 enum st_kind {
-	ST_KIND_LAST,	 /* none: nothing inside that the path would show */
+	ST_KIND_LAST,    /* none: nothing inside that the path would show */
 	ST_KIND_HAS_ETH, /* none: a header of fixed length with Ethernet inside */
 	ST_KIND_ETH,
 	ST_KIND_VLAN,
@@ -70,7 +71,7 @@ struct st_entry {
  * (-Winitializer-overrides, -Woverride-init): take another odd number.
  */
 #define ST_SLOT_FACTOR 0x6df5eaf1
-#define ST_SLOT(code) ((__u32)((__u32)(code) * ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
+#define ST_SLOT(code) ((__u32)((__u32)(code)*ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
 #define ST_CODE(CODE, KIND, PROTOCOL, FIXED)                                                       \
 	[ST_SLOT(CODE)] = {CODE, ST_KIND_##KIND, ST_##PROTOCOL, 8, FIXED},

@@ -21,12 +21,12 @@
 
 struct st_walk {
 	struct st_path path; /* so far */
-	__u32 off;	     /* where in the packet the layer to come starts */
-	__u32 end;	     /* where the bytes end that the layers around it leave to it */
-	__u32 next;	     /* which one it is, as a code of dispatch.h; 0: none */
-	__u32 len;	     /* of the packet: bytes that are there */
-	__u32 base;	     /* kernel: where in the packet the block starts */
-	__u32 size;	     /* kernel: of the block */
+	__u32 off;           /* where in the packet the layer to come starts */
+	__u32 end;           /* where the bytes end that the layers around it leave to it */
+	__u32 next;          /* which one it is, as a code of dispatch.h; 0: none */
+	__u32 len;           /* of the packet: bytes that are there */
+	__u32 base;          /* kernel: where in the packet the block starts */
+	__u32 size;          /* kernel: of the block */
 };
 
 #endif

@@ -54,8 +54,7 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 }
 
 /* The first block. An empty packet, or one that can't be read, has length 0. */
-static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt,
-						  struct st_walk *walk)
+static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, struct st_walk *walk)
 {
 	walk->len = pkt->skb->len;
 	if (!st_packet_load(pkt, walk, 0))

@@ -142,8 +142,7 @@ static __always_inline __u32 st_cooked_tags(struct st_walk *walk, const struct s
 	if (!st_tag_protocol(ethertype) || st_packet_tag(pkt))
 		return ethertype;
 	link = st_packet_link(pkt);
-	if (!link ||
-	    (st_get32(link + 14) == st_get32(h) && st_get32(link + 18) == st_get32(h + 4)))
+	if (!link || (st_get32(link + 14) == st_get32(h) && st_get32(link + 18) == st_get32(h + 4)))
 		return ethertype;
 	for (__u32 i = 0; i <= ST_SENT_TAGS; i++) {
 		ethertype = st_get16(link + 12 + 4 * i);

@@ -74,7 +74,8 @@ static __always_inline __u32 st_snap_next(const __u8 *snap)
 	case ST_OUI_CISCO_90:
 		return ST_ETHERTYPE(type);
 	case ST_OUI_CISCO: /* 0x010b: PVST+; others: RLQ, UplinkFast, VLAN bridge */
-		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP) : ST_STOP;
+		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP)
+									  : ST_STOP;
 	case ST_OUI_IEEE_802_1: /* RFC 2684, 5.2 */
 		if (type == 0x0001 || type == 0x0007)
 			return ST_DIRECT(ST_ETH);
@@ -90,11 +91,14 @@ static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 	__u32 header = (control & 3) == 3 ? 3 : 4;
 
 	step->header = header;
-	if (control & 1 && (control & 0xef) != 3) /* neither I nor UI: nothing of the user's inside */
+	if (control & 1 &&
+	    (control & 0xef) != 3) /* neither I nor UI: nothing of the user's inside */
 		return;
 	if (h[0] == 0xaa && h[1] == 0xaa) {
 		step->header += 5;
 		step->next = header == 3 ? st_snap_next(h + 3) : st_snap_next(h + 4);
+		if (step->next == ST_DIRECT(ST_ETH)) /* behind two bytes of padding */
+			step->header += 2;
 	} else {
 		step->next = ST_SAP(h[0]);
 		step->more = 1;
@@ -142,7 +146,6 @@ static __always_inline __u32 st_null_next(__u32 family)
 	switch (family) {
 	case 2:
 		return ST_DIRECT(ST_IP);
-	case 10: /* Linux */
 	case 24: /* NetBSD, OpenBSD */
 	case 28: /* FreeBSD */
 	case 30: /* Darwin */

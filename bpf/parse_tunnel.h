@@ -73,7 +73,8 @@ static __always_inline void st_erspan(struct st_step *step, const __u8 *h)
 
 	if (version == 2) {
 		has_eth = !(h[10] & 0x7c); /* frame type */
-		step->header = h[11] & 1 ? 20 : 12; /* with a platform specific subheader, or without */
+		step->header =
+			h[11] & 1 ? 20 : 12; /* with a platform specific subheader, or without */
 	}
 	if (has_eth)
 		step->next = ST_DIRECT(ST_ETH);

@@ -58,7 +58,7 @@ static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 }
 
 static __always_inline _Bool st_advance(struct st_walk *walk, const struct st_step *step,
-				       __u32 protocol, __u32 shift)
+					__u32 protocol, __u32 shift)
 {
 	__u32 left = walk->end - walk->off;
 

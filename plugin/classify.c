@@ -12,8 +12,12 @@
 struct st_path st_classify(__u32 link, const void *data, size_t caplen)
 {
 	struct st_packet packet = {.data = data, .len = caplen < LONGEST ? caplen : LONGEST};
+	struct st_path path = st_parse(&packet, link);
 
-	return st_parse(&packet, link);
+	/* A link type that is a layer itself has its name in any case, as the others do. */
+	if (!path.lo)
+		path.lo = st_find(link ^ ST_LINK_LAYER)->protocol;
+	return path;
 }
 
 /* https://www.tcpdump.org/linktypes.html */
@@ -24,7 +28,7 @@ __u32 st_link_of_linktype(__u32 linktype)
 		return ST_LINK_NULL;
 	case 1: /* ETHERNET */
 		return ST_LINK_ETH;
-	case 9:	 /* PPP */
+	case 9:  /* PPP */
 	case 50: /* PPP_HDLC */
 		return ST_LINK_PPP;
 	case 12:  /* RAW as some systems' DLT_ number */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Fuzzes the classifier: any bytes under any link type. The packet stands at the end of its memory, so
+ * that a byte read past it is seen.
+ */
+#include "plugin/classify.h"
+#include <socktally/socktally.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static struct socktally_path classify(uint32_t linktype, const uint8_t *data, size_t size)
+{
+	struct socktally_path path;
+	uint8_t *copy = malloc(size ? size : 1);
+
+	require(!!copy);
+	memcpy(copy, data, size);
+	socktally_classify(linktype, copy, size, &path);
+	free(copy);
+	require(path.layer_count >= 1 && path.layer_count <= SOCKTALLY_MAX_LAYERS);
+	for (uint8_t i = 0; i < path.layer_count; i++)
+		require(path.layers[i] != 0);
+	return path;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint32_t linktypes[] = {1,   1,   1,   1,   0,   9,   50,  51,  100,
+					     101, 108, 113, 204, 228, 229, 248, 276, 127};
+	struct socktally_path path;
+	char text[SOCKTALLY_PATH_TEXT_MAX];
+	uint32_t linktype;
+
+	if (size < 1)
+		return 0;
+	linktype = linktypes[data[0] % (sizeof(linktypes) / sizeof(linktypes[0]))];
+	path = classify(linktype, data + 1, size - 1);
+	require(socktally_path_text(path.layers, path.layer_count, text, sizeof(text)) <
+		sizeof(text));
+	return 0;
+}
