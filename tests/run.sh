@@ -9,11 +9,13 @@ if [ "$(id -u)" != 0 ]; then
 	echo "Most tests load BPF programs and make network namespaces: sudo sh tests/run.sh" >&2
 	exit 1
 fi
-sh examples/install-missing.sh gcc libc6-dev make=make clang=clang libbpf-dev libelf-dev \
-	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf prove=perl python3=python3 ip=iproute2 \
-	ping=iputils-ping tcpdump=tcpdump tshark=tshark bpftool=bpftool git=git valgrind=valgrind \
-	zstd=zstd mandoc=mandoc libasan8 libubsan1 strace=strace netsniff-ng=netsniff-ng ngrep=ngrep \
-	ethtool=ethtool
+# What the build needs; what tests are made with; tools that are metered or compared with.
+sh examples/install-missing.sh gcc=gcc libc6-dev make=make clang=clang libbpf-dev libelf-dev \
+	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
+	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
+	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc strace=strace valgrind=valgrind zstd=zstd \
+	libasan8 libubsan1 \
+	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep
 
 mkdir -p build-check
 cd build-check
