@@ -162,6 +162,35 @@ static void put_alu(struct filter *f)
 	put(f, BPF_ALU | op | source, 0, 0, k);
 }
 
+/* X from the packet, so that what it can be has to be worked out; then a load relative to it. */
+static void put_computed(struct filter *f)
+{
+	static const __u16 ops[] = { BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
+				     BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR };
+	__u32 word = random_below(BPF_MEMWORDS);
+
+	if (random_percent(80))
+		put(f, BPF_LD | BPF_ABS | (random_percent(70) ? BPF_B : BPF_H), 0, 0,
+		    random_below(f->packet_len));
+	for (int i = random_below(3); i > 0; i--) {
+		__u16 op = ops[random_below(sizeof(ops) / sizeof(*ops))];
+		__u16 source = op != BPF_NEG && random_percent(20) ? BPF_X : BPF_K;
+
+		put(f, BPF_ALU | op | source, 0, 0,
+		    op == BPF_LSH || op == BPF_RSH ? random_below(5) : 1 + random_below(40));
+	}
+	if (random_percent(30)) {
+		f->now |= 1u << word;
+		put(f, BPF_ST, 0, 0, word);
+	}
+	/* a jump may have gone around the store */
+	if (f->now & 1u << word)
+		put(f, BPF_LDX | BPF_MEM, 0, 0, word);
+	else
+		put(f, BPF_MISC | BPF_TAX, 0, 0, 0);
+	put(f, BPF_LD | random_size() | BPF_IND, 0, 0, random_below(f->packet_len / 2));
+}
+
 static void reach(struct filter *f, __u32 target)
 {
 	f->stored[target] &= f->now;
@@ -209,6 +238,22 @@ static void put_return(struct filter *f)
 	put(f, BPF_RET | BPF_A, 0, 0, odd_number());
 }
 
+/* A packet's length such that one of the loads is at its end, or just past it; 0: there is none. */
+__attribute__((unused)) static __u32 edge_length(const struct filter *f)
+{
+	__u32 at = random_below(f->count);
+
+	for (__u32 i = 0; i < f->count; i++, at = (at + 1) % f->count) {
+		const struct sock_filter *insn = &f->insns[at];
+		bool absolute = insn->code == (BPF_LDX | BPF_B | BPF_MSH) ||
+				(BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS);
+
+		if (absolute && insn->k < 1000)
+			return insn->k + random_below(5);
+	}
+	return 0;
+}
+
 static void generate(struct filter *f, __u32 wanted, __u32 packet_len, bool devices)
 {
 	f->count = 0;
@@ -217,11 +262,13 @@ static void generate(struct filter *f, __u32 wanted, __u32 packet_len, bool devi
 	f->packet_len = packet_len;
 	f->devices = devices;
 	memset(f->stored, 0xff, sizeof(f->stored));
-	/* each puts three instructions at most, and the last three are given */
-	while (f->count + 6 <= wanted) {
+	/* each puts six instructions at most, and the last three are given */
+	while (f->count + 9 <= wanted) {
 		__u32 kind = random_below(100);
 
-		if (kind < 32)
+		if (kind < 10)
+			put_computed(f);
+		else if (kind < 32)
 			put_load(f);
 		else if (kind < 57)
 			put_alu(f);

@@ -108,7 +108,12 @@ __attribute__((unused)) static void print_filter(const struct sock_filter *insns
  */
 static unsigned long verifier_bugs;
 
-/* The translation as a program that returns the verdict: a descriptor, or -errno. */
+/*
+ * The translation as a program that returns the verdict, or 1 for 0 if it may not be left by other
+ * ways than its end: a descriptor, or -errno.
+ */
+static bool to_the_end;
+
 __attribute__((unused)) static int load_translated(const struct sock_filter *insns, size_t count,
 						   bool plain, char *log, size_t log_size)
 {
@@ -116,6 +121,10 @@ __attribute__((unused)) static int load_translated(const struct sock_filter *ins
 	int fd = st_translate(&code, insns, count, NULL);
 
 	if (fd == 0) {
+		if (to_the_end) {
+			st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_JNE, .off = 1 });
+			st_code_emit(&code, (struct bpf_insn){ .code = BPF_ALU | BPF_MOV, .imm = 1 });
+		}
 		st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT });
 		fd = st_code_finish(&code);
 	}
