@@ -279,6 +279,10 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const struct
 	return 0;
 }
 
+/*
+ * The entry is looked up anew after each part of a round, as what is carried from one part into the
+ * next the verifier takes into account in all that follows: that doubles its work.
+ */
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
 {
 	struct st_walk *walk = ST_WALK(pkt);

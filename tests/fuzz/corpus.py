@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/paths.txt."""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packets  # noqa: E402 pylint: disable=wrong-import-position
+
+# As in parser.c
+LINKTYPES = [1, 1, 1, 1, 0, 9, 50, 51, 100, 101, 108, 113, 204, 228, 229, 248, 276, 127]
+
+
+def parser(all_packets):
+    """A byte that chooses the link type, and the packet."""
+    return [bytes([LINKTYPES.index(packet.linktype)]) + packet.data for packet in all_packets
+            if packet.linktype in LINKTYPES]
+
+
+def capture_file(all_packets):
+    """Files of a few packets."""
+    of_one_type = [packet for packet in all_packets if packet.linktype == packets.LINKTYPE["eth"]]
+    return [packets.pcapng(all_packets[i:i + 3]) for i in range(0, len(all_packets), 10)] + \
+        [packets.pcap(of_one_type[i:i + 3]) for i in range(0, len(of_one_type), 10)]
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    make = {"parser": parser, "capture_file": capture_file}.get(os.path.basename(sys.argv[1]))
+    with open(os.path.join(HERE, "..", "paths.txt"), encoding="utf-8") as lines:
+        all_packets = list(packets.read(line.removeprefix("!") for line in lines))
+    os.makedirs(sys.argv[2], exist_ok=True)
+    for number, data in enumerate(make(all_packets) if make else []):
+        with open(os.path.join(sys.argv[2], f"own-{number}"), "wb") as file:
+            file.write(data)
+    return 0
+
+
+sys.exit(main())
