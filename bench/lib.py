@@ -178,6 +178,18 @@ class Process:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return Ended(status, usage, time.monotonic() - (start or self.started))
 
+    def cpu(self):
+        """Seconds of processor time that its processes have had so far."""
+        total = 0
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(entry)) != self.process.pid:
+                    continue
+                for task in os.listdir(f"/proc/{entry}/task"):
+                    with open(f"/proc/{entry}/task/{task}/schedstat", encoding="ascii") as file:
+                        total += int(file.read().split()[0])
+        return total / 1e9
+
     def stop(self):
         """Ctrl-C."""
         netns.interrupt(self.process)

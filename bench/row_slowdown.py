@@ -31,16 +31,18 @@ def once(tool, flood, folder, with_us):
     with open(folder.path("output"), "wb") as output:
         process = lib.Process(command, stdout=output, stderr=output)
     lib.wait_ready(folder, "output", ready, process)
+    before = process.cpu()
     said = flood.send()
     time.sleep(0.3)
-    ended = process.stop()
+    cpu = process.cpu() - before
+    process.stop()
     found = re.search(captured, folder.text("output"))
     size = os.path.getsize(folder.path("capture"))
     folder.remove("capture")
     # netsniff-ng counts what its ring dropped as incoming; the file knows.
     count = size / (flood.bytes + 16) if tool == "netsniff-ng" else int(found[1])
     return (count / said["seconds"] / 1e6, said["sent"] / said["seconds"] / 1e6,
-            1e9 * ended.cpu / count, 1e9 * (said["cpu"] + ended.cpu) / said["sent"])
+            1e9 * cpu / count, 1e9 * (said["cpu"] + cpu) / said["sent"])
 
 
 def measure(tool, flood, folder):
