@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Start-up and memory: from exec to the first packet counted, under steady traffic: the packets that
+were sent and not counted say how long it took. What the shim takes of the tool's memory, and how
+large the broker is."""
+import json
+import os
+import re
+import time
+
+import lib
+import netns
+
+RATE = 20_000  # packets a second: fifty microseconds is the resolution
+
+
+def first_packet(command, folder, count):
+    """Milliseconds from exec to the first packet counted; count() reads how many were."""
+    flood = lib.Flood({"eth:ip:udp": "eth/ip/udp/data(22)"}, "-m", "send", "-r", RATE, "-t", 1,
+                      interface="near")
+    with flood.sending() as said:
+        time.sleep(0.2)
+        with open(folder.path("output"), "wb") as output:
+            process = lib.Process(command, stdout=output, stderr=output)
+    time.sleep(0.3)
+    process.stop()
+    missed = said["sent"] - count()
+    rate = said["sent"] / said["seconds"]
+    return 1000 * (said["start"] + missed / rate - process.started)
+
+
+def reported(folder, name):
+    return json.loads(folder.text(name).splitlines()[-1])["totals"]["packets"]
+
+
+def tcpdump_count(folder):
+    return int(re.search(r"(\d+) packets? received", folder.text("output"))[1])
+
+
+def startup(folder):
+    tcpdump = ["tcpdump", "-n", "-i", "near", "-w", os.devnull]
+    watch = [lib.SOCKTALLY, "watch", "-i", "near", "--format", "json"]
+    ways = {
+        "watch": (watch, lambda: reported(folder, "output")),
+        "run": (lib.metered(tcpdump, folder.path("report")), lambda: reported(folder, "report")),
+        "alone": (tcpdump, lambda: tcpdump_count(folder)),
+    }
+    times = {way: [] for way in ways}
+    for _ in range(lib.full(5, 1)):
+        for way, (command, count) in ways.items():
+            times[way].append(first_packet(command, folder, count))
+    lib.row("startup/socktally watch", times["watch"], "ms", goals=[lib.Goal("<=", 25, "value")])
+    lib.row("startup/socktally run -- tcpdump", times["run"], "ms", ("tcpdump alone", times["alone"]))
+    lib.row("startup/of it ours", [a - b for a, b in zip(times["run"], times["alone"])], "ms",
+            goals=[lib.Goal("<=", 25, "value")])
+
+
+def smaps(pid):
+    """KiB of a process by smaps_rollup's names."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return {line.split(":")[0]: int(line.split()[1]) for line in file if line.endswith("kB\n")}
+
+
+def processes(group):
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.getpgid(int(entry)) == group:
+                with open(f"/proc/{entry}/comm", encoding="ascii") as file:
+                    yield int(entry), file.read().strip()
+        except OSError:
+            continue
+
+
+def memory_of(command, folder):
+    """Of the tool, its private part, and the broker's."""
+    with open(folder.path("output"), "wb") as output:
+        process = lib.Process(command, stdout=output, stderr=output)
+    lib.wait_ready(folder, "output", "listening on", process)
+    time.sleep(0.2)
+    tool, broker = {}, 0
+    for pid, comm in processes(process.process.pid):
+        if comm == "tcpdump":
+            tool = smaps(pid)
+        else:
+            broker = max(broker, smaps(pid)["Rss"])
+    process.stop()
+    return tool["Rss"], tool["Private_Dirty"], broker
+
+
+def memory(folder):
+    tool = ["tcpdump", "-n", "-i", "near", "-w", os.devnull]
+    runs = [(memory_of(lib.metered(tool, folder.path("report")), folder), memory_of(tool, folder))
+            for _ in range(lib.full(5, 1))]
+    lib.row("startup/shim in the tool, resident", [a[0] - b[0] for a, b in runs], "KiB",
+            goals=[lib.Goal("<=", 200, "value")])
+    lib.row("startup/of it private", [a[1] - b[1] for a, b in runs], "KiB")
+    lib.row("startup/broker, resident", [a[2] / 1024 for a, _ in runs], "MiB",
+            goals=[lib.Goal("<=", 8, "value")])
+
+
+def bcc():
+    """The tutorial's way, where it can work at all."""
+    if not os.path.isdir(f"/lib/modules/{os.uname().release}/build"):
+        lib.absent("startup/BCC", "no headers of this kernel, which BCC compiles against: apt-get "
+                   f"install python3-bpfcc linux-headers-{os.uname().release}")
+    else:
+        lib.absent("startup/BCC", "not measured: see the tutorial of python3-bpfcc")
+
+
+def main():
+    if not lib.have("startup", "tcpdump", "tcpdump"):
+        return
+    netns.Net()
+    folder = lib.Folder()
+    startup(folder)
+    memory(folder)
+    bcc()
+
+
+main()
