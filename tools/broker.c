@@ -32,6 +32,13 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 		broker->connections[i] = -1;
 }
 
+bool broker_has_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= BROKER_DESCRIPTORS;
+}
+
 static void close_if_open(int fd)
 {
 	if (fd >= 0)
@@ -114,6 +121,7 @@ bool broker_open_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = broker->options->paths,
+					   .flags = SOCKTALLY_OPEN_RECORDS,
 					   .log = log_line,
 					   .log_ctx = broker};
 	int result;
@@ -192,8 +200,11 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		fds[FIXED + i] = (struct pollfd){.fd = broker->connections[i], .events = POLLIN};
-	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0)
+	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0) {
+		if (errno != EINTR) /* the caller looks for itself, not too often */
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 		return false;
+	}
 	if (fds[CHANNEL].revents && !broker_request(broker, broker->channel)) {
 		close(broker->channel);
 		broker->channel = -1;

@@ -55,6 +55,10 @@ struct broker {
 	unsigned int said_count;
 };
 
+/* Descriptors that a broker may need: poll() takes no more than the limit allows. */
+#define BROKER_DESCRIPTORS 64
+bool broker_has_descriptors(void);
+
 /* channel and listener become the broker's. */
 void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
 		 const struct channel_address *address, int channel, int listener);

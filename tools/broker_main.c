@@ -152,6 +152,8 @@ int command_broker(int argc, char **argv)
 	if (argc != 1 || !variable || !channel_parse(variable, &address) ||
 	    !descriptors_are_there())
 		return command_usage("is started by libsocktally-preload.so, not by hand");
+	if (!broker_has_descriptors())
+		return EXIT_FAILED; /* the shim says so when it is needed */
 	for (int fd = CHANNEL_SERVER; fd < CHANNEL_LIFELINE; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	life.pidfd = fcntl(CHANNEL_PIDFD, F_GETFD) < 0 ? -1 : CHANNEL_PIDFD;

@@ -89,7 +89,8 @@ static void set_up_channel(struct run *run)
 
 	if (!shim) /* said */
 		return;
-	result = channel_open(&run->ends, &run->address, CHANNEL_HIGHEST_FD);
+	result = broker_has_descriptors() ? channel_open(&run->ends, &run->address, CHANNEL_HIGHEST_FD)
+					  : -EMFILE;
 	if (result) {
 		command_fail("no channel to the tool: %s: %s goes on unmetered", strerror(-result),
 			     run->argv[0]);
@@ -174,8 +175,9 @@ static void serve(struct run *run)
 		    run->ends.listener);
 	broker.tool = run->tool;
 	broker_open_meter(&broker); /* while the tool starts; a failure is said when it needs it */
-	while (!broker_serve(&broker, run->signals, -1) || !take_signals(run))
-		;
+	do
+		broker_serve(&broker, run->signals, -1);
+	while (!take_signals(run));
 	if (broker.attached || run->options.format == REPORT_JSON)
 		broker_report(&broker, true); /* a script gets its object in any case */
 	if (!broker.contacted)
