@@ -167,11 +167,16 @@ static void put_computed(struct filter *f)
 {
 	static const __u16 ops[] = { BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
 				     BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR };
-	__u32 word = random_below(BPF_MEMWORDS);
+	__u32 word = random_below(BPF_MEMWORDS), k = random_below(f->packet_len / 2);
 
+	/* the packet reaches as far as X may lead, or nearly */
+	if (random_percent(50))
+		put(f, BPF_LD | BPF_ABS | BPF_B, 0, 0, k + random_below(64));
 	if (random_percent(80))
 		put(f, BPF_LD | BPF_ABS | (random_percent(70) ? BPF_B : BPF_H), 0, 0,
 		    random_below(f->packet_len));
+	if (random_percent(50))
+		put(f, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff >> random_below(7));
 	for (int i = random_below(3); i > 0; i--) {
 		__u16 op = ops[random_below(sizeof(ops) / sizeof(*ops))];
 		__u16 source = op != BPF_NEG && random_percent(20) ? BPF_X : BPF_K;
@@ -188,7 +193,7 @@ static void put_computed(struct filter *f)
 		put(f, BPF_LDX | BPF_MEM, 0, 0, word);
 	else
 		put(f, BPF_MISC | BPF_TAX, 0, 0, 0);
-	put(f, BPF_LD | random_size() | BPF_IND, 0, 0, random_below(f->packet_len / 2));
+	put(f, BPF_LD | random_size() | BPF_IND, 0, 0, k);
 }
 
 static void reach(struct filter *f, __u32 target)
@@ -262,8 +267,8 @@ static void generate(struct filter *f, __u32 wanted, __u32 packet_len, bool devi
 	f->packet_len = packet_len;
 	f->devices = devices;
 	memset(f->stored, 0xff, sizeof(f->stored));
-	/* each puts six instructions at most, and the last three are given */
-	while (f->count + 9 <= wanted) {
+	/* each puts eight instructions at most, and the last three are given */
+	while (f->count + 11 <= wanted) {
 		__u32 kind = random_below(100);
 
 		if (kind < 10)

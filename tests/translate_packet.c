@@ -113,7 +113,7 @@ static void try_device(const struct device *device, int kind, bool fragments, un
 		if (setsockopt(device->sender, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 			die("SO_MARK");
 		to_the_end = random_percent(50);
-		generate(&f, 9 + random_below(random_percent(90) ? 40 : 200),
+		generate(&f, 11 + random_below(random_percent(90) ? 40 : 200),
 			 random_percent(50) ? 64 + random_below(100) : 256 + random_below(600),
 			 true);
 		if (!same(&f, device, kind, fragments)) {

@@ -91,7 +91,7 @@ int main(void)
 	unix_pair(classic);
 	unix_pair(translated);
 	for (unsigned long i = 0; i < count && wrong < 5; i++) {
-		__u32 wanted = 9 + random_below(random_percent(90) ? 40 : FILTER_ROOM - 9);
+		__u32 wanted = 11 + random_below(random_percent(90) ? 40 : FILTER_ROOM - 11);
 
 		to_the_end = random_percent(50);
 		generate(&f, wanted,

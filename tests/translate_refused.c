@@ -159,7 +159,7 @@ static void try_random(unsigned long count)
 			if (random_percent(80))
 				f.insns[f.count - 1].code = BPF_RET;
 		} else {
-			generate(&f, 9 + random_below(40), 60, true);
+			generate(&f, 11 + random_below(40), 60, true);
 			spoil(&f);
 		}
 		if (!agree(f.insns, f.count, &ours)) {
