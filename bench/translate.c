@@ -22,37 +22,78 @@ static const struct {
 	const char *expression, *name; /* of the packet */
 	unsigned char packet[128];
 } cases[] = {
-	{ "port 53", "TCP, port 80",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [26] = 10, 0, 0, 1, 10, 0, 0, 2,
-	    0xc0, 0, 0, 80 } },
-	{ "port 53", "IPv6 UDP, port 123",
-	  { [12] = 0x86, 0xdd, 0x60, [20] = 17, 64, [54] = 0xc0, 0, 0, 123 } },
-	{ "port 53", "ARP", { [12] = 0x08, 0x06, 0, 1, 8, 0, 6, 4 } },
-	{ "tcp port 80 and host 1.2.3.4", "TCP, port 80, other hosts",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [26] = 10, 0, 0, 1, 10, 0, 0, 2,
-	    0xc0, 0, 0, 80 } },
-	{ "host 1.2.3.4", "IPv4, other hosts",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [26] = 10, 0, 0, 1, 10, 0, 0, 2 } },
-	{ "tcp", "UDP", { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17 } },
-	{ "ip6", "IPv4", { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17 } },
-	{ "ip6 host fe80::1 and tcp port 443", "IPv6 TCP, other hosts",
-	  { [12] = 0x86, 0xdd, 0x60, [20] = 6, 64, 0xfe, 0x80, [54] = 0xc0, 0, 1, 0xbb } },
-	{ "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0", "TCP ACK",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [34] = 0xc0, 0, 0, 80, [47] = 16 } },
-	{ "vlan 7 and udp", "IPv4 UDP, no tag",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17 } },
-	{ "ether host 2:0:0:0:0:1", "IPv4, other hosts",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17 } },
-	{ "udp[8:4] = 0x12345678 and greater 60", "UDP, other payload",
-	  { [12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17 } },
+	{"port 53",
+	 "TCP, port 80",
+	 {[12] = 0x08,
+	  0x00,
+	  0x45,
+	  [17] = 100,
+	  [22] = 64,
+	  6,
+	  [26] = 10,
+	  0,
+	  0,
+	  1,
+	  10,
+	  0,
+	  0,
+	  2,
+	  0xc0,
+	  0,
+	  0,
+	  80}},
+	{"port 53",
+	 "IPv6 UDP, port 123",
+	 {[12] = 0x86, 0xdd, 0x60, [20] = 17, 64, [54] = 0xc0, 0, 0, 123}},
+	{"port 53", "ARP", {[12] = 0x08, 0x06, 0, 1, 8, 0, 6, 4}},
+	{"tcp port 80 and host 1.2.3.4",
+	 "TCP, port 80, other hosts",
+	 {[12] = 0x08,
+	  0x00,
+	  0x45,
+	  [17] = 100,
+	  [22] = 64,
+	  6,
+	  [26] = 10,
+	  0,
+	  0,
+	  1,
+	  10,
+	  0,
+	  0,
+	  2,
+	  0xc0,
+	  0,
+	  0,
+	  80}},
+	{"host 1.2.3.4",
+	 "IPv4, other hosts",
+	 {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [26] = 10, 0, 0, 1, 10, 0, 0, 2}},
+	{"tcp", "UDP", {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17}},
+	{"ip6", "IPv4", {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17}},
+	{"ip6 host fe80::1 and tcp port 443",
+	 "IPv6 TCP, other hosts",
+	 {[12] = 0x86, 0xdd, 0x60, [20] = 6, 64, 0xfe, 0x80, [54] = 0xc0, 0, 1, 0xbb}},
+	{"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+	 "TCP ACK",
+	 {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 6, [34] = 0xc0, 0, 0, 80, [47] = 16}},
+	{"vlan 7 and udp",
+	 "IPv4 UDP, no tag",
+	 {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17}},
+	{"ether host 2:0:0:0:0:1",
+	 "IPv4, other hosts",
+	 {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17}},
+	{"udp[8:4] = 0x12345678 and greater 60",
+	 "UDP, other payload",
+	 {[12] = 0x08, 0x00, 0x45, [17] = 100, [22] = 64, 17}},
 };
 
 static int sockets[SOCKETS], sender;
 
 static void open_sockets(void)
 {
-	struct sockaddr_ll lo = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct sockaddr_ll lo = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 
 	sender = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	lo.sll_ifindex = (int)if_nametoindex("lo");
@@ -104,7 +145,7 @@ static void use_translated(const struct sock_filter *insns, size_t count)
 
 static void sizes(int program, __u32 *xlated, __u32 *jited)
 {
-	struct bpf_prog_info info = { 0 };
+	struct bpf_prog_info info = {0};
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
@@ -125,12 +166,12 @@ static double least(double a, double b)
 static void measure(const char *expression, const char *name, const unsigned char *packet,
 		    size_t size)
 {
-	static const struct sock_filter reject = { BPF_RET | BPF_K, 0, 0, 0 };
+	static const struct sock_filter reject = {BPF_RET | BPF_K, 0, 0, 0};
 	double empty = 1e9, classic = 1e9, translated = 1e9;
 	const double runs = 2.0 * SOCKETS * PACKETS / 1e9;
 	struct sock_filter *insns;
-	struct st_code code = { 0 };
-	unsigned char frame[ETH_HLEN + 128] = { 0 };
+	struct st_code code = {0};
+	unsigned char frame[ETH_HLEN + 128] = {0};
 	__u32 xlated, jited, verdict;
 	size_t count;
 	int program;

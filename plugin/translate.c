@@ -197,7 +197,7 @@ static int translate(struct st_translation *t, const char **what)
 int st_translate(struct st_code *code, const struct sock_filter *insns, size_t count,
 		 const char **what)
 {
-	struct st_translation t = { .code = code, .insns = insns, .count = (__u32)count };
+	struct st_translation t = {.code = code, .insns = insns, .count = (__u32)count};
 	int error;
 
 	if (what)

@@ -246,7 +246,7 @@ int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2])
 
 void st_find_facts(struct st_translation *t)
 {
-	t->facts[0] = (struct st_facts){ .reached = true };
+	t->facts[0] = (struct st_facts){.reached = true};
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
 		struct st_facts facts = t->facts[pc];

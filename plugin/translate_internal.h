@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The translator's parts among themselves: check, facts, labels, loads, the walk over all. */
+/* The translator's parts among themselves: check, facts, jumps, loads, the walk over all. */
 #ifndef SOCKTALLY_TRANSLATE_INTERNAL_H
 #define SOCKTALLY_TRANSLATE_INTERNAL_H
 
 #include "translate.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* As the kernel's own conversion has them, but for len, which it doesn't need in a register. */
 #define REG_A BPF_REG_0
@@ -18,10 +19,10 @@
 struct st_facts {
 	bool reached;
 	bool a_is_set, x_is_set;
-	__u32 len_min;		     /* the packet is at least that long */
-	__u32 a_max, x_max;	     /* A and X are at most that */
+	__u32 len_min;               /* the packet is at least that long */
+	__u32 a_max, x_max;          /* A and X are at most that */
 	__u32 mem_max[BPF_MEMWORDS]; /* and so are the words of scratch memory */
-	__u32 loads;		     /* the most loads of a block that are still to come */
+	__u32 loads;                 /* the most loads of a block that are still to come */
 };
 #define ST_MSH_MAX 60 /* 4 * ([k] & 0xf) */
 
@@ -33,9 +34,9 @@ enum st_label {
 };
 
 struct st_fixup {
-	size_t at;    /* a jump in the code that waits for its label; SIZE_MAX: it has it */
+	size_t at; /* a jump in the code that waits for its label; SIZE_MAX: it has it */
 	__u32 label;
-	__u32 next;   /* of the same label; ST_NO_FIXUP ends */
+	__u32 next; /* of the same label; ST_NO_FIXUP ends */
 };
 #define ST_NO_FIXUP 0xffffffffu
 
@@ -80,8 +81,10 @@ void st_island(struct st_translation *t);
 /* translate_load.c */
 void st_plan_stack(struct st_translation *t);
 void st_emit_block(struct st_translation *t);
-void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn);
 void st_emit_load(struct st_translation *t, __u32 pc);
+
+/* translate_ancillary.c */
+void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn);
 
 static inline __u32 st_label(const struct st_translation *t, enum st_label label)
 {
@@ -107,6 +110,7 @@ static inline struct bpf_insn st_insn(int code, int dst, int src, int off, __u32
 #define ST_ALU_W(OP, DST, IMM) st_insn(BPF_ALU | (OP) | BPF_K, DST, 0, 0, IMM)
 #define ST_ALU_W_REG(OP, DST, SRC) st_insn(BPF_ALU | (OP) | BPF_X, DST, SRC, 0, 0)
 #define ST_READ(SIZE, DST, SRC, OFF) st_insn(BPF_LDX | (SIZE) | BPF_MEM, DST, SRC, OFF, 0)
+#define ST_SKB(DST, FIELD) ST_READ(BPF_W, DST, REG_CTX, (int)offsetof(struct __sk_buff, FIELD))
 #define ST_WRITE(SIZE, DST, OFF, SRC) st_insn(BPF_STX | (SIZE) | BPF_MEM, DST, SRC, OFF, 0)
 #define ST_FROM_BE(DST, BITS) st_insn(BPF_ALU | BPF_END | BPF_TO_BE, DST, 0, 0, BITS)
 #define ST_CALL(FUNC) st_insn(BPF_JMP | BPF_CALL, 0, 0, 0, FUNC)

@@ -40,7 +40,7 @@ void st_code_emit(struct st_code *code, struct bpf_insn insn)
 void st_code_free(struct st_code *code)
 {
 	free(code->insns);
-	*code = (struct st_code){ 0 };
+	*code = (struct st_code){0};
 }
 
 static void add_fixup(struct st_translation *t, __u32 label)
@@ -105,8 +105,7 @@ void st_bind(struct st_translation *t, __u32 label)
 		return;
 	/* A jump to the very next instruction: what leads to it may as well go on from there. */
 	if (last != ST_NO_FIXUP && t->fixups[last].at == code->count - 1 &&
-	    code->count > t->fixed &&
-	    code->insns[code->count - 1].code == (BPF_JMP | BPF_JA)) {
+	    code->count > t->fixed && code->insns[code->count - 1].code == (BPF_JMP | BPF_JA)) {
 		t->waiting[label] = t->fixups[last].next;
 		t->fixups[last].at = SIZE_MAX;
 		code->count--;

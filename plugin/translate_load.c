@@ -21,9 +21,6 @@
 #define BLOCK_MAX 96
 #define BLOCK_LOADS 3
 
-#define SKB_FIELD(DST, FIELD)                                                                      \
-	ST_READ(BPF_W, DST, REG_CTX, (int)offsetof(struct __sk_buff, FIELD))
-
 static bool is_absolute(const struct sock_filter *insn)
 {
 	if (insn->code == (BPF_LDX | BPF_B | BPF_MSH))
@@ -73,7 +70,7 @@ static __u32 most_loads(const struct st_translation *t)
 /* The offset in a word that most loads of the block agree on to be aligned. */
 static __u32 best_alignment(const struct st_translation *t)
 {
-	__u32 votes[4] = { 0 }, best = 0;
+	__u32 votes[4] = {0}, best = 0;
 
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		__u32 offset = block_offset(t, pc);
@@ -121,7 +118,7 @@ void st_emit_block(struct st_translation *t)
 	int zeros = (end - first + 7) / 8;
 
 	if (t->uses_len)
-		st_code_emit(code, SKB_FIELD(REG_LEN, len));
+		st_code_emit(code, ST_SKB(REG_LEN, len));
 	if (!t->block_len)
 		return;
 	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
@@ -135,6 +132,11 @@ void st_emit_block(struct st_translation *t)
 	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 2));
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
+}
+
+static __u32 ld_size(__u32 size)
+{
+	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
 }
 
 /* The verifier refuses stack accesses that aren't aligned, on every machine: in pieces, then. */
@@ -151,21 +153,13 @@ static void emit_stack_load(struct st_translation *t, int dst, int off, __u32 si
 			piece /= 2;
 		if (done)
 			st_code_emit(code, ST_ALU_W(BPF_LSH, dst, 8 * piece));
-		st_code_emit(code, ST_READ(piece == 4	? BPF_W
-					   : piece == 2 ? BPF_H
-							: BPF_B,
-					   reg, BPF_REG_10, off + (int)done));
+		st_code_emit(code, ST_READ((int)ld_size(piece), reg, BPF_REG_10, off + (int)done));
 		if (piece > 1)
 			st_code_emit(code, ST_FROM_BE(reg, 8 * piece));
 		if (done)
 			st_code_emit(code, ST_ALU_W_REG(BPF_OR, dst, reg));
 		done += piece;
 	}
-}
-
-static __u32 ld_size(__u32 size)
-{
-	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
 }
 
 static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
@@ -200,7 +194,7 @@ static void emit_function_call(struct st_translation *t, __u32 pc, __u32 size)
 	if (x_is_set)
 		st_code_emit(code, ST_READ(BPF_W, REG_X, REG_CTX, cb_offset(ST_CB_X)));
 	if (t->uses_len)
-		st_code_emit(code, SKB_FIELD(REG_LEN, len));
+		st_code_emit(code, ST_SKB(REG_LEN, len));
 	st_code_emit(code, ST_READ(BPF_W, BPF_REG_1, REG_CTX, cb_offset(ST_CB_LOADED)));
 	st_jump(t, ST_JUMP(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_REJECT));
 }
@@ -384,54 +378,5 @@ void st_emit_load(struct st_translation *t, __u32 pc)
 	if (to_x) {
 		st_code_emit(code, ST_ALU_W(BPF_AND, REG_X, 0xf));
 		st_code_emit(code, ST_ALU_W(BPF_LSH, REG_X, 2));
-	}
-}
-
-void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn)
-{
-	struct st_code *code = t->code;
-
-	switch (insn->k - (__u32)SKF_AD_OFF) {
-	case SKF_AD_PROTOCOL:
-		st_code_emit(code, SKB_FIELD(REG_A, protocol));
-		st_code_emit(code, ST_FROM_BE(REG_A, 16));
-		break;
-	case SKF_AD_PKTTYPE:
-		st_code_emit(code, SKB_FIELD(REG_A, pkt_type));
-		break;
-	case SKF_AD_IFINDEX:
-		/* Without a device the kernel ends the filter there, with A as it was. */
-		st_code_emit(code, SKB_FIELD(BPF_REG_1, ifindex));
-		st_jump(t, ST_JUMP_W(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_END));
-		st_code_emit(code, ST_MOV(REG_A, BPF_REG_1));
-		break;
-	case SKF_AD_MARK:
-		st_code_emit(code, SKB_FIELD(REG_A, mark));
-		break;
-	case SKF_AD_QUEUE:
-		st_code_emit(code, SKB_FIELD(REG_A, queue_mapping));
-		break;
-	case SKF_AD_RXHASH:
-		st_code_emit(code, SKB_FIELD(REG_A, hash));
-		break;
-	case SKF_AD_CPU:
-		st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
-		break;
-	case SKF_AD_ALU_XOR_X:
-		st_code_emit(code, ST_ALU_W_REG(BPF_XOR, REG_A, REG_X));
-		break;
-	case SKF_AD_VLAN_TAG:
-		st_code_emit(code, SKB_FIELD(REG_A, vlan_tci));
-		break;
-	case SKF_AD_VLAN_TAG_PRESENT:
-		st_code_emit(code, SKB_FIELD(REG_A, vlan_present));
-		break;
-	case SKF_AD_RANDOM:
-		st_code_emit(code, ST_CALL(BPF_FUNC_get_prandom_u32));
-		break;
-	case SKF_AD_VLAN_TPID:
-		st_code_emit(code, SKB_FIELD(REG_A, vlan_proto));
-		st_code_emit(code, ST_FROM_BE(REG_A, 16));
-		break;
 	}
 }

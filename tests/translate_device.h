@@ -20,12 +20,12 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-static const unsigned char device_mac[ETH_ALEN] = { 2, 0, 0, 0, 0, 1 };
+static const unsigned char device_mac[ETH_ALEN] = {2, 0, 0, 0, 0, 1};
 
 struct device {
-	int tap;	/* what is written here comes in */
+	int tap; /* what is written here comes in */
 	int ifindex;
-	int sender;	/* what is sent here goes out */
+	int sender;        /* what is sent here goes out */
 	int sockets[2][2]; /* raw, cooked; classic, translated */
 };
 
@@ -61,8 +61,8 @@ static int packet_socket(int type, int ifindex, int protocol)
 /* flags: IFF_NAPI | IFF_NAPI_FRAGS, for packets in fragments */
 __attribute__((unused)) static void open_device(struct device *device, const char *name, int flags)
 {
-	static const int types[2] = { SOCK_RAW, SOCK_DGRAM };
-	struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags) };
+	static const int types[2] = {SOCK_RAW, SOCK_DGRAM};
+	struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags)};
 
 	device->tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
@@ -95,11 +95,11 @@ static void inject(const struct device *device, unsigned char *packet, size_t si
 	struct iovec parts[1 + 9000 / FRAGMENT + 1];
 	int count = 1;
 
-	parts[0] = (struct iovec){ packet, linear && linear < size ? linear : size };
+	parts[0] = (struct iovec){packet, linear && linear < size ? linear : size};
 	for (size_t at = parts[0].iov_len; at < size; at += parts[count++].iov_len) {
 		size_t length = size - at < FRAGMENT ? size - at : FRAGMENT;
 
-		parts[count] = (struct iovec){ packet + at, length };
+		parts[count] = (struct iovec){packet + at, length};
 	}
 	if (writev(device->tap, parts, count) != (ssize_t)size)
 		die("write to the tap");
@@ -128,8 +128,8 @@ static long received(int socket)
 /* An Ethernet packet of size bytes with random contents, the header likely. */
 __attribute__((unused)) static void random_packet(unsigned char *packet, size_t size)
 {
-	static const unsigned short types[] = { 0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8,
-						0x8847, 0x0026, 0x8863, 0x8864 };
+	static const unsigned short types[] = {0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8,
+					       0x8847, 0x0026, 0x8863, 0x8864};
 
 	for (size_t at = 0; at < size; at++)
 		packet[at] = (unsigned char)(random_u32() >> random_below(32));

@@ -20,7 +20,7 @@ struct filter {
 
 static void put(struct filter *f, __u16 code, __u8 jt, __u8 jf, __u32 k)
 {
-	f->insns[f->count++] = (struct sock_filter){ code, jt, jf, k };
+	f->insns[f->count++] = (struct sock_filter){code, jt, jf, k};
 	f->now &= f->stored[f->count];
 }
 
@@ -28,8 +28,8 @@ static void put(struct filter *f, __u16 code, __u8 jt, __u8 jf, __u32 k)
 static __u32 odd_number(void)
 {
 	static const __u32 edges[] = {
-		0,	    1,		0x7f,	    0xff,	0x100,	    0x7fff,	0x8000,
-		0xffff,	    0x10000,	0x7ffffffc, 0x7fffffff, 0x80000000, 0x80000001, 0xffe00000,
+		0,          1,          0x7f,       0xff,       0x100,      0x7fff,     0x8000,
+		0xffff,     0x10000,    0x7ffffffc, 0x7fffffff, 0x80000000, 0x80000001, 0xffe00000,
 		0xffdfffff, 0xffefffff, 0xfff00000, 0xfff00001, 0xfff10000, 0xfff0fff0, 0xffffefff,
 		0xfffff000, 0xfffff040, 0xffffffff, 0xfffffffe, 0xfffffffc, 0x7ffffffd, 0xffe0ffff,
 	};
@@ -65,10 +65,12 @@ static __u32 offset(const struct filter *f)
 
 static __u32 ancillary(const struct filter *f)
 {
-	static const __u32 anywhere[] = { SKF_AD_MARK,	SKF_AD_QUEUE,	 SKF_AD_RXHASH,
-					  SKF_AD_CPU,	SKF_AD_ALU_XOR_X, SKF_AD_ALU_XOR_X,
-					  SKF_AD_VLAN_TAG, SKF_AD_VLAN_TAG_PRESENT,
-					  SKF_AD_VLAN_TPID, SKF_AD_PROTOCOL, SKF_AD_PKTTYPE };
+	static const __u32 anywhere[] = {SKF_AD_MARK,      SKF_AD_QUEUE,
+					 SKF_AD_RXHASH,    SKF_AD_CPU,
+					 SKF_AD_ALU_XOR_X, SKF_AD_ALU_XOR_X,
+					 SKF_AD_VLAN_TAG,  SKF_AD_VLAN_TAG_PRESENT,
+					 SKF_AD_VLAN_TPID, SKF_AD_PROTOCOL,
+					 SKF_AD_PKTTYPE};
 
 	if (random_percent(f->devices ? 15 : 3))
 		return (__u32)SKF_AD_OFF + SKF_AD_IFINDEX;
@@ -77,7 +79,7 @@ static __u32 ancillary(const struct filter *f)
 
 static __u16 random_size(void)
 {
-	static const __u16 sizes[] = { BPF_W, BPF_H, BPF_B };
+	static const __u16 sizes[] = {BPF_W, BPF_H, BPF_B};
 
 	return sizes[random_below(3)];
 }
@@ -149,8 +151,8 @@ static void put_register(struct filter *f)
 
 static void put_alu(struct filter *f)
 {
-	static const __u16 ops[] = { BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR,  BPF_AND,
-				     BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR };
+	static const __u16 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
+				    BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR};
 	__u16 op = ops[random_below(sizeof(ops) / sizeof(*ops))];
 	__u16 source = random_percent(50) && op != BPF_NEG ? BPF_X : BPF_K;
 	__u32 k = odd_number();
@@ -165,8 +167,8 @@ static void put_alu(struct filter *f)
 /* X from the packet, so that what it can be has to be worked out; then a load relative to it. */
 static void put_computed(struct filter *f)
 {
-	static const __u16 ops[] = { BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
-				     BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR };
+	static const __u16 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
+				    BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR};
 	__u32 word = random_below(BPF_MEMWORDS), k = random_below(f->packet_len / 2);
 
 	/* the packet reaches as far as X may lead, or nearly */
@@ -203,13 +205,13 @@ static void reach(struct filter *f, __u32 target)
 
 static void put_jump(struct filter *f)
 {
-	static const __u16 ops[] = { BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET };
+	static const __u16 ops[] = {BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET};
 	__u32 left = f->wanted - f->count - 1, range = left < 256 ? left : 256, at = f->count + 1;
 	__u8 jt = (__u8)random_below(range), jf = (__u8)random_below(range);
 
 	if (random_percent(10)) {
-		__u32 to = random_percent(80) ? random_below(left < 5 ? left : 5)
-					      : random_below(left);
+		__u32 to =
+			random_percent(80) ? random_below(left < 5 ? left : 5) : random_below(left);
 
 		reach(f, at + to);
 		f->now = 0xffff;
@@ -250,8 +252,9 @@ __attribute__((unused)) static __u32 edge_length(const struct filter *f)
 
 	for (__u32 i = 0; i < f->count; i++, at = (at + 1) % f->count) {
 		const struct sock_filter *insn = &f->insns[at];
-		bool absolute = insn->code == (BPF_LDX | BPF_B | BPF_MSH) ||
-				(BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS);
+		bool absolute =
+			insn->code == (BPF_LDX | BPF_B | BPF_MSH) ||
+			(BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS);
 
 		if (absolute && insn->k < 1000)
 			return insn->k + random_below(5);

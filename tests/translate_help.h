@@ -117,15 +117,15 @@ static bool to_the_end;
 __attribute__((unused)) static int load_translated(const struct sock_filter *insns, size_t count,
 						   bool plain, char *log, size_t log_size)
 {
-	struct st_code code = { .plain = plain };
+	struct st_code code = {.plain = plain};
 	int fd = st_translate(&code, insns, count, NULL);
 
 	if (fd == 0) {
 		if (to_the_end) {
-			st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_JNE, .off = 1 });
-			st_code_emit(&code, (struct bpf_insn){ .code = BPF_ALU | BPF_MOV, .imm = 1 });
+			st_code_emit(&code, (struct bpf_insn){.code = BPF_JMP | BPF_JNE, .off = 1});
+			st_code_emit(&code, (struct bpf_insn){.code = BPF_ALU | BPF_MOV, .imm = 1});
 		}
-		st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT });
+		st_code_emit(&code, (struct bpf_insn){.code = BPF_JMP | BPF_EXIT});
 		fd = st_code_finish(&code);
 	}
 	if (fd == 0 && code.function_count)

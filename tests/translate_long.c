@@ -34,24 +34,24 @@ static void keep_going(struct filter *f)
 
 		/* what a jump goes around may not be loaded */
 		if (BPF_CLASS(insn->code) <= BPF_LDX && BPF_MODE(insn->code) == BPF_MEM)
-			*insn = (struct sock_filter){ BPF_MISC | BPF_TAX, 0, 0, 0 };
+			*insn = (struct sock_filter){BPF_MISC | BPF_TAX, 0, 0, 0};
 		else if (BPF_CLASS(insn->code) == BPF_RET)
-			*insn = (struct sock_filter){ BPF_LD | BPF_H | BPF_IND, 0, 0, 10 };
+			*insn = (struct sock_filter){BPF_LD | BPF_H | BPF_IND, 0, 0, 10};
 		else if (insn->code == (BPF_LDX | BPF_IMM))
 			insn->code = BPF_LDX | BPF_W | BPF_LEN;
 		else if (BPF_CLASS(insn->code) == BPF_ALU || insn->code == (BPF_LD | BPF_IMM) ||
 			 BPF_CLASS(insn->code) == BPF_ST || BPF_CLASS(insn->code) == BPF_STX)
-			*insn = (struct sock_filter){ BPF_LD | BPF_W | BPF_IND, 0, 0,
-						      random_below(20) - 40 };
+			*insn = (struct sock_filter){BPF_LD | BPF_W | BPF_IND, 0, 0,
+						     random_below(20) - 40};
 		else if (insn->code == (BPF_LD | BPF_B | BPF_ABS) && insn->k < (__u32)SKF_AD_OFF)
 			insn->k %= 60;
 	}
 	/* over most of it, now and then */
 	if (random_percent(50)) {
-		f->insns[0] = (struct sock_filter){ BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 };
-		f->insns[1] = (struct sock_filter){ BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0 };
-		f->insns[2] = (struct sock_filter){ BPF_JMP | BPF_JA, 0, 0,
-						    f->count - 4 - random_below(50) };
+		f->insns[0] = (struct sock_filter){BPF_LD | BPF_B | BPF_ABS, 0, 0, 0};
+		f->insns[1] = (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0};
+		f->insns[2] = (struct sock_filter){BPF_JMP | BPF_JA, 0, 0,
+						   f->count - 4 - random_below(50)};
 	}
 }
 
@@ -59,14 +59,14 @@ static unsigned long longest, islands;
 
 static bool same(const struct filter *f, bool plain, bool in_kernel)
 {
-	struct st_code code = { .plain = plain };
+	struct st_code code = {.plain = plain};
 	int error = st_translate(&code, f->insns, f->count, NULL), program = -1;
 	bool good = error == 0;
 	size_t length = code.count;
 
 	if (error)
 		printf("# not translated: %s\n", strerror(-error));
-	st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT });
+	st_code_emit(&code, (struct bpf_insn){.code = BPF_JMP | BPF_EXIT});
 	st_code_finish(&code);
 	if (good && in_kernel) {
 		program = load_translated(f->insns, f->count, plain, NULL, 0);
@@ -81,7 +81,7 @@ static bool same(const struct filter *f, bool plain, bool in_kernel)
 	for (int i = 0; good && i < 8; i++) {
 		/* a filter that is run by itself gets its packet without the Ethernet header */
 		unsigned char frame[ETH_HLEN + 256], *bytes = frame + ETH_HLEN;
-		struct packet packet = { .bytes = bytes, .size = 64 + random_below(192) };
+		struct packet packet = {.bytes = bytes, .size = 64 + random_below(192)};
 		__u32 expected, got;
 
 		for (size_t at = 0; at < sizeof(frame); at++)

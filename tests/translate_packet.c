@@ -87,7 +87,7 @@ static bool same(const struct filter *f, const struct device *device, int kind, 
 /* Nobody may be there but the two: their buffers would fill. */
 static void keep_quiet(const struct device *device)
 {
-	const struct sock_filter reject = { BPF_RET | BPF_K, 0, 0, 0 };
+	const struct sock_filter reject = {BPF_RET | BPF_K, 0, 0, 0};
 
 	for (int i = 0; i < 4; i++) {
 		int fd = device->sockets[i / 2][i % 2];

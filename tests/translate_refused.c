@@ -5,7 +5,7 @@
  */
 #include "translate_generate.h"
 
-#define FILTER(...) { __VA_ARGS__ }, sizeof((struct sock_filter[]){ __VA_ARGS__ }) / 8
+#define FILTER(...) {__VA_ARGS__}, sizeof((struct sock_filter[]){__VA_ARGS__}) / 8
 
 static const struct {
 	const char *what;
@@ -14,64 +14,56 @@ static const struct {
 	int error;
 	const char *name; /* of what can't be expressed */
 } cases[] = {
-	{ "one return", FILTER({ 0x06, 0, 0, 0 }), 0, NULL },
-	{ "return of A", FILTER({ 0x16, 0, 0, 0 }), 0, NULL },
-	{ "return of X", FILTER({ 0x0e, 0, 0, 0 }), -EINVAL, NULL },
-	{ "no return", FILTER({ 0x00, 0, 0, 0 }), -EINVAL, NULL },
-	{ "no return at the end", FILTER({ 0x06, 0, 0, 0 }, { 0x00, 0, 0, 0 }), -EINVAL, NULL },
-	{ "unknown opcode", FILTER({ 0xff, 0, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "opcode past a byte", FILTER({ 0x100, 0, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "jump over the end", FILTER({ 0x05, 0, 0, 1 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "jump to the end", FILTER({ 0x05, 0, 0, 0 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "jump backwards", FILTER({ 0x05, 0, 0, 0xffffffff }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "condition true over the end", FILTER({ 0x15, 1, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL,
-	  NULL },
-	{ "condition false over the end", FILTER({ 0x15, 0, 1, 0 }, { 0x06, 0, 0, 0 }), -EINVAL,
-	  NULL },
-	{ "division by 0", FILTER({ 0x34, 0, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "division by X", FILTER({ 0x3c, 0, 0, 0 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "modulo 0", FILTER({ 0x94, 0, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "shift by 31", FILTER({ 0x64, 0, 0, 31 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "left shift by 32", FILTER({ 0x64, 0, 0, 32 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "right shift by 32", FILTER({ 0x74, 0, 0, 32 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "store past scratch memory", FILTER({ 0x02, 0, 0, 16 }, { 0x06, 0, 0, 0 }), -EINVAL,
-	  NULL },
-	{ "load past scratch memory", FILTER({ 0x60, 0, 0, 16 }, { 0x06, 0, 0, 0 }), -EINVAL, NULL },
-	{ "load of what was never stored", FILTER({ 0x60, 0, 0, 0 }, { 0x06, 0, 0, 0 }), -EINVAL,
-	  NULL },
-	{ "load of what was stored",
-	  FILTER({ 0x02, 0, 0, 3 }, { 0x61, 0, 0, 3 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "load of what was stored on one way",
-	  FILTER({ 0x15, 0, 1, 0 }, { 0x02, 0, 0, 3 }, { 0x61, 0, 0, 3 }, { 0x06, 0, 0, 0 }),
-	  -EINVAL, NULL },
-	{ "the same where nothing comes by",
-	  FILTER({ 0x05, 0, 0, 1 }, { 0x61, 0, 0, 3 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "ancillary load between the known", FILTER({ 0x20, 0, 0, 0xfffff001 }, { 0x06, 0, 0, 0 }),
-	  -EINVAL, NULL },
-	{ "ancillary load past the known", FILTER({ 0x20, 0, 0, 0xfffff040 }, { 0x06, 0, 0, 0 }),
-	  -EINVAL, NULL },
-	{ "ancillary load of a byte", FILTER({ 0x30, 0, 0, 0xfffff000 }, { 0x06, 0, 0, 0 }), 0,
-	  NULL },
-	{ "the same from X", FILTER({ 0x40, 0, 0, 0xfffff040 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "header length at an ancillary offset",
-	  FILTER({ 0xb1, 0, 0, 0xfffff040 }, { 0x06, 0, 0, 0 }), 0, NULL },
-	{ "HATYPE", FILTER({ 0x28, 0, 0, 0xfffff01c }, { 0x06, 0, 0, 0 }), -EOPNOTSUPP,
-	  "SKF_AD_HATYPE" },
-	{ "NLATTR", FILTER({ 0x20, 0, 0, 0xfffff00c }, { 0x06, 0, 0, 0 }), -EOPNOTSUPP,
-	  "SKF_AD_NLATTR" },
-	{ "NLATTR_NEST", FILTER({ 0x20, 0, 0, 0xfffff010 }, { 0x06, 0, 0, 0 }), -EOPNOTSUPP,
-	  "SKF_AD_NLATTR_NEST" },
-	{ "PAY_OFFSET", FILTER({ 0x20, 0, 0, 0xfffff034 }, { 0x06, 0, 0, 0 }), -EOPNOTSUPP,
-	  "SKF_AD_PAY_OFFSET" },
-	{ "PAY_OFFSET where nothing comes by",
-	  FILTER({ 0x05, 0, 0, 1 }, { 0x20, 0, 0, 0xfffff034 }, { 0x06, 0, 0, 0 }), 0, NULL },
+	{"one return", FILTER({0x06, 0, 0, 0}), 0, NULL},
+	{"return of A", FILTER({0x16, 0, 0, 0}), 0, NULL},
+	{"return of X", FILTER({0x0e, 0, 0, 0}), -EINVAL, NULL},
+	{"no return", FILTER({0x00, 0, 0, 0}), -EINVAL, NULL},
+	{"no return at the end", FILTER({0x06, 0, 0, 0}, {0x00, 0, 0, 0}), -EINVAL, NULL},
+	{"unknown opcode", FILTER({0xff, 0, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"opcode past a byte", FILTER({0x100, 0, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"jump over the end", FILTER({0x05, 0, 0, 1}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"jump to the end", FILTER({0x05, 0, 0, 0}, {0x06, 0, 0, 0}), 0, NULL},
+	{"jump backwards", FILTER({0x05, 0, 0, 0xffffffff}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"condition true over the end", FILTER({0x15, 1, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"condition false over the end", FILTER({0x15, 0, 1, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"division by 0", FILTER({0x34, 0, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"division by X", FILTER({0x3c, 0, 0, 0}, {0x06, 0, 0, 0}), 0, NULL},
+	{"modulo 0", FILTER({0x94, 0, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"shift by 31", FILTER({0x64, 0, 0, 31}, {0x06, 0, 0, 0}), 0, NULL},
+	{"left shift by 32", FILTER({0x64, 0, 0, 32}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"right shift by 32", FILTER({0x74, 0, 0, 32}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"store past scratch memory", FILTER({0x02, 0, 0, 16}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"load past scratch memory", FILTER({0x60, 0, 0, 16}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"load of what was never stored", FILTER({0x60, 0, 0, 0}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"load of what was stored", FILTER({0x02, 0, 0, 3}, {0x61, 0, 0, 3}, {0x06, 0, 0, 0}), 0,
+	 NULL},
+	{"load of what was stored on one way",
+	 FILTER({0x15, 0, 1, 0}, {0x02, 0, 0, 3}, {0x61, 0, 0, 3}, {0x06, 0, 0, 0}), -EINVAL, NULL},
+	{"the same where nothing comes by",
+	 FILTER({0x05, 0, 0, 1}, {0x61, 0, 0, 3}, {0x06, 0, 0, 0}), 0, NULL},
+	{"ancillary load between the known", FILTER({0x20, 0, 0, 0xfffff001}, {0x06, 0, 0, 0}),
+	 -EINVAL, NULL},
+	{"ancillary load past the known", FILTER({0x20, 0, 0, 0xfffff040}, {0x06, 0, 0, 0}),
+	 -EINVAL, NULL},
+	{"ancillary load of a byte", FILTER({0x30, 0, 0, 0xfffff000}, {0x06, 0, 0, 0}), 0, NULL},
+	{"the same from X", FILTER({0x40, 0, 0, 0xfffff040}, {0x06, 0, 0, 0}), 0, NULL},
+	{"header length at an ancillary offset", FILTER({0xb1, 0, 0, 0xfffff040}, {0x06, 0, 0, 0}),
+	 0, NULL},
+	{"HATYPE", FILTER({0x28, 0, 0, 0xfffff01c}, {0x06, 0, 0, 0}), -EOPNOTSUPP, "SKF_AD_HATYPE"},
+	{"NLATTR", FILTER({0x20, 0, 0, 0xfffff00c}, {0x06, 0, 0, 0}), -EOPNOTSUPP, "SKF_AD_NLATTR"},
+	{"NLATTR_NEST", FILTER({0x20, 0, 0, 0xfffff010}, {0x06, 0, 0, 0}), -EOPNOTSUPP,
+	 "SKF_AD_NLATTR_NEST"},
+	{"PAY_OFFSET", FILTER({0x20, 0, 0, 0xfffff034}, {0x06, 0, 0, 0}), -EOPNOTSUPP,
+	 "SKF_AD_PAY_OFFSET"},
+	{"PAY_OFFSET where nothing comes by",
+	 FILTER({0x05, 0, 0, 1}, {0x20, 0, 0, 0xfffff034}, {0x06, 0, 0, 0}), 0, NULL},
 };
 
 static int pair[2];
 
 static int translate(const struct sock_filter *insns, size_t count, const char **name)
 {
-	struct st_code code = { 0 };
+	struct st_code code = {0};
 	int error = st_translate(&code, insns, count, name);
 
 	st_code_free(&code);
@@ -91,14 +83,15 @@ static void try_lengths(void)
 {
 	static struct sock_filter insns[4097];
 	const char *name = "";
-	struct st_code code = { 0 };
+	struct st_code code = {0};
 
 	for (size_t i = 0; i < 4097; i++)
-		insns[i] = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, 1 };
+		insns[i] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, 1};
 	/* the kernel may say ENOMEM */
 	ok(translate(insns, 4096, NULL) == 0 && attach_classic(pair[1], insns, 4096) != -EINVAL,
 	   "4096 instructions are accepted");
-	ok(translate(insns, 4097, NULL) == -EINVAL && attach_classic(pair[1], insns, 4097) == -EINVAL,
+	ok(translate(insns, 4097, NULL) == -EINVAL &&
+		   attach_classic(pair[1], insns, 4097) == -EINVAL,
 	   "4097 are not");
 	ok(st_translate(&code, NULL, 0, &name) == 0 && code.count && !name,
 	   "none at all is no filter");

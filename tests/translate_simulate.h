@@ -47,7 +47,10 @@ static bool load(const struct packet *packet, __s32 offset, __u32 size, __u32 *v
 
 static __u32 size_of(int code)
 {
-	return BPF_SIZE(code) == BPF_W ? 4 : BPF_SIZE(code) == BPF_H ? 2 : BPF_SIZE(code) == BPF_B ? 1 : 8;
+	return BPF_SIZE(code) == BPF_W   ? 4
+	       : BPF_SIZE(code) == BPF_H ? 2
+	       : BPF_SIZE(code) == BPF_B ? 1
+					 : 8;
 }
 
 static __u32 swap16(__u32 value)
@@ -164,7 +167,7 @@ static bool compare(int op, __u64 a, __u64 b, bool wide)
 /* The verdict of a filter that the kernel accepts. */
 static __u32 run_classic(const struct sock_filter *insns, const struct packet *packet)
 {
-	__u32 a = 0, x = 0, mem[BPF_MEMWORDS] = { 0 }, value;
+	__u32 a = 0, x = 0, mem[BPF_MEMWORDS] = {0}, value;
 
 	for (const struct sock_filter *insn = insns;; insn++) {
 		__u32 operand = BPF_SRC(insn->code) == BPF_X ? x : insn->k;
@@ -177,7 +180,8 @@ static __u32 run_classic(const struct sock_filter *insns, const struct packet *p
 				value = mem[insn->k];
 			} else if (BPF_MODE(insn->code) == BPF_LEN) {
 				value = packet->size;
-			} else if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+			} else if (BPF_CLASS(insn->code) == BPF_LD &&
+				   BPF_MODE(insn->code) == BPF_ABS &&
 				   insn->k >= (__u32)SKF_AD_OFF) {
 				value = a;
 				if (!run_ancillary(packet, insn->k - (__u32)SKF_AD_OFF, &value, x))
@@ -260,8 +264,9 @@ static unsigned char *memory(struct machine *m, __u64 address, __u32 size, bool 
 	if (address - CONTEXT_ADDRESS < sizeof(m->packet->skb)) {
 		offset = address - CONTEXT_ADDRESS;
 		REQUIRE(size == 4 && offset % 4 == 0);
-		REQUIRE(!write || (offset >= offsetof(struct __sk_buff, cb) &&
-				   offset < offsetof(struct __sk_buff, cb) + sizeof(m->packet->skb.cb)));
+		REQUIRE(!write ||
+			(offset >= offsetof(struct __sk_buff, cb) &&
+			 offset < offsetof(struct __sk_buff, cb) + sizeof(m->packet->skb.cb)));
 		return (unsigned char *)&m->packet->skb + offset;
 	}
 	REQUIRE(size && offset < STACK_SIZE && offset + size <= STACK_SIZE);

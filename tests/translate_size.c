@@ -19,7 +19,10 @@ static struct sock_filter *many_hosts(unsigned int hosts, bool ports, size_t *co
 
 	for (unsigned int i = 0; i < hosts; i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%shost 10.%u.%u.%u",
-				       i ? " or " : ports ? "port 443 and (" : "", i % 7, i % 11, i);
+				       i       ? " or "
+				       : ports ? "port 443 and ("
+					       : "",
+				       i % 7, i % 11, i);
 	if (ports)
 		snprintf(text + at, sizeof(text) - at, ")");
 	return compile(DLT_EN10MB, text, count);
@@ -28,7 +31,7 @@ static struct sock_filter *many_hosts(unsigned int hosts, bool ports, size_t *co
 /* What the kernel has made of it, in instructions; 0: it does not load. */
 static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 {
-	struct bpf_prog_info info = { 0 };
+	struct bpf_prog_info info = {0};
 	union bpf_attr attr;
 	int program = load_translated(insns, count, false, NULL, 0);
 
@@ -46,7 +49,7 @@ static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 
 static void try_size(const char *what, struct sock_filter *insns, size_t count)
 {
-	struct st_code code = { 0 };
+	struct st_code code = {0};
 	unsigned int kernel;
 
 	if (!insns || st_translate(&code, insns, count, NULL))
@@ -68,7 +71,8 @@ static void swap_at_20480(void)
 	/* of this namespace, or not there at all: before Linux 6.7 it is one for all, not for us to set */
 	fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "20480", 5) != 5) {
-		ok(true, "200 hosts fit where optmem_max is 20480 # SKIP one for all namespaces here");
+		ok(true,
+		   "200 hosts fit where optmem_max is 20480 # SKIP one for all namespaces here");
 		return;
 	}
 	close(fd);
@@ -82,15 +86,16 @@ static void swap_at_20480(void)
 		close(program);
 		free(insns);
 	}
-	ok(!error, "200 hosts fit where optmem_max is 20480, and so does another filter after them");
+	ok(!error,
+	   "200 hosts fit where optmem_max is 20480, and so does another filter after them");
 	close(pair[0]);
 	close(pair[1]);
 }
 
 int main(void)
 {
-	static const char *const expressions[] = { "port 53", "tcp port 80 and host 1.2.3.4",
-						   "ip6 and udp port 53", "vlan and tcp port 80" };
+	static const char *const expressions[] = {"port 53", "tcp port 80 and host 1.2.3.4",
+						  "ip6 and udp port 53", "vlan and tcp port 80"};
 	size_t count;
 
 	for (size_t i = 0; i < sizeof(expressions) / sizeof(*expressions); i++) {

@@ -11,8 +11,8 @@
 #define PACKETS 200
 
 enum link { LIVE_ETHERNET, LIVE_SLL, LIVE_SLL2, ETHERNET, RAW_IP, LINKS };
-static const char *const link_names[LINKS] = { "live Ethernet", "live cooked", "live cooked v2",
-					       "Ethernet", "raw IP" };
+static const char *const link_names[LINKS] = {"live Ethernet", "live cooked", "live cooked v2",
+					      "Ethernet", "raw IP"};
 
 static struct device device;
 static pcap_t *live[ETHERNET];
@@ -83,7 +83,7 @@ static void verdicts(enum link link, struct traffic *packet, long *expected, lon
 
 static void reject_everywhere(void)
 {
-	static const struct sock_filter reject = { BPF_RET | BPF_K, 0, 0, 0 };
+	static const struct sock_filter reject = {BPF_RET | BPF_K, 0, 0, 0};
 
 	for (int i = 0; i < 4; i++) {
 		if (attach_classic(device.sockets[i / 2][i % 2], &reject, 1))
@@ -181,6 +181,7 @@ int main(void)
 	for (int i = 0; i < ETHERNET; i++)
 		pcap_close(live[i]);
 	ok(expressions >= 100, "%u expressions", expressions);
-	ok(both * 10 > expressions * 9, "%u of them accepted some packets and rejected others", both);
+	ok(both * 10 > expressions * 9, "%u of them accepted some packets and rejected others",
+	   both);
 	done_testing();
 }

@@ -49,8 +49,7 @@ static __u32 one_of(const __u32 *values, size_t count)
 {
 	return values[random_below((__u32)count)];
 }
-#define ONE_OF(...)                                                                                \
-	one_of((const __u32[]){ __VA_ARGS__ }, sizeof((const __u32[]){ __VA_ARGS__ }) / 4)
+#define ONE_OF(...) one_of((const __u32[]){__VA_ARGS__}, sizeof((const __u32[]){__VA_ARGS__}) / 4)
 
 static __u32 port(void)
 {
@@ -60,8 +59,8 @@ static __u32 port(void)
 
 static void add_transport(struct traffic *t, __u32 protocol)
 {
-	static const char *const payloads[] = { "GET / HTTP/1.1", "HTTP/1.1 200", "\x12\x34\x56\x78",
-						"\x12\x34\x81\x83\x12\x34", "" };
+	static const char *const payloads[] = {"GET / HTTP/1.1", "HTTP/1.1 200", "\x12\x34\x56\x78",
+					       "\x12\x34\x81\x83\x12\x34", ""};
 	const char *payload = payloads[random_below(5)];
 	__u32 words = random_percent(70) ? 5 : 5 + random_below(4);
 
@@ -115,8 +114,8 @@ static void add_ipv4(struct traffic *t)
 	add8(t, next);
 	add16(t, 0);
 	for (int i = 0; i < 2; i++)
-		add32(t, ONE_OF(0x0a000001, 0x0a000002, 0xc0a80101, 0x01020304, 0xe0000001, 0x08080808,
-				0xac100001));
+		add32(t, ONE_OF(0x0a000001, 0x0a000002, 0xc0a80101, 0x01020304, 0xe0000001,
+				0x08080808, 0xac100001));
 	add_noise(t, 4 * (words - 5));
 	add_transport(t, next);
 }
@@ -124,10 +123,10 @@ static void add_ipv4(struct traffic *t)
 static void add_ipv6(struct traffic *t)
 {
 	static const unsigned char addresses[4][16] = {
-		{ 0xfe, 0x80, [15] = 1 },
-		{ 0x20, 0x01, 0x0d, 0xb8, [15] = 1 },
-		{ 0x20, 0x01, 0x0d, 0xb8, [15] = 2 },
-		{ 0xff, 0x02, [15] = 1 },
+		{0xfe, 0x80, [15] = 1},
+		{0x20, 0x01, 0x0d, 0xb8, [15] = 1},
+		{0x20, 0x01, 0x0d, 0xb8, [15] = 2},
+		{0xff, 0x02, [15] = 1},
 	};
 	__u32 last = random_percent(70) ? protocol() : 58;
 	__u32 extension = random_percent(25) ? ONE_OF(0, 44, 60, 43, 51) : last;
@@ -160,11 +159,11 @@ static void add_arp(struct traffic *t)
 static void add_address(struct traffic *t)
 {
 	static const unsigned char addresses[5][6] = {
-		{ 2, 0, 0, 0, 0, 1 },
-		{ 2, 0, 0, 0, 0, 2 },
-		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
-		{ 1, 0, 0x5e, 0, 0, 1 },
-		{ 0x33, 0x33, 0, 0, 0, 1 },
+		{2, 0, 0, 0, 0, 1},
+		{2, 0, 0, 0, 0, 2},
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		{1, 0, 0x5e, 0, 0, 1},
+		{0x33, 0x33, 0, 0, 0, 1},
 	};
 
 	add(t, addresses[random_below(5)], 6);
@@ -220,7 +219,8 @@ static void add_ethernet(struct traffic *t)
 }
 
 /* at_least: what the device takes. One in seven is cut short. */
-__attribute__((unused)) static void traffic_packet(struct traffic *t, bool ethernet, size_t at_least)
+__attribute__((unused)) static void traffic_packet(struct traffic *t, bool ethernet,
+						   size_t at_least)
 {
 	t->size = 0;
 	if (ethernet) {

@@ -77,11 +77,11 @@ static void check_ways(const struct st_code *code, size_t length)
 static void compare_verdicts(const struct sock_filter *insns, const struct st_code *code,
 			     size_t length, const uint8_t *data, size_t size)
 {
-	static const uint32_t sizes[] = { 0, 1, 14, 20, 33, 60, 97, 130, 300 };
+	static const uint32_t sizes[] = {0, 1, 14, 20, 33, 60, 97, 130, 300};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		unsigned char bytes[300];
-		struct packet packet = { .bytes = bytes, .size = sizes[i] };
+		struct packet packet = {.bytes = bytes, .size = sizes[i]};
 
 		for (size_t at = 0; at < sizeof(bytes); at++)
 			bytes[at] = size ? data[(at + i) % size] : 0;
@@ -104,7 +104,7 @@ static void compare_verdicts(const struct sock_filter *insns, const struct st_co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sock_filter insns[FILTER_ROOM];
-	struct st_code code = { .plain = size % 8 & 1 };
+	struct st_code code = {.plain = size % 8 & 1};
 	size_t count = size / 8 < FILTER_ROOM ? size / 8 : FILTER_ROOM, length;
 	const char *what;
 	int error;
@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!error && count) {
 		check_ways(&code, length);
 		/* something stands between a piece and its functions */
-		st_code_emit(&code, (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT });
+		st_code_emit(&code, (struct bpf_insn){.code = BPF_JMP | BPF_EXIT});
 		REQUIRE(!st_code_finish(&code));
 		compare_verdicts(insns, &code, length, data, size);
 	}
