@@ -230,7 +230,7 @@ static __always_inline void st_link(struct st_walk *walk, const struct st_packet
 		return;
 	}
 	st_path_push(walk, protocol, 8);
-	if (!st_advance(walk, &step, 0, 0))
+	if (!st_advance(walk, &step, 0, 0, 0))
 		walk->next = ST_STOP;
 	if (link == ST_LINK_ETH)
 		st_metadata_tag(walk, pkt);
@@ -312,7 +312,7 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 		st_layer(&step, h, entry->kind);
 		ST_FORGET();
 		entry = st_find(walk->next);
-		if (!st_advance(walk, &step, entry->protocol, entry->shift))
+		if (!st_advance(walk, &step, entry->fixed, entry->protocol, entry->shift))
 			break;
 	}
 	return walk->path;

@@ -31,7 +31,7 @@ static __always_inline void st_ipv6(struct st_step *step, const __u8 *h)
 	__u32 payload = st_get16(h + 4);
 
 	if (h[0] >> 4 != 6)
-		step->fixed = ST_NOT_THIS;
+		step->missing = ST_NOT_THIS;
 	if (payload) /* 0: a jumbogram */
 		step->limit = 40 + payload;
 	step->next = ST_IPPROTO(h[6]);

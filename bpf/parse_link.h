@@ -15,7 +15,7 @@ static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u3
 		step->next = ST_ETHERTYPE(type);
 		return;
 	}
-	step->limit = step->fixed + type;
+	step->limit = step->header + type;
 	/* What begins with ffff is raw IPX: these are not two SAPs. */
 	if (inside != 0xffff)
 		step->next = ST_DIRECT(ST_LLC);

@@ -114,7 +114,7 @@ static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 	__u32 flags = h[0], version = h[0] >> 5;
 
 	if (version > 2 || (version < 2 && !st_gtp_known(h[1])))
-		step->fixed = ST_NOT_THIS;
+		step->missing = ST_NOT_THIS;
 	if (version == 2 || h[1] != 0xff || !(flags & 0x10)) /* only T-PDUs have packets inside */
 		return;
 	step->more = 1;
@@ -207,7 +207,7 @@ static __always_inline void st_l2tp(struct st_step *step, const __u8 *h)
 	step->header += flags & ST_L2TP_LENGTH ? 2 : 0;
 	step->header += flags & ST_L2TP_SEQUENCE ? 4 : 0;
 	if ((flags & ST_L2TP_VERSION) != 2 && (flags & ST_L2TP_VERSION) != 3)
-		step->fixed = ST_NOT_THIS;
+		step->missing = ST_NOT_THIS;
 	if ((flags & (ST_L2TP_VERSION | ST_L2TP_CONTROL)) == 2)
 		step->next = flags & ST_L2TP_OFFSET ? ST_MORE(ST_L2TP) : ST_DIRECT(ST_PPP);
 }

@@ -8,7 +8,7 @@
 
 /* More than any packet's length, and less than the largest number. */
 #define ST_NO_LIMIT 0x7fffffff
-/* As a fixed length: it's not this layer after all. */
+/* As bytes that are missing: it's not this layer after all. */
 #define ST_NOT_THIS 0x7fffffff
 
 /*
@@ -16,11 +16,11 @@
  * what it makes of bytes past the end does not matter, as header then reaches past the end too.
  */
 struct st_step {
-	__u32 fixed;  /* bytes that have to be there: the header's fixed part */
-	__u32 header; /* whole length of the header */
-	__u32 more;   /* bytes that have to follow it for next to be looked at */
-	__u32 limit;  /* length of header and contents, as the header says */
-	__u32 next;   /* code of what is inside; ST_STOP: nothing that the path shows */
+	__u32 missing; /* 0, or ST_NOT_THIS */
+	__u32 header;  /* whole length of the header */
+	__u32 more;    /* bytes that have to follow it for next to be looked at */
+	__u32 limit;   /* length of header and contents, as the header says */
+	__u32 next;    /* code of what is inside; ST_STOP: nothing that the path shows */
 };
 
 /*
@@ -50,19 +50,23 @@ static __always_inline void st_path_push(struct st_walk *walk, __u32 protocol, _
 /* A step over a header of fixed length. */
 static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 {
-	step->fixed = fixed;
+	step->missing = 0;
 	step->header = fixed;
 	step->more = 0;
 	step->limit = ST_NO_LIMIT;
 	step->next = ST_STOP;
 }
 
+/*
+ * Takes the step. fixed: the length of the header's fixed part. False: it is cut short, and the path
+ * ends with the layer around it.
+ */
 static __always_inline _Bool st_advance(struct st_walk *walk, const struct st_step *step,
-					__u32 protocol, __u32 shift)
+					__u32 fixed, __u32 protocol, __u32 shift)
 {
 	__u32 left = walk->end - walk->off;
 
-	if (left < step->fixed)
+	if (left < fixed + step->missing)
 		return 0;
 	st_path_push(walk, protocol, shift);
 	if (step->limit < left)
