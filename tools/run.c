@@ -167,6 +167,14 @@ static bool take_signals(const struct run *run)
 	return !waitid(P_PID, (id_t)run->tool, &state, WEXITED | WNOHANG | WNOWAIT) && state.si_pid;
 }
 
+/* Whether any process still holds the tool's end of the channel. */
+static bool some_are_left(const struct broker *broker)
+{
+	struct pollfd channel = {.fd = broker->channel};
+
+	return broker->channel >= 0 && !(poll(&channel, 1, 0) > 0 && channel.revents & POLLHUP);
+}
+
 static void serve(struct run *run)
 {
 	struct broker broker;
@@ -182,7 +190,7 @@ static void serve(struct run *run)
 		broker_report(&broker, true); /* a script gets its object in any case */
 	if (!broker.contacted)
 		run_say_no_contact(run->argv[0]);
-	else if (broker.attached && broker.channel >= 0)
+	else if (broker.attached && some_are_left(&broker))
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
 	broker_close(&broker);
 }
