@@ -12,7 +12,7 @@
 struct filter {
 	struct sock_filter insns[FILTER_ROOM];
 	__u32 count, wanted;
-	__u16 stored[FILTER_ROOM]; /* scratch words that every way to here has stored */
+	__u16 stored[FILTER_ROOM + 1]; /* scratch words that every way to here has stored */
 	__u16 now;
 	__u32 packet_len;
 	bool devices; /* ancillary loads that need a device may be used */
