@@ -6,7 +6,8 @@ import sys
 
 LINE = re.compile(r'SOCKTALLY_PROTOCOL\((\d+), \w+, "([^"]*)", (\w+), "([^"]*)", "([^"]*)"\)')
 
-HEAD = """# Protocols
+HEAD = """<!-- SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause -->
+# Protocols
 
 Made by `docs/protocols.py` from `include/socktally/protocols.def`: change that, not this.
 
