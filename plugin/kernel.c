@@ -183,8 +183,14 @@ static int program_load(struct socktally *meter, const struct st_embedded *progr
 	if (!result)
 		result = st_bpf_prog_load(program->name, insns, program->insn_count, NULL, 0);
 	if (result < 0) {
-		st_fail(meter, result, "the kernel refused the program %s: %s", program->name,
-			strerror(-result));
+		/*
+		 * Without CAP_PERFMON the verifier also follows what a CPU might do by speculation,
+		 * which is too much for the loops of the parser and the table.
+		 */
+		st_fail(meter, result,
+			"the kernel refused the program %s: %s (if CAP_PERFMON is missing, add it: "
+			"CAP_BPF alone is not enough)",
+			program->name, strerror(-result));
 		log_refusal(meter, program, insns);
 	}
 	if (rodata >= 0)
