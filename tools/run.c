@@ -43,7 +43,7 @@ struct run {
 };
 
 /* Signals that somebody sends to us and means for the tool. */
-static const int forwarded[] = {SIGINT,	 SIGQUIT, SIGTERM, SIGHUP,
+static const int forwarded[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,
 				SIGUSR1, SIGUSR2, SIGALRM, SIGCONT};
 
 static bool set_up_signals(struct run *run)
@@ -89,8 +89,9 @@ static void set_up_channel(struct run *run)
 
 	if (!shim) /* said */
 		return;
-	result = broker_has_descriptors() ? channel_open(&run->ends, &run->address, CHANNEL_HIGHEST_FD)
-					  : -EMFILE;
+	result = broker_has_descriptors()
+			 ? channel_open(&run->ends, &run->address, CHANNEL_HIGHEST_FD)
+			 : -EMFILE;
 	if (result) {
 		command_fail("no channel to the tool: %s: %s goes on unmetered", strerror(-result),
 			     run->argv[0]);
@@ -167,12 +168,16 @@ static bool take_signals(const struct run *run)
 	return !waitid(P_PID, (id_t)run->tool, &state, WEXITED | WNOHANG | WNOWAIT) && state.si_pid;
 }
 
+/* What the tool started may end with it, but a moment later. */
+enum { LEFT_MILLISECONDS = 300 };
+
 /* Whether any process still holds the tool's end of the channel. */
 static bool some_are_left(const struct broker *broker)
 {
 	struct pollfd channel = {.fd = broker->channel};
 
-	return broker->channel >= 0 && !(poll(&channel, 1, 0) > 0 && channel.revents & POLLHUP);
+	return broker->channel >= 0 &&
+	       !(poll(&channel, 1, LEFT_MILLISECONDS) > 0 && channel.revents & POLLHUP);
 }
 
 static void serve(struct run *run)
