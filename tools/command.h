@@ -11,6 +11,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_read(int argc, char **argv);
+int command_list(int argc, char **argv);
 int command_broker(int argc, char **argv); /* started by the shim, not by people */
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths. */

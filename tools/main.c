@@ -14,6 +14,7 @@ static const struct {
 	{"run", command_run},
 	{"watch", command_watch},
 	{"read", command_read},
+	{"list", command_list},
 	{"broker", command_broker},
 };
 
@@ -23,6 +24,7 @@ static const char help[] =
 	"  socktally run [OPTIONS] -- TOOL [ARGUMENTS]   run a capture tool, metered\n"
 	"  socktally watch -i INTERFACE [OPTIONS]        count without any tool\n"
 	"  socktally read [OPTIONS] FILE|-               count a pcap or pcapng file\n"
+	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
 	"\n"
 	"  socktally COMMAND --help                      the options of one of them\n"
 	"  socktally --version\n"
@@ -86,7 +88,7 @@ int main(int argc, char **argv)
 	hold_standard_descriptors();
 
 	if (argc < 2)
-		return command_usage("no command given: run, watch or read");
+		return command_usage("no command given: run, watch, read or list");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return say_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))

@@ -41,7 +41,7 @@ static size_t utf8_sequence(const unsigned char *text)
 	return length;
 }
 
-static void print_string(FILE *out, const char *string)
+void report_json_string(FILE *out, const char *string)
 {
 	const unsigned char *text = (const unsigned char *)(string ? string : "");
 
@@ -90,15 +90,15 @@ static void print_counts(FILE *out, const struct socktally_counts *counts)
 static void print_source(FILE *out, const struct report_source *source)
 {
 	fputs("{\"kind\":", out);
-	print_string(out, source->kind);
+	report_json_string(out, source->kind);
 	fputs(",\"interface\":", out);
-	print_string(out, source->interface);
+	report_json_string(out, source->interface);
 	fputs(",\"linktype\":", out);
-	print_string(out, source->linktype);
+	report_json_string(out, source->linktype);
 	fprintf(out, ",\"pid\":%d,\"comm\":", source->pid);
-	print_string(out, source->comm);
+	report_json_string(out, source->comm);
 	fputs(",\"filter\":", out);
-	print_string(out, source->filter);
+	report_json_string(out, source->filter);
 	fputc('}', out);
 }
 
@@ -117,7 +117,7 @@ void report_json(FILE *out, const struct report_content *content)
 		const struct report_row *row = &content->rows->row[i];
 
 		fputs(i ? ",{\"path\":" : "{\"path\":", out);
-		print_string(out, row->path);
+		report_json_string(out, row->path);
 		fprintf(out, ",\"direction\":\"%s\",",
 			row->direction == SOCKTALLY_OUT ? "out" : "in");
 		print_counts(out, &row->counts);

@@ -32,6 +32,9 @@ struct report_content {
 
 void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
 
+/* In quotes, whatever is in it: what isn't UTF-8 becomes U+FFFD. NULL is "". */
+void report_json_string(FILE *out, const char *string);
+
 /* Both only print to out, whose error flag tells a failure. */
 void report_json(FILE *out, const struct report_content *content);
 /* -ENOMEM if there is no room for the tree. */

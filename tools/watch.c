@@ -212,7 +212,9 @@ static int open_failed(int error)
 
 static int watch(const struct options *options, int out)
 {
-	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = options->report.paths};
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = options->report.paths,
+					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct watching watching = {.options = options};
 	struct watch_socket *socket;
 	int error, status = EXIT_FAILED;
