@@ -73,9 +73,9 @@ def main():
     netns.Net()
     folder = lib.Folder()
     named = lib.paths_of(lib.MIX)
-    count = lib.full(100_000, 6_000)
+    count = lib.full(50_000, 6_000)
     calm = lib.Flood(named, "-m", "send", "-n", count, "-r", CALM, interface="near")
-    fast = lib.Flood(named, "-m", "live", "-n", lib.full(1_000_000, 12_000))
+    fast = lib.Flood(named, "-m", "live", "-n", lib.full(200_000, 12_000))
     ways = [way for way, (_, tool, package, *_) in WAYS.items()
             if not tool or lib.have(f"userspace/{way}", tool, package)]
     cost, missed = {way: [] for way in ways}, {way: [] for way in ways}
