@@ -18,7 +18,7 @@ static const char help[] =
 	"socktally list [OPTIONS]\n"
 	"\n"
 	"Shows every packet socket of this host, in all network namespaces: who has it, what\n"
-	"it captures, and whether it can be metered with 'socktally attach'. Nothing is\n"
+	"it captures, whether socktally is on it and what would keep it from that. Nothing is\n"
 	"changed. Works for everybody; other users' sockets and filters are shown to root.\n"
 	"\n"
 	"  -v, --verbose           with each filter's program, as 'tcpdump -d' prints it\n"

@@ -122,7 +122,7 @@ void capture_probe(struct capture *capture, int fd, const struct st_record *reco
 	if (capture->meter == CAPTURE_LEFT)
 		snprintf(
 			capture->why, sizeof(capture->why),
-			"a meter (pid %d) that was killed left its program: socktally detach gives "
-			"the socket its filter back%s",
-			capture->meter_pid, capture->locked ? ", but its owner has locked it" : "");
+			"a meter (pid %d) that was killed left its program, which goes on with the "
+			"socket's own filter%s",
+			capture->meter_pid, capture->locked ? "; its owner has locked it" : "");
 }

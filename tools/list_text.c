@@ -162,7 +162,7 @@ static void print_meter(FILE *out, const struct capture *capture)
 	else if (capture->meter == CAPTURE_LEFT)
 		fprintf(out, "%s\n", capture->why);
 	else if (capture->attachable)
-		fprintf(out, "socktally attach %d\n", capture->holders->pid);
+		fputs("isn't on it; it could be metered\n", out);
 	else
 		fprintf(out, "can't be metered: %s\n", capture->why);
 }

@@ -78,8 +78,8 @@ struct socktally_open_opts {
 #define SOCKTALLY_OPEN_USERSPACE 0x1u
 /*
  * Each metered socket's own filter is noted in the kernel, for as long as the socket is metered or
- * open: if this process is killed, `socktally list` finds the socket and `socktally detach` gives it
- * back. Without effect before Linux 5.10.
+ * open: `socktally list` then tells who meters it, also after this process was killed, and what its
+ * filter is. Without effect before Linux 5.10.
  */
 #define SOCKTALLY_OPEN_RECORDS 0x2u
 
