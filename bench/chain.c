@@ -24,18 +24,22 @@
 #include <unistd.h>
 
 #define INSN(CODE, DST, SRC, OFF, IMM)                                                             \
-	((struct bpf_insn){.code = (CODE), .dst_reg = (DST), .src_reg = (SRC), .off = (OFF),       \
+	((struct bpf_insn){.code = (CODE),                                                         \
+			   .dst_reg = (DST),                                                       \
+			   .src_reg = (SRC),                                                       \
+			   .off = (OFF),                                                           \
 			   .imm = (IMM)})
 #define MOVE(DST, SRC) INSN(BPF_ALU64 | BPF_MOV | BPF_X, DST, SRC, 0, 0)
 #define MOVE_NUMBER(DST, IMM) INSN(BPF_ALU64 | BPF_MOV | BPF_K, DST, 0, 0, IMM)
 #define CALL(FUNCTION) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, FUNCTION)
 #define RETURN INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define MAP(DST, FD) INSN(BPF_LD | BPF_DW | BPF_IMM, DST, BPF_PSEUDO_MAP_FD, 0, FD), ((struct bpf_insn){0})
+#define MAP(DST, FD)                                                                               \
+	INSN(BPF_LD | BPF_DW | BPF_IMM, DST, BPF_PSEUDO_MAP_FD, 0, FD), ((struct bpf_insn){0})
 #define SIZE(ARRAY) (sizeof(ARRAY) / sizeof(*(ARRAY)))
 
 enum program { EMPTY, TUTORIAL, TUTORIAL_ATOMIC, FILTER, WHOLE, PROGRAMS };
 static const char *const program_names[PROGRAMS] = {"empty", "tutorial", "tutorial-atomic",
-						     "filter", "whole"};
+						    "filter", "whole"};
 static int programs[PROGRAMS];
 
 /* "ip and tcp and dst host 10.0.0.2 and greater 60": ten instructions, an everyday filter. */
@@ -75,12 +79,13 @@ static int load_empty(void)
 static int load_tutorial(int atomic)
 {
 	int map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "tutorial", 4, 8, 256, 0);
-	const struct bpf_insn count = atomic
-		? INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0, BPF_ADD)
-		: INSN(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_1, 0, 0);
+	const struct bpf_insn count =
+		atomic ? INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0, BPF_ADD)
+		       : INSN(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_1, 0, 0);
 	const struct bpf_insn insns[] = {
 		MOVE(BPF_REG_6, BPF_REG_1),
-		INSN(BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, ETH_HLEN + offsetof(struct iphdr, protocol)),
+		INSN(BPF_LD | BPF_ABS | BPF_B, 0, 0, 0,
+		     ETH_HLEN + offsetof(struct iphdr, protocol)),
 		INSN(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_0, -4, 0),
 		MOVE(BPF_REG_2, BPF_REG_10),
 		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
@@ -169,7 +174,8 @@ static void *work(void *ctx)
 		for (size_t i = 0; i < work->count; i++) {
 			for (int program = 0; program < PROGRAMS; program++) {
 				double *figure = &work->figures[(i * PROGRAMS + (size_t)program) *
-								work->rounds + round];
+									work->rounds +
+								round];
 
 				if (work->together)
 					pthread_barrier_wait(work->together);
@@ -191,7 +197,8 @@ static void work_on_all(struct work *first, int threads)
 		others[i] = *first;
 		others[i].cpu = i;
 		others[i].together = &together;
-		others[i].figures = malloc(first->count * PROGRAMS * first->rounds * sizeof(double));
+		others[i].figures =
+			malloc(first->count * PROGRAMS * first->rounds * sizeof(double));
 		if (!others[i].figures || pthread_create(&ids[i], NULL, work, &others[i]))
 			die("thread", errno);
 	}
@@ -206,8 +213,8 @@ static void print(const struct work *work)
 {
 	for (size_t i = 0; i < work->count; i++) {
 		for (size_t program = 0; program < PROGRAMS; program++) {
-			const double *figures = &work->figures[(i * PROGRAMS + program) *
-							       work->rounds];
+			const double *figures =
+				&work->figures[(i * PROGRAMS + program) * work->rounds];
 
 			printf("%s %s", work->packets[i].name, program_names[program]);
 			for (uint32_t round = 0; round < work->rounds; round++)

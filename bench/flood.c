@@ -43,7 +43,7 @@ struct sender {
 	struct packet *packets;
 	size_t kinds;
 	uint64_t sent, blocked;
-	int fd;	       /* the socket */
+	int fd;        /* the socket */
 	int *programs; /* one a kind */
 	unsigned int ifindex;
 };
@@ -58,7 +58,10 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attr)
 /* Bytes at a frame's start, the addresses and a VLAN tag: a multiple of 4. */
 #define LIVE_START 20
 #define INSN(CODE, DST, SRC, OFF, IMM)                                                             \
-	((struct bpf_insn){.code = (CODE), .dst_reg = (DST), .src_reg = (SRC), .off = (OFF),       \
+	((struct bpf_insn){.code = (CODE),                                                         \
+			   .dst_reg = (DST),                                                       \
+			   .src_reg = (SRC),                                                       \
+			   .off = (OFF),                                                           \
 			   .imm = (int32_t)(IMM)})
 
 /*
@@ -198,7 +201,8 @@ static void pace(const struct sender *sender, double start)
 
 	if (sender->options->rate <= 0)
 		return;
-	ahead = (double)sender->sent / sender->options->rate - (seconds_of(CLOCK_MONOTONIC) - start);
+	ahead = (double)sender->sent / sender->options->rate -
+		(seconds_of(CLOCK_MONOTONIC) - start);
 	if (ahead <= 0)
 		return;
 	pause.tv_sec = (time_t)ahead;

@@ -167,7 +167,7 @@ static const struct {
 	void (*read)(struct table *table);
 } ways[] = {
 	{"snapshot", read_snapshot}, {"totals", read_totals}, {"lookup", read_lookup},
-	{"walk", read_walk},	     {"batch", read_batch},
+	{"walk", read_walk},         {"batch", read_batch},
 };
 #define WAYS (sizeof(ways) / sizeof(*ways))
 

@@ -64,8 +64,9 @@ int main(int argc, char **argv)
 		;
 	if (meter)
 		socktally_snapshot(meter, count_paths, &paths, &totals);
-	printf("packets %llu\npaths %lu\noverflow %llu\n", (unsigned long long)totals.counts.packets,
-	       paths, (unsigned long long)totals.overflow_packets);
+	printf("packets %llu\npaths %lu\noverflow %llu\n",
+	       (unsigned long long)totals.counts.packets, paths,
+	       (unsigned long long)totals.overflow_packets);
 	socktally_close(meter);
 	return 0;
 }

@@ -74,19 +74,19 @@ static inline __u64 st_region_size(__u32 paths)
 /* __sk_buff.cb, from the attached program to the chain */
 enum st_cb {
 	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */
-	ST_CB_LINK = 1,	   /* enum st_link, or ST_LINK_OTHER | DLT number */
+	ST_CB_LINK = 1,    /* enum st_link, or ST_LINK_OTHER | DLT number */
 };
 
 /* Where the first byte of a packet stands: how its outermost layer is to be read. */
 enum st_link {
 	ST_LINK_ETH = 1,
-	ST_LINK_SLL,	 /* live, SOCK_DGRAM: the network layer first, the ethertype in skb->protocol */
-	ST_LINK_RAW,	 /* IPv4 or IPv6 by its version nibble */
-	ST_LINK_NULL,	 /* files: 4 bytes of address family, in either byte order */
-	ST_LINK_LOOP,	 /* files: the same in network byte order */
-	ST_LINK_PPP,	 /* files: PPP, with or without HDLC framing bytes */
-	ST_LINK_SLL_V1,	 /* files: Linux cooked header, 16 bytes */
-	ST_LINK_SLL_V2,	 /* files: Linux cooked header v2, 20 bytes */
+	ST_LINK_SLL, /* live, SOCK_DGRAM: the network layer first, the ethertype in skb->protocol */
+	ST_LINK_RAW, /* IPv4 or IPv6 by its version nibble */
+	ST_LINK_NULL,    /* files: 4 bytes of address family, in either byte order */
+	ST_LINK_LOOP,    /* files: the same in network byte order */
+	ST_LINK_PPP,     /* files: PPP, with or without HDLC framing bytes */
+	ST_LINK_SLL_V1,  /* files: Linux cooked header, 16 bytes */
+	ST_LINK_SLL_V2,  /* files: Linux cooked header v2, 20 bytes */
 	ST_LINK_PPP_DIR, /* files: a byte of direction, then as ST_LINK_PPP */
 	/*
 	 * Files: starts with a layer that is elsewhere inside another one: ORed with its code of

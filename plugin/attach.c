@@ -85,7 +85,8 @@ static int socket_check(struct socktally *meter, int fd, uint64_t *cookie)
 	int domain;
 
 	if (!meter || meter->userspace)
-		return meter ? st_fail(meter, -EINVAL, "a meter without a kernel part has no sockets")
+		return meter ? st_fail(meter, -EINVAL,
+				       "a meter without a kernel part has no sockets")
 			     : -EINVAL;
 	snprintf(meter->attaching, sizeof(meter->attaching), "socket %d", fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size))
@@ -222,7 +223,8 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	record_leave(meter, prog, cookie, insns, count);
 	result = -EAGAIN;
 	if (slot_holds(fd, slot, insns, count))
-		result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
+		result =
+			setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
 	close(prog);
 	if (result) {
 		free(attachment);

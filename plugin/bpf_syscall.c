@@ -127,16 +127,17 @@ static int load_types(void)
 		struct btf_type prototype, function;
 		char names[sizeof(names)];
 	} types = {
-		.header = {
-			.magic = BTF_MAGIC,
-			.version = BTF_VERSION,
-			.hdr_len = sizeof(types.header),
-			.type_len = sizeof(types.integer) + sizeof(types.integer_data) +
-				    sizeof(types.prototype) + sizeof(types.function),
-			.str_off = sizeof(types.integer) + sizeof(types.integer_data) +
-				   sizeof(types.prototype) + sizeof(types.function),
-			.str_len = sizeof(names),
-		},
+		.header =
+			{
+				.magic = BTF_MAGIC,
+				.version = BTF_VERSION,
+				.hdr_len = sizeof(types.header),
+				.type_len = sizeof(types.integer) + sizeof(types.integer_data) +
+					    sizeof(types.prototype) + sizeof(types.function),
+				.str_off = sizeof(types.integer) + sizeof(types.integer_data) +
+					   sizeof(types.prototype) + sizeof(types.function),
+				.str_len = sizeof(names),
+			},
 		.integer = {.name_off = 1, .info = BTF_KIND_INT << 24, .size = 4},
 		.integer_data = BTF_INT_SIGNED << 24 | 32,
 		.prototype = {.info = BTF_KIND_FUNC_PROTO << 24, .type = INT},

@@ -45,12 +45,12 @@ enum channel_op {
 	CHANNEL_SET_FILTER, /* SO_ATTACH_FILTER; the instructions follow */
 	CHANNEL_DETACH_FILTER,
 	CHANNEL_GET_FILTER, /* the reply has the instructions */
-	CHANNEL_FORGET,	    /* the tool has put a filter on the socket itself */
-	CHANNEL_FINISH,	    /* no socket: the tool exits; the reply comes after the report */
+	CHANNEL_FORGET,     /* the tool has put a filter on the socket itself */
+	CHANNEL_FINISH,     /* no socket: the tool exits; the reply comes after the report */
 };
 
 #define CHANNEL_BEFORE_BIND 0x1u /* CHANNEL_ATTACH: as SOCKTALLY_ATTACH_BEFORE_BIND */
-#define CHANNEL_EBPF 0x1u	 /* CHANNEL_FORGET: the tool's new filter is eBPF */
+#define CHANNEL_EBPF 0x1u        /* CHANNEL_FORGET: the tool's new filter is eBPF */
 
 struct channel_request {
 	uint32_t magic;
@@ -59,7 +59,7 @@ struct channel_request {
 	uint8_t token[CHANNEL_TOKEN_SIZE];
 	int32_t ifindex;
 	uint32_t flags; /* CHANNEL_GET_FILTER: room for so many instructions */
-	int32_t fd;	/* the socket's number in the tool, for messages */
+	int32_t fd;     /* the socket's number in the tool, for messages */
 	uint32_t count; /* instructions that follow */
 };
 
@@ -73,7 +73,7 @@ struct channel_reply {
 	uint32_t magic;
 	uint16_t version;
 	uint16_t answer;
-	int32_t error;	/* 0 or an errno value, for the tool */
+	int32_t error;  /* 0 or an errno value, for the tool */
 	uint32_t count; /* CHANNEL_GET_FILTER: instructions that the filter has; they follow */
 };
 
@@ -83,10 +83,10 @@ _Static_assert(sizeof(struct channel_reply) == 16, "no padding");
 
 /* How to reach the broker: what CHANNEL_VARIABLE says. */
 struct channel_address {
-	int32_t fd;	  /* the inherited end; -1: none */
-	uint64_t inode;	  /* of that socket: another one may have its number by now */
-	uint32_t uid;	  /* who listens on the abstract address, */
-	uint32_t pid;	  /* as SO_PEERCRED tells it */
+	int32_t fd;       /* the inherited end; -1: none */
+	uint64_t inode;   /* of that socket: another one may have its number by now */
+	uint32_t uid;     /* who listens on the abstract address, */
+	uint32_t pid;     /* as SO_PEERCRED tells it */
 	uint8_t name[16]; /* of the abstract address; in it as 32 hexadecimal digits */
 	uint8_t token[CHANNEL_TOKEN_SIZE];
 	bool warned; /* a process of this run has said that it goes on unmetered */
@@ -119,14 +119,16 @@ static inline char *channel_put_number(char *to, uint64_t number)
 }
 
 /* 42 bytes, not terminated. */
-static inline void channel_name(char name[CHANNEL_NAME_LENGTH], const struct channel_address *address)
+static inline void channel_name(char name[CHANNEL_NAME_LENGTH],
+				const struct channel_address *address)
 {
 	memcpy(name, "socktally-", 10);
 	channel_put_hex(name + 10, address->name, sizeof(address->name));
 }
 
 /* "1:FD:INODE:UID:PID:NAME:TOKEN:WARNED"; neither stdio nor malloc, as the shim has none. */
-static inline void channel_format(char text[CHANNEL_TEXT_MAX], const struct channel_address *address)
+static inline void channel_format(char text[CHANNEL_TEXT_MAX],
+				  const struct channel_address *address)
 {
 	char *to = text;
 

@@ -65,7 +65,8 @@ static inline int channel_listen(const struct channel_address *address)
 {
 	struct sockaddr_un name;
 	socklen_t length = channel_sockaddr(&name, address);
-	int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd =
+		(int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;

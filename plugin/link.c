@@ -18,7 +18,6 @@
  */
 #define ST_LAST_IFINDEX 1024
 
-
 /* Link types as numbered in capture files. */
 enum {
 	LINKTYPE_IEEE802_11 = 105,

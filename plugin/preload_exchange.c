@@ -80,7 +80,8 @@ static int connect_broker(const struct channel_address *address)
 	struct sockaddr_un name;
 	socklen_t length = channel_sockaddr(&name, address), size;
 	struct ucred peer;
-	int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd =
+		(int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -1;
@@ -264,8 +265,8 @@ bool preload_meters(int fd)
 {
 	int saved = errno, domain;
 	socklen_t size = sizeof(domain);
-	bool packet = !real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) &&
-		      domain == AF_PACKET;
+	bool packet =
+		!real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
 
 	errno = saved;
 	return packet && preload_has_channel();

@@ -7,8 +7,7 @@
 PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 
 /* CHANNEL_PASS, or CHANNEL_DONE with *error, or with 0 and *count to be put into *length. */
-static enum channel_answer ask(int fd, void *value, const socklen_t *length, int *error,
-			       int *count)
+static enum channel_answer ask(int fd, void *value, const socklen_t *length, int *error, int *count)
 {
 	enum channel_answer answer = CHANNEL_PASS;
 	struct exchange_body body = {.receive = value};

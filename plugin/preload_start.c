@@ -121,8 +121,7 @@ static void place_descriptors(const int *descriptors, int count)
 	}
 	null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; i < count; i++)
-		moved[i] = descriptors[i] < 0 ? -1
-					      : fcntl(descriptors[i], F_DUPFD_CLOEXEC, 16);
+		moved[i] = descriptors[i] < 0 ? -1 : fcntl(descriptors[i], F_DUPFD_CLOEXEC, 16);
 	if (null > STDERR_FILENO || null < 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);

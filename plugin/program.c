@@ -17,13 +17,16 @@
 
 static struct bpf_insn move(int to, int from)
 {
-	return (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = to, .src_reg = from};
+	return (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_X,
+				 .dst_reg = to,
+				 .src_reg = from};
 }
 
 static struct bpf_insn move_number(int to, uint32_t number)
 {
-	return (struct bpf_insn){
-		.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = to, .imm = (int32_t)number};
+	return (struct bpf_insn){.code = BPF_ALU | BPF_MOV | BPF_K,
+				 .dst_reg = to,
+				 .imm = (int32_t)number};
 }
 
 static struct bpf_insn store_cb(enum st_cb slot, int from)
@@ -77,14 +80,16 @@ static int translate_failed(struct socktally *meter, int error, size_t count, co
 {
 	switch (error) {
 	case -EOPNOTSUPP:
-		return st_fail(meter, error,
-			       "%s: the socket's filter uses %s, which eBPF can't express: it can't "
-			       "be metered",
-			       meter->attaching, what ? what : "an instruction");
+		return st_fail(
+			meter, error,
+			"%s: the socket's filter uses %s, which eBPF can't express: it can't "
+			"be metered",
+			meter->attaching, what ? what : "an instruction");
 	case -EINVAL:
 		return st_fail(meter, error, "%s: not a valid filter", meter->attaching);
 	default:
-		return st_fail(meter, error, "%s: can't translate its filter of %zu instructions: %s",
+		return st_fail(meter, error,
+			       "%s: can't translate its filter of %zu instructions: %s",
 			       meter->attaching, count, strerror(-error));
 	}
 }

@@ -202,8 +202,10 @@ int main(int argc, char **argv)
 	ok(same_socket(meter, 10) && new_sockets(meter, 10), "a few rounds first");
 	memory = resident();
 	ok(same_socket(meter, rounds), "attach, set_filter, attach, detach on one socket");
-	ok(new_sockets(meter, rounds), "set_filter on a new socket each time, which is then closed");
-	ok(failures(meter, rounds), "a locked socket, one of another kind, none: errors as documented");
+	ok(new_sockets(meter, rounds),
+	   "set_filter on a new socket each time, which is then closed");
+	ok(failures(meter, rounds),
+	   "a locked socket, one of another kind, none: errors as documented");
 	ok(argc > 1 || resident() - memory < 1024, "memory in use grew by less than a megabyte");
 	ok(back_to(count_programs, programs + 1), "one program with the meter open: count itself");
 	socktally_close(meter);

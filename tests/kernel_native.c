@@ -227,7 +227,7 @@ static void start(void)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = PATHS};
 	const uint32_t first = 0;
-	uint32_t id;
+	uint32_t id = 0;
 	int result = socktally_open(&meter, &opts);
 
 	if (result == -EPERM) {

@@ -40,12 +40,12 @@ struct broker {
 	pid_t tool;
 	char comm[32];
 	bool contacted; /* some request has come */
-	int finish;	/* where to reply to CHANNEL_FINISH; -1: it hasn't come */
+	int finish;     /* where to reply to CHANNEL_FINISH; -1: it hasn't come */
 
 	struct socktally *meter;
-	int open_error; /* why there is none */
-	bool attached;	/* some socket has been metered */
-	char log[512]; /* the library's last message */
+	int open_error;                            /* why there is none */
+	bool attached;                             /* some socket has been metered */
+	char log[512];                             /* the library's last message */
 	struct broker_names interfaces, linktypes; /* of sockets that are no longer metered */
 	struct timespec start;
 	struct report *report;

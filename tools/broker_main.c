@@ -112,8 +112,9 @@ static bool tool_is_gone(const struct broker *broker, struct tool_life *life)
 
 static void let_finish(struct broker *broker)
 {
-	struct channel_reply reply = {
-		.magic = CHANNEL_MAGIC, .version = CHANNEL_VERSION, .answer = CHANNEL_DONE};
+	struct channel_reply reply = {.magic = CHANNEL_MAGIC,
+				      .version = CHANNEL_VERSION,
+				      .answer = CHANNEL_DONE};
 
 	if (broker->finish < 0)
 		return;

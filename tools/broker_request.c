@@ -71,7 +71,8 @@ static bool take_message(int from, struct message *message)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) +
+			   CMSG_SPACE(DESCRIPTORS * sizeof(int))];
 	} control;
 	struct iovec part = {.iov_base = message->request, .iov_len = sizeof(*message->request)};
 	struct msghdr header = {.msg_iov = &part,
@@ -249,7 +250,8 @@ static int kernels_word(struct broker *broker, const struct message *message)
 	if (net_cookie(fd) == net_cookie(broker->scratch) &&
 	    !socktally_get_filter(broker->meter, fd, before, &count)) {
 		program.len = (unsigned short)count;
-		setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+		setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			   sizeof(program));
 	}
 	program.len = (unsigned short)request->head.count;
 	program.filter = (struct sock_filter *)request->insns;
@@ -350,7 +352,8 @@ static void forget_socket(struct broker *broker, const struct message *message)
 		forget(broker, message->fds[TOOL_SOCKET]);
 	if (head->flags & CHANNEL_EBPF)
 		broker_say(broker, message->pid, EACCES,
-			   "socket %d has an eBPF filter of its own: it can't be metered", head->fd);
+			   "socket %d has an eBPF filter of its own: it can't be metered",
+			   head->fd);
 	done(message, 0);
 }
 

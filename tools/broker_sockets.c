@@ -60,8 +60,8 @@ static int take_dump(const char *data, size_t size, struct cookies *open)
 		if (header->nlmsg_type == NLMSG_ERROR ||
 		    header->nlmsg_len < NLMSG_LENGTH(sizeof(*entry)))
 			return -1;
-		if (!cookies_add(open, entry->pdiag_cookie[0] |
-					       (uint64_t)entry->pdiag_cookie[1] << 32))
+		if (!cookies_add(open,
+				 entry->pdiag_cookie[0] | (uint64_t)entry->pdiag_cookie[1] << 32))
 			return -1;
 	}
 	return 0;

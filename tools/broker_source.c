@@ -89,8 +89,8 @@ bool broker_report(struct broker *broker, bool final)
 		socktally_sockets(broker->meter, add_source, &sources);
 		source.filter = sources.filter;
 		clock_gettime(CLOCK_REALTIME, &now);
-		broker->report_error = report_write(broker->report, broker->meter, &source,
-						    &broker->start, &now);
+		broker->report_error =
+			report_write(broker->report, broker->meter, &source, &broker->start, &now);
 		broker->start = now;
 		free(sources.filter);
 	} else if (!final) {

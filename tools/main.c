@@ -11,11 +11,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } subcommands[] = {
-	{"run", command_run},
-	{"watch", command_watch},
-	{"read", command_read},
-	{"list", command_list},
-	{"broker", command_broker},
+	{"run", command_run},   {"watch", command_watch},   {"read", command_read},
+	{"list", command_list}, {"broker", command_broker},
 };
 
 static const char help[] =

@@ -187,7 +187,10 @@ static int take_messages(struct answer *answer, const char *buffer, size_t size)
 	const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
 	int left = (int)size, result;
 
-	for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+	/* NLMSG_OK() compares signed with unsigned */
+	for (; left >= (int)sizeof(*header) && header->nlmsg_len >= sizeof(*header) &&
+	       header->nlmsg_len <= (unsigned int)left;
+	     header = NLMSG_NEXT(header, left)) {
 		if (header->nlmsg_type == NLMSG_DONE)
 			return header->nlmsg_flags & NLM_F_DUMP_INTR ? 2 : 1;
 		if (header->nlmsg_type == NLMSG_ERROR) {

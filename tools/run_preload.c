@@ -49,7 +49,8 @@ const char *run_find_shim(const char *tool)
 	}
 	if (path[strcspn(path, ": \t\n")]) {
 		command_fail("%s: LD_PRELOAD can't have a space or colon in a path: %s goes on "
-			     "unmetered", path, tool);
+			     "unmetered",
+			     path, tool);
 		return NULL;
 	}
 	return path;
@@ -141,10 +142,12 @@ void run_say_no_contact(const char *tool)
 	rights = raised_rights(path);
 	if (is_static(path))
 		command_fail("%s is linked statically, so LD_PRELOAD can't reach it: nothing was "
-			     "metered", path);
+			     "metered",
+			     path);
 	else if (rights)
 		command_fail("%s %s, so LD_PRELOAD can't reach it: nothing was metered; try as "
-			     "root", path, rights);
+			     "root",
+			     path, rights);
 	else
 		command_fail("no packet socket of %s was seen: nothing to report", tool);
 }

@@ -56,7 +56,7 @@ enum socktally_log_level {
 	SOCKTALLY_LOG_DEBUG = 2,
 };
 
-struct socktally; /* a meter */
+struct socktally;   /* a meter */
 struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
 
 typedef void (*socktally_log_fn)(void *ctx, enum socktally_log_level level, const char *text);
@@ -84,9 +84,9 @@ struct socktally_open_opts {
 #define SOCKTALLY_OPEN_RECORDS 0x2u
 
 struct socktally_attach_opts {
-	size_t sz;          /* sizeof(struct socktally_attach_opts) */
-	int32_t ifindex;    /* interface the socket is about to be bound to; 0: see the socket */
-	uint32_t flags;     /* SOCKTALLY_ATTACH_* */
+	size_t sz;       /* sizeof(struct socktally_attach_opts) */
+	int32_t ifindex; /* interface the socket is about to be bound to; 0: see the socket */
+	uint32_t flags;  /* SOCKTALLY_ATTACH_* */
 };
 
 /* The caller vouches that no packet has reached the socket yet (not bound, or protocol 0). */
@@ -102,10 +102,10 @@ struct socktally_counts {
 
 /* One path in one direction. The library owns it; valid until the callback returns. */
 struct socktally_cell {
-	const char *path;           /* "eth:ip:udp"; "overflow" for what the full table could not hold */
-	const uint8_t *layers;      /* the same as numbers, outermost first */
-	uint32_t layer_count;       /* 0 for "overflow" */
-	uint32_t direction;         /* enum socktally_direction */
+	const char *path;      /* "eth:ip:udp"; "overflow" for what the full table could not hold */
+	const uint8_t *layers; /* the same as numbers, outermost first */
+	uint32_t layer_count;  /* 0 for "overflow" */
+	uint32_t direction;    /* enum socktally_direction */
 	struct socktally_counts counts;
 };
 
@@ -119,13 +119,13 @@ typedef int (*socktally_cell_fn)(void *ctx, const struct socktally_cell *cell);
 
 /* One metered socket. The library owns it; valid until the callback returns. */
 struct socktally_socket {
-	uint64_t cookie;                /* SO_COOKIE: names the socket for the life of the system */
-	int32_t ifindex;                /* 0: every interface */
-	const char *interface;          /* its name; "any" for every interface */
-	const char *linktype;           /* "eth", "sll", "raw", ... */
+	uint64_t cookie;       /* SO_COOKIE: names the socket for the life of the system */
+	int32_t ifindex;       /* 0: every interface */
+	const char *interface; /* its name; "any" for every interface */
+	const char *linktype;  /* "eth", "sll", "raw", ... */
 	const struct sock_filter *insns; /* the socket's own filter; NULL: it has none */
 	size_t insn_count;
-	uint32_t program;               /* id of the attached BPF program, as bpftool shows it; 0: unknown */
+	uint32_t program; /* id of the attached BPF program, as bpftool shows it; 0: unknown */
 };
 typedef int (*socktally_socket_fn)(void *ctx, const struct socktally_socket *socket);
 
