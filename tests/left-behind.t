@@ -10,7 +10,9 @@ before=$BUILDDIR/tests/left-behind.before
 pins() { find /sys/fs/bpf -mindepth 1 2>/dev/null; }
 namespaces() { ls /run/netns 2>/dev/null; }
 programs() { bpftool prog show 2>/dev/null | sed -n 's/^\([0-9]*: socket_filter.*\)/\1/p'; }
-maps() { bpftool map show 2>/dev/null | grep 'name socktally_'; }
+# Not the chains: once in some thousand meters Linux 6.18 keeps an emptied PROG_ARRAY that no process,
+# program or pin holds any more. A meter that is left behind still shows by its table of cells.
+maps() { bpftool map show 2>/dev/null | grep 'name socktally_' | grep -v ': prog_array'; }
 # Seconds since boot of the last line.
 log_time() { dmesg 2>/dev/null | sed -n '$s/^\[ *\([0-9.]*\)\].*/\1/p'; }
 
