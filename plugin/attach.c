@@ -100,8 +100,7 @@ static int socket_check(struct socktally *meter, int fd, uint64_t *cookie)
 	return 0;
 }
 
-/* The length counts instructions here, not bytes: the kernel's own way of SO_GET_FILTER. */
-static int classic_filter_read(int fd, struct sock_filter **insns, size_t *count)
+int st_filter_read(int fd, struct sock_filter **insns, size_t *count)
 {
 	socklen_t length = 0;
 
@@ -146,12 +145,22 @@ static bool slot_holds(int fd, enum slot slot, const struct sock_filter *insns, 
 
 	if (slot == SLOT_ANY)
 		return true;
-	result = classic_filter_read(fd, &now, &now_count);
+	result = st_filter_read(fd, &now, &now_count);
 	if (result || slot == SLOT_OURS)
 		return result == -EACCES && slot == SLOT_OURS;
 	same = now_count == count && (!count || !memcmp(now, insns, count * sizeof(*insns)));
 	free(now);
 	return same;
+}
+
+/*
+ * The kernel doesn't tell which eBPF program is on a socket, but ours lives as long as it is on one: if
+ * it is gone, the tool has put an eBPF program of its own in its place, and that is not touched. Where
+ * we may not ask (that takes CAP_SYS_ADMIN), it is taken to be ours.
+ */
+static bool may_be_on(const struct st_attachment *attachment)
+{
+	return !attachment->program || st_program_exists(attachment->program) != 0;
 }
 
 /* So that the socket can be given back after this process was killed: better without than not. */
@@ -254,9 +263,9 @@ static struct sock_filter *filter_copy(const struct sock_filter *insns, size_t c
 static int tool_filter(struct socktally *meter, int fd, const struct st_attachment *known,
 		       struct sock_filter **insns, size_t *count, bool *ours)
 {
-	int result = classic_filter_read(fd, insns, count);
+	int result = st_filter_read(fd, insns, count);
 
-	*ours = result == -EACCES && known;
+	*ours = result == -EACCES && known && may_be_on(known);
 	if (*ours) {
 		*count = known->count;
 		*insns = filter_copy(known->insns, known->count);
@@ -415,7 +424,7 @@ static int detach(struct socktally *meter, int fd)
 	known = attachment_find(meter, cookie);
 	if (!known)
 		return st_fail(meter, -ENOENT, "%s is not on this meter", meter->attaching);
-	if (!slot_holds(fd, SLOT_OURS, NULL, 0)) {
+	if (!slot_holds(fd, SLOT_OURS, NULL, 0) || !may_be_on(known)) {
 		attachment_remove(meter, cookie); /* the socket has got another filter since */
 		return 0;
 	}

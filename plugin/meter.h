@@ -66,6 +66,12 @@ int st_kernel_open(struct socktally *meter);
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count);
 
+/*
+ * The socket's classic filter, malloc'ed; count 0 and NULL: it has none. -EACCES: it is eBPF. (The
+ * length counts instructions there, not bytes: the kernel's own way with SO_GET_FILTER.)
+ */
+int st_filter_read(int fd, struct sock_filter **insns, size_t *count);
+
 void st_attachments_free(struct socktally *meter);
 
 #endif

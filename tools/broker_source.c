@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* What the broker's report says of the sockets that were metered. */
 #include "broker.h"
+#include "filter_text.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -36,25 +37,6 @@ static void add_name(struct broker_names *names, const char *name)
 	}
 }
 
-/* The text of `tcpdump -ddd` with commas for newlines, which -f of watch and iptables take. */
-static char *filter_text(const struct sock_filter *insns, size_t count)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
-	if (count)
-		fprintf(out, "%zu", count);
-	for (size_t i = 0; i < count; i++)
-		fprintf(out, ",%u %u %u %u", insns[i].code, insns[i].jt, insns[i].jf, insns[i].k);
-	if (!fclose(out))
-		return text;
-	free(text);
-	return NULL;
-}
-
 struct sources {
 	struct broker_names interfaces, linktypes;
 	char *filter;
@@ -68,7 +50,7 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 	add_name(&sources->linktypes, socket->linktype);
 	if (socket->insn_count) {
 		free(sources->filter);
-		sources->filter = filter_text(socket->insns, socket->insn_count);
+		sources->filter = filter_text_numbers(socket->insns, socket->insn_count);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "list_captures.h"
 
 #include "plugin/bpf_syscall.h"
+#include "plugin/meter.h"
 #include "plugin/translate.h"
 #include <errno.h>
 #include <stdio.h>
@@ -10,32 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* The length counts instructions: the kernel's way with SO_GET_FILTER. -EACCES: it is eBPF. */
-static int filter_read(int fd, struct sock_filter **insns, size_t *count)
-{
-	socklen_t length = 0;
-
-	*insns = NULL;
-	*count = 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &length))
-		return -errno;
-	if (!length)
-		return 0;
-	*insns = calloc(BPF_MAXINSNS, sizeof(**insns));
-	if (!*insns)
-		return -ENOMEM;
-	length = BPF_MAXINSNS; /* it may have grown since */
-	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, *insns, &length)) {
-		int error = -errno;
-
-		free(*insns);
-		*insns = NULL;
-		return error;
-	}
-	*count = length;
-	return 0;
-}
 
 /* Maps can be made: programs can be loaded, as far as privileges go. */
 static bool bpf_permitted(void)
@@ -110,7 +85,7 @@ void capture_probe(struct capture *capture, int fd, const struct st_record *reco
 
 	getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, &size);
 	capture->locked = locked;
-	result = filter_read(fd, insns, &capture->insn_count);
+	result = st_filter_read(fd, insns, &capture->insn_count);
 	if (result == -EACCES && record)
 		take_record(capture, record, insns);
 	else if (result == -EACCES)
