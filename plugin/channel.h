@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define CHANNEL_MAGIC 0x79746b73u
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION 2
 #define CHANNEL_TOKEN_SIZE 16
 #define CHANNEL_MAX_INSNS 4096 /* BPF_MAXINSNS */
 
@@ -47,7 +47,15 @@ enum channel_op {
 	CHANNEL_GET_FILTER, /* the reply has the instructions */
 	CHANNEL_FORGET,     /* the tool has put a filter on the socket itself */
 	CHANNEL_FINISH,     /* no socket: the tool exits; the reply comes after the report */
+	CHANNEL_SANDBOX,    /* the descriptor is a page of memory, as below */
 };
+
+/*
+ * A process is about to get a seccomp filter that does not allow our calls. From then on it can say
+ * nothing any more, so it hands over a memfd whose first 32 bits become other than 0 when a call of
+ * its own could not be metered. It can't be made smaller (F_SEAL_SHRINK).
+ */
+#define CHANNEL_PAGE_SIZE 4096
 
 #define CHANNEL_BEFORE_BIND 0x1u /* CHANNEL_ATTACH: as SOCKTALLY_ATTACH_BEFORE_BIND */
 #define CHANNEL_EBPF 0x1u        /* CHANNEL_FORGET: the tool's new filter is eBPF */
@@ -89,8 +97,12 @@ struct channel_address {
 	uint32_t pid;     /* as SO_PEERCRED tells it */
 	uint8_t name[16]; /* of the abstract address; in it as 32 hexadecimal digits */
 	uint8_t token[CHANNEL_TOKEN_SIZE];
+	/* seccomp filters that are known to allow the shim's calls, or CHANNEL_SANDBOXED */
+	uint32_t filters;
 	bool warned; /* a process of this run has said that it goes on unmetered */
 };
+
+#define CHANNEL_SANDBOXED 999u
 
 /* Room for the variable's value, and for the abstract name (without its leading NUL). */
 #define CHANNEL_TEXT_MAX 160
@@ -126,7 +138,20 @@ static inline void channel_name(char name[CHANNEL_NAME_LENGTH],
 	channel_put_hex(name + 10, address->name, sizeof(address->name));
 }
 
-/* "1:FD:INODE:UID:PID:NAME:TOKEN:WARNED"; neither stdio nor malloc, as the shim has none. */
+/* Three digits, so that the shim can change them where they are. */
+static inline char *channel_put_filters(char *to, uint32_t filters)
+{
+	*to++ = (char)('0' + filters / 100 % 10);
+	*to++ = (char)('0' + filters / 10 % 10);
+	*to++ = (char)('0' + filters % 10);
+	return to;
+}
+
+/* Where the last two fields begin, counted from the end. */
+#define CHANNEL_FILTERS_BACK 5
+#define CHANNEL_WARNED_BACK 1
+
+/* "2:FD:INODE:UID:PID:NAME:TOKEN:FILTERS:WARNED"; neither stdio nor malloc, as the shim has none. */
 static inline void channel_format(char text[CHANNEL_TEXT_MAX],
 				  const struct channel_address *address)
 {
@@ -148,6 +173,8 @@ static inline void channel_format(char text[CHANNEL_TEXT_MAX],
 	to = channel_put_hex(to, address->name, sizeof(address->name));
 	*to++ = ':';
 	to = channel_put_hex(to, address->token, sizeof(address->token));
+	*to++ = ':';
+	to = channel_put_filters(to, address->filters);
 	*to++ = ':';
 	*to++ = address->warned ? '1' : '0';
 	*to = 0;
@@ -193,7 +220,7 @@ static inline bool channel_take_hex(const char **text, uint8_t *bytes, size_t co
 
 static inline bool channel_parse(const char *text, struct channel_address *address)
 {
-	uint64_t fd = 0, inode, uid, pid;
+	uint64_t fd = 0, inode, uid, pid, filters;
 
 	memset(address, 0, sizeof(*address));
 	if (text[0] != '0' + CHANNEL_VERSION || text[1] != ':')
@@ -212,11 +239,15 @@ static inline bool channel_parse(const char *text, struct channel_address *addre
 	    !channel_take_hex(&text, address->name, sizeof(address->name)) ||
 	    !channel_take_hex(&text, address->token, sizeof(address->token)))
 		return false;
+	if (strlen(text) != CHANNEL_FILTERS_BACK ||
+	    !channel_take_number(&text, CHANNEL_SANDBOXED, &filters))
+		return false;
 	if ((text[0] != '0' && text[0] != '1') || text[1])
 		return false;
 	address->inode = inode;
 	address->uid = (uint32_t)uid;
 	address->pid = (uint32_t)pid;
+	address->filters = (uint32_t)filters;
 	address->warned = text[0] == '1';
 	return true;
 }

@@ -7,6 +7,7 @@
 #define SOCKTALLY_CHANNEL_OPEN_H
 
 #include "channel.h"
+#include "channel_status.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -108,6 +109,7 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 			       int highest_fd)
 {
 	int pair[2], size = CHANNEL_BUFFER, on = 1, error;
+	struct channel_status own;
 	struct stat status;
 
 	memset(address, 0, sizeof(*address));
@@ -134,6 +136,8 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 		address->inode = status.st_ino;
 	address->uid = (uint32_t)syscall(CHANNEL_GETEUID);
 	address->pid = (uint32_t)syscall(SYS_getpid);
+	if (channel_status_read(0, &own)) /* the calls above went well under these */
+		address->filters = own.filters;
 	return 0;
 }
 

@@ -22,7 +22,28 @@ int real_socket(int domain, int type, int protocol);
 int real_bind(int fd, const void *address, socklen_t length);
 int real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+/* These have no fixed number of arguments, so the interposing function passes on all there can be. */
+typedef int preload_prctl_fn(int option, unsigned long a, unsigned long b, unsigned long c,
+			     unsigned long d);
+typedef long preload_syscall_fn(long number, long a, long b, long c, long d, long e, long f);
+preload_prctl_fn *real_prctl(void); /* NULL where there is none */
+preload_syscall_fn *real_syscall(void);
 void preload_bind_all(void);
+
+/*
+ * A seccomp filter of the tool's may kill it for a system call that it doesn't make itself, and ours
+ * are such calls. So each entrance of the shim's asks first (preload_seccomp.c): where false comes
+ * back nothing but the tool's own call may follow. After true comes preload_leave().
+ */
+bool preload_enter(void);
+void preload_leave(void);
+/* A call that would have been metered was not, as preload_enter() said no. */
+void preload_passed_on(void);
+/* At the start of a program, before anything else is done: false if there is no way to be metered. */
+bool preload_enter_first(void);
+/* Whether a filter allows every call that the shim makes (preload_seccomp_filter.c). */
+struct sock_filter;
+bool preload_filter_allows(const struct sock_filter *insns, size_t count);
 
 /* How to reach the broker; NULL if there is none (preload_channel.c). */
 const struct channel_address *preload_channel(void);
@@ -36,6 +57,8 @@ void preload_channel_none(const char *what, int error);
 bool preload_has_channel(void);
 /* Whether no process of this run has warned yet; from now on one has. */
 bool preload_first_warning(void);
+/* So many seccomp filters are known from now on to this process and what it executes. */
+void preload_channel_filters(uint32_t filters);
 /* Whether the channel's descriptor is still that socket, and not one that the tool opened since. */
 bool preload_channel_is_open(const struct channel_address *address);
 
@@ -78,8 +101,17 @@ void preload_finish(const struct channel_address *address);
 /* One line on the tool's standard error, once a process (preload_say.c). error: errno, or 0. */
 void preload_say(const char *what, int error);
 void preload_say_init(void);
+/* The same with system calls that every program needs, and without waiting. */
+void preload_say_sandboxed(void);
 
 /* Whether fd is a packet socket and there is a broker to ask. errno stays as it was. */
 bool preload_meters(int fd);
+/*
+ * What was last known of a descriptor, for where it can't be asked for. The tool may have closed it
+ * since: good for what is said, not for what is done.
+ */
+enum preload_note { NOTE_OTHER, NOTE_PACKET, NOTE_METERED };
+void preload_note(int fd, enum preload_note note);
+enum preload_note preload_noted(int fd);
 
 #endif

@@ -41,12 +41,12 @@ static bool attach(int fd, const struct sockaddr *tools)
 	return rebound;
 }
 
-static int preload_bind(int fd, const struct sockaddr *address, socklen_t length)
+static int metered_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
 	int result, error, ignored;
 	bool rebound;
 
-	if (length < sizeof(struct sockaddr_ll) || !preload_meters(fd))
+	if (!preload_meters(fd))
 		return real_bind(fd, address, length);
 	rebound = attach(fd, address);
 	result = real_bind(fd, address, length);
@@ -55,6 +55,24 @@ static int preload_bind(int fd, const struct sockaddr *address, socklen_t length
 		preload_ask(fd, CHANNEL_ATTACH, 0, 0, &ignored); /* as it still is */
 		errno = error;
 	}
+	return result;
+}
+
+static int preload_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int result;
+
+	if (length < sizeof(struct sockaddr_ll))
+		return real_bind(fd, address, length);
+	if (!preload_enter()) {
+		result = real_bind(fd, address, length);
+		/* the kernel has just read it */
+		if (!result && address->sa_family == AF_PACKET && preload_noted(fd) != NOTE_METERED)
+			preload_passed_on();
+		return result;
+	}
+	result = metered_bind(fd, address, length);
+	preload_leave();
 	return result;
 }
 

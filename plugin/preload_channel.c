@@ -10,14 +10,16 @@ enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
 
 static _Atomic(enum state) state;
 static struct channel_address channel;
-static char *warned; /* the last byte of the variable, where the next program finds it */
+/* Fields of the variable itself, where the next program finds them. */
+static char *warned, *filters;
 static const char *none_what = "no broker was started";
 static int none_error;
 
 void preload_channel_set(const struct channel_address *address, char *variable)
 {
 	channel = *address;
-	warned = variable + strlen(variable) - 1;
+	warned = variable + strlen(variable) - CHANNEL_WARNED_BACK;
+	filters = variable + strlen(variable) - CHANNEL_FILTERS_BACK;
 	atomic_store(&state, KNOWN);
 }
 
@@ -71,6 +73,13 @@ bool preload_first_warning(void)
 		return false;
 	*warned = '1';
 	return true;
+}
+
+void preload_channel_filters(uint32_t number)
+{
+	channel.filters = number;
+	if (filters)
+		channel_put_filters(filters, number);
 }
 
 bool preload_channel_is_open(const struct channel_address *address)

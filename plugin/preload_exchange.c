@@ -221,6 +221,8 @@ bool exchange_ask(struct exchange *exchange, int fd, enum channel_op op, int ifi
 		answer = receive(exchange, reply, NULL, 0, raw_milliseconds() + DONE_TIMEOUT);
 	else if (!answer && errno == ETIMEDOUT)
 		give_up(exchange);
+	if (answer == CHANNEL_DONE && (op == CHANNEL_ATTACH || op == CHANNEL_SET_FILTER))
+		preload_note(fd, NOTE_METERED);
 	if (answer == CHANNEL_DONE || answer == CHANNEL_PASS)
 		return true;
 	if (errno != EFAULT)
@@ -261,6 +263,20 @@ void preload_finish(const struct channel_address *address)
 	exchange_end(&exchange);
 }
 
+enum { NOTED = 1024 };
+static _Atomic unsigned char noted[NOTED];
+
+enum preload_note preload_noted(int fd)
+{
+	return fd >= 0 && fd < NOTED ? noted[fd] : NOTE_OTHER;
+}
+
+void preload_note(int fd, enum preload_note note)
+{
+	if (fd >= 0 && fd < NOTED)
+		noted[fd] = (unsigned char)note;
+}
+
 bool preload_meters(int fd)
 {
 	int saved = errno, domain;
@@ -269,5 +285,9 @@ bool preload_meters(int fd)
 		!real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
 
 	errno = saved;
+	if (!packet)
+		preload_note(fd, NOTE_OTHER);
+	else if (preload_noted(fd) == NOTE_OTHER)
+		preload_note(fd, NOTE_PACKET);
 	return packet && preload_has_channel();
 }

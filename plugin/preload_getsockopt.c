@@ -48,17 +48,27 @@ static bool put_length(socklen_t *length, int count)
 	return put;
 }
 
-static int preload_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+static int get_filter(int fd, void *value, socklen_t *length)
 {
 	int error = 0, count = 0;
 
-	if (level != SOL_SOCKET || name != SO_GET_FILTER || !preload_meters(fd) ||
-	    ask(fd, value, length, &error, &count) != CHANNEL_DONE)
-		return real_getsockopt(fd, level, name, value, length);
+	if (!preload_meters(fd) || ask(fd, value, length, &error, &count) != CHANNEL_DONE)
+		return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
 	if (!error && put_length(length, count))
 		return 0;
 	errno = error ? error : EFAULT;
 	return -1;
+}
+
+static int preload_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+	int result;
+
+	if (level != SOL_SOCKET || name != SO_GET_FILTER || !preload_enter())
+		return real_getsockopt(fd, level, name, value, length);
+	result = get_filter(fd, value, length);
+	preload_leave();
+	return result;
 }
 
 PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length)

@@ -9,9 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, CALLS };
+enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, PRCTL, SYSCALL, CALLS };
 
-static const char *const names[CALLS] = {"socket", "bind", "setsockopt", "getsockopt"};
+static const char *const names[CALLS] = {"socket",     "bind",  "setsockopt",
+					 "getsockopt", "prctl", "syscall"};
 static _Atomic(void *) bound[CALLS];
 
 static void *find(int call)
@@ -63,4 +64,14 @@ int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 
 	return call ? call(fd, level, name, value, length)
 		    : (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+}
+
+preload_prctl_fn *real_prctl(void)
+{
+	return (preload_prctl_fn *)find(PRCTL);
+}
+
+preload_syscall_fn *real_syscall(void)
+{
+	return (preload_syscall_fn *)find(SYSCALL);
 }

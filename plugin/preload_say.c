@@ -87,6 +87,15 @@ static void write_line(const char *line, size_t length)
 	raw_restore_signals(mask);
 }
 
+static char *append_name(char *to, const char *end)
+{
+	to = append(to, end, ": ");
+	to = append(to, end, program_invocation_short_name);
+	to = append(to, end, " goes on unmetered");
+	*to++ = '\n';
+	return to;
+}
+
 void preload_say(const char *what, int error)
 {
 	char line[512], *to = line;
@@ -107,11 +116,37 @@ void preload_say(const char *what, int error)
 		to = append(to, end, ": error ");
 		to = append(to, end, number);
 	}
-	to = append(to, end, ": ");
-	to = append(to, end, program_invocation_short_name);
-	to = append(to, end, " goes on unmetered");
-	*to++ = '\n';
+	to = append_name(to, end);
 	write_line(line, (size_t)(to - line));
+out:
+	errno = saved;
+}
+
+/*
+ * Of a pipe or a terminal another open file that doesn't wait; a regular file has to be written to through the
+ * descriptor that is there, and doesn't wait either.
+ */
+void preload_say_sandboxed(void)
+{
+	char line[512], *to = line;
+	const char *end = line + sizeof(line) - 1;
+	struct stat status;
+	int fd = STDERR_FILENO, saved = errno;
+
+	if (atomic_exchange(&said, true) || !preload_first_warning() ||
+	    fstat(STDERR_FILENO, &status))
+		goto out;
+	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
+		fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd/2",
+				  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	else if (!S_ISREG(status.st_mode))
+		goto out;
+	to = append(to, end, "socktally: a seccomp filter may forbid what metering takes");
+	to = append_name(to, end);
+	if (fd >= 0)
+		syscall(SYS_write, fd, line, (size_t)(to - line));
+	if (fd > STDERR_FILENO)
+		raw_close(fd);
 out:
 	errno = saved;
 }

@@ -96,17 +96,33 @@ static int preload_detach_filter(int fd, const void *value, socklen_t length)
 	return result;
 }
 
-static int preload_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+static int metered_setsockopt(int fd, int name, const void *value, socklen_t length)
 {
-	if (level != SOL_SOCKET ||
-	    (name != SO_ATTACH_FILTER && name != SO_DETACH_FILTER && name != SO_ATTACH_BPF) ||
-	    !preload_meters(fd))
-		return real_setsockopt(fd, level, name, value, length);
+	if (!preload_meters(fd))
+		return real_setsockopt(fd, SOL_SOCKET, name, value, length);
 	if (name == SO_ATTACH_FILTER)
 		return preload_attach_filter(fd, value, length);
 	if (name == SO_DETACH_FILTER)
 		return preload_detach_filter(fd, value, length);
 	return preload_attach_bpf(fd, value, length);
+}
+
+static int preload_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	int result;
+
+	if (level != SOL_SOCKET ||
+	    (name != SO_ATTACH_FILTER && name != SO_DETACH_FILTER && name != SO_ATTACH_BPF))
+		return real_setsockopt(fd, level, name, value, length);
+	if (!preload_enter()) {
+		result = real_setsockopt(fd, level, name, value, length);
+		if (!result && preload_noted(fd) != NOTE_OTHER)
+			preload_passed_on();
+		return result;
+	}
+	result = metered_setsockopt(fd, name, value, length);
+	preload_leave();
+	return result;
 }
 
 PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)

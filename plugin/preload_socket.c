@@ -11,16 +11,15 @@ PRELOAD_EXPORT int socket(int domain, int type, int protocol);
  * Made with protocol 0 it receives nothing; bound to the protocol and no interface afterwards, it is
  * as the kernel would have made it.
  */
-static int preload_socket(int domain, int type, int protocol)
+static int metered_socket(int type, int protocol)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 				      .sll_protocol = (unsigned short)protocol};
 	int fd, ignored, saved = errno;
 
-	if (domain != AF_PACKET || (type & 15) == SOCK_PACKET || !address.sll_protocol ||
-	    !preload_has_channel())
-		return real_socket(domain, type, protocol);
-	fd = real_socket(domain, type, 0);
+	if (!preload_has_channel())
+		return real_socket(AF_PACKET, type, protocol);
+	fd = real_socket(AF_PACKET, type, 0);
 	if (fd < 0)
 		return fd;
 	preload_ask(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
@@ -28,7 +27,26 @@ static int preload_socket(int domain, int type, int protocol)
 		return fd;
 	raw_close(fd);
 	errno = saved;
-	return real_socket(domain, type, protocol);
+	return real_socket(AF_PACKET, type, protocol);
+}
+
+static int preload_socket(int domain, int type, int protocol)
+{
+	int fd;
+
+	if (domain != AF_PACKET || (type & 15) == SOCK_PACKET)
+		return real_socket(domain, type, protocol);
+	if (!(unsigned short)protocol || !preload_enter()) {
+		fd = real_socket(domain, type, protocol);
+		if (fd >= 0)
+			preload_note(fd, NOTE_PACKET);
+		if (fd >= 0 && (unsigned short)protocol)
+			preload_passed_on();
+		return fd;
+	}
+	fd = metered_socket(type, protocol);
+	preload_leave();
+	return fd;
 }
 
 PRELOAD_EXPORT int socket(int domain, int type, int protocol)

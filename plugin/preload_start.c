@@ -216,6 +216,10 @@ __attribute__((constructor)) static void preload_start(void)
 	int saved = errno;
 
 	preload_bind_all();
+	if (!preload_enter_first()) {
+		errno = saved;
+		return;
+	}
 	preload_say_init();
 	if (getauxval(AT_SECURE))
 		preload_channel_none("a setuid program or one with file capabilities", 0);
@@ -230,10 +234,13 @@ __attribute__((destructor)) static void preload_end(void)
 	const struct channel_address *address = preload_channel();
 	int saved = errno;
 
+	if (!preload_enter())
+		return; /* the broker sees for itself that the process ends */
 	if (address && address->pid == (uint32_t)getpid()) {
 		if (lifeline != MAP_FAILED)
 			munmap(lifeline, LIFELINE_SIZE);
 		preload_finish(address);
 	}
+	preload_leave();
 	errno = saved;
 }

@@ -25,6 +25,12 @@
 #define PRELOAD_SIGTIMEDWAIT SYS_rt_sigtimedwait_time64
 #endif
 
+#if defined(SYS_ppoll_time64) && !defined(SYS_ppoll)
+#define PRELOAD_PPOLL SYS_ppoll_time64
+#else
+#define PRELOAD_PPOLL SYS_ppoll
+#endif
+
 static inline void raw_close(int fd)
 {
 	syscall(SYS_close, fd);
@@ -65,12 +71,10 @@ static inline int64_t raw_milliseconds(void)
 static inline int raw_wait(int fd, short events, int64_t deadline)
 {
 #if defined(SYS_ppoll_time64) && !defined(SYS_ppoll)
-	const long number = SYS_ppoll_time64;
 	struct {
 		int64_t seconds, nanoseconds;
 	} timeout;
 #else
-	const long number = SYS_ppoll;
 	struct {
 		long seconds, nanoseconds;
 	} timeout;
@@ -85,7 +89,7 @@ static inline int raw_wait(int fd, short events, int64_t deadline)
 			left = 0;
 		timeout.seconds = left / 1000;
 		timeout.nanoseconds = left % 1000 * 1000000;
-		ready = syscall(number, &wanted, 1, &timeout, NULL, PRELOAD_SIGSET_SIZE);
+		ready = syscall(PRELOAD_PPOLL, &wanted, 1, &timeout, NULL, PRELOAD_SIGSET_SIZE);
 		if (ready > 0)
 			return wanted.revents;
 		if (!ready || errno != EINTR)

@@ -28,7 +28,7 @@ CASES = [
     ("no such shim", "/nowhere", [], {"SOCKTALLY_PRELOAD": "/nowhere"}),
     ("a shim with a space", "space", [], {"SOCKTALLY_PRELOAD": "SPACE"}),
     ("a channel of nobody's", "out of reach", [],
-     {"SOCKTALLY_CHANNEL": f"1:3:77:0:1:{'0' * 32}:{'1' * 32}:0"}),
+     {"SOCKTALLY_CHANNEL": f"2:3:77:0:1:{'0' * 32}:{'1' * 32}:000:0"}),
 ]
 
 
@@ -64,7 +64,8 @@ def missing_parts(sender, folder):
                 if wrap: # it is to be around the broker, too
                     metered = run_wrapped(way, steps, sender, wrap)
                 else:
-                    metered = shim.run(way, steps, sender, environment=environment)
+                    metered = shim.run(way, steps, sender, environment=environment,
+                                       report_seconds=0.2)
                 compare(name, way, plain, metered, reason)
 
 

@@ -4,6 +4,8 @@
  * of each: the return value, errno, and the packets that it received. Run with and without socktally
  * it must print the same.
  */
+#include "seccomp_steps.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +18,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +324,11 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		print(name, drop_user());
 	} else if (!strcmp(name, "unshare")) {
 		print(name, unshare(CLONE_NEWNET));
+	} else if (!strncmp(name, "seccomp=", 8)) {
+		print(name, seccomp_step(name + 8));
+	} else if (!strcmp(name, "program")) { /* another one, with its arguments */
+		execvp(step[1], step + 1);
+		print(name, -1);
 	} else if (!strcmp(name, "exit")) {
 		exit(7);
 	} else if (!strcmp(name, "kill")) {

@@ -18,7 +18,7 @@ import shim
 import tap
 
 HEAD = struct.Struct("=IHH16siIiI")
-MAGIC, VERSION = 0x79746b73, 1
+MAGIC, VERSION = 0x79746b73, 2
 ATTACH, SET_FILTER, DETACH, GET, FORGET, FINISH = range(1, 7)
 ACCEPT = struct.pack("=HBBI", 6, 0, 0, 0x40000)
 
@@ -76,7 +76,7 @@ class Attack:
     def table(self):
         """Requests of which each breaks one rule: none may be answered."""
         good, packet = self.head(ATTACH), self.packet.fileno()
-        wrong = [(self.head(ATTACH, magic=1), [packet]), (self.head(ATTACH, version=2), [packet]),
+        wrong = [(self.head(ATTACH, magic=1), [packet]), (self.head(ATTACH, version=1), [packet]),
                  (self.head(ATTACH, token=bytes(16)), [packet]), (self.head(0), [packet]),
                  (self.head(7), [packet]), (self.head(65535), [packet]), (good[:-1], [packet]),
                  (good + b"\0", [packet]), (good + ACCEPT, [packet]),

@@ -89,7 +89,7 @@ class Guest:
             time.sleep(0.02)
 
 
-def run(way, steps, sender=None, frames=None, helper=HELPER, **options):
+def run(way, steps, sender=None, frames=None, helper=HELPER, report_seconds=3, **options):
     """helper_socket with these steps; at each "ready" the frames are sent."""
     guest = Guest(way, [helper, *steps], **options)
     while guest.wait_ready():
@@ -97,7 +97,7 @@ def run(way, steps, sender=None, frames=None, helper=HELPER, **options):
         time.sleep(0.02)
         guest.go_on()
         guest.out += b"sent\n"
-    return guest.finish()
+    return guest.finish(report_seconds=report_seconds)
 
 
 def packets_of(report):

@@ -30,6 +30,8 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .finish = -1};
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
+	for (int i = 0; i < BROKER_SANDBOXES; i++)
+		broker->sandboxes[i].page = -1;
 }
 
 bool broker_has_descriptors(void)
@@ -55,6 +57,8 @@ void broker_close(struct broker *broker)
 	close_if_open(broker->finish);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		close_if_open(broker->connections[i]);
+	for (int i = 0; i < BROKER_SANDBOXES; i++)
+		close_if_open(broker->sandboxes[i].page);
 }
 
 void broker_comm(pid_t pid, char comm[32])
@@ -216,5 +220,6 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 		accept_connection(broker);
 	if (fds[METER].revents)
 		socktally_poll(broker->meter, 0);
+	broker_look_at_sandboxes(broker);
 	return fds[OTHER].revents;
 }

@@ -19,8 +19,16 @@
 #define BROKER_CONNECTIONS 16
 /* Sockets on the meter at a time. */
 #define BROKER_SOCKETS 1024
+/* Processes that can't be asked any more, at a time (CHANNEL_SANDBOX). */
+#define BROKER_SANDBOXES 16
 /* Causes of which each is said once. */
 #define BROKER_CAUSES 32
+
+/* A process under a seccomp filter, and the page where it notes what it could not do. */
+struct broker_sandbox {
+	pid_t pid;
+	int page; /* -1: none */
+};
 
 /* Names, each once and in order, as "eth0,eth1". */
 struct broker_names {
@@ -35,6 +43,8 @@ struct broker {
 	int listener;
 	int connections[BROKER_CONNECTIONS];
 	unsigned int next_connection;
+	struct broker_sandbox sandboxes[BROKER_SANDBOXES];
+	unsigned int next_sandbox;
 	int scratch; /* a socket of our own, to have the kernel check filters */
 
 	pid_t tool;
@@ -86,6 +96,11 @@ bool broker_has_room(struct broker *broker, uint64_t cookie);
 bool broker_report(struct broker *broker, bool final);
 /* Keeps the name of a socket's interface for the report, before the meter forgets it. */
 void broker_retire(struct broker *broker, uint64_t cookie);
+
+/* page becomes the broker's if it is such a page; false: it isn't. */
+bool broker_keep_sandbox(struct broker *broker, pid_t pid, int page);
+/* Says of which sandboxed process something is not metered. */
+void broker_look_at_sandboxes(struct broker *broker);
 
 /* The name of a process: at least "?". */
 void broker_comm(pid_t pid, char comm[32]);

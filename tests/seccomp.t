@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A tool under a seccomp filter that kills for what it does not need itself: it is not killed for what
+we would do, in whatever order things are done. It is metered as far as the filter lets it be, and
+one line says what is not."""
+import os
+
+import netns
+import shim
+import tap
+
+OPEN = "socket:raw:0 bind:near:3 filter:udp"
+SEE = "ready packets"
+
+# steps, packets counted, whether something has to be said
+CASES = [
+    # all is set up before: nothing of ours comes after, not even at the end
+    (f"{OPEN} seccomp=tool {SEE}", 6, False),
+    (f"{OPEN} seccomp=+tool {SEE}", 6, False),
+    (f"{OPEN} seccomp=tool {SEE} exit", 6, False),
+    (f"socket:raw:3 bind:near:3 seccomp=tool {SEE}", 6, False),
+    # metered already when it is bound to another interface
+    (f"socket:raw:3 filter:udp seccomp=tool bind:near:3 {SEE}", 6, False),
+    # a socket or a filter that comes after
+    (f"seccomp=tool {OPEN} {SEE}", 0, True),
+    (f"seccomp=+tool {OPEN} {SEE}", 0, True),
+    (f"seccomp=tool socket:raw:3 filter:udp bind:near:3 {SEE}", 0, True),
+    (f"socket:raw:0 seccomp=tool filter:udp bind:near:3 {SEE}", 0, True),
+    (f"{OPEN} {SEE} seccomp=tool filter:reject {SEE} detach {SEE}", 6, True),
+    (f"{OPEN} {SEE} seccomp=+tool detach {SEE} filter:udp {SEE}", 6, True),
+    # the same from a thread, for all of them
+    (f"{OPEN} thread seccomp=+tool {SEE}", 6, False),
+    (f"thread seccomp=+tool {OPEN} {SEE}", 0, True),
+    # a process that opens nothing has nothing to be said about
+    (f"{OPEN} {SEE} seccomp=tool name", 6, False),
+    (f"fork seccomp=tool {OPEN} {SEE}", 0, True),
+    # filters that let us do what we do, and one that is refused
+    (f"seccomp=mild {OPEN} {SEE} get:4", 6, False),
+    (f"seccomp=+mild seccomp=mild {OPEN} {SEE}", 6, False),
+    (f"seccomp=mild fork exec {OPEN} {SEE}", 6, False),
+    (f"seccomp=mild seccomp=tool {OPEN} {SEE}", 0, True),
+    (f"seccomp=invalid {OPEN} {SEE}", 6, False),
+    # another program under the filter
+    (f"{OPEN} seccomp=exec exec {SEE}", 6, False),
+    (f"seccomp=exec exec {OPEN} {SEE}", 0, True),
+    (f"seccomp=exec exec socket:raw:3 filter:udp bind:near:3 {SEE} exit", 0, True),
+    (f"seccomp=mild exec seccomp=exec exec {OPEN} {SEE}", 0, True),
+]
+
+PRELOAD = ["env", f"LD_PRELOAD={shim.SHIM}", "SOCKTALLY_FORMAT=json", "SOCKTALLY_OUTPUT=REPORT"]
+
+
+def compare(way, text, plain, metered, packets, said):
+    tap.same((metered.out, metered.status), (plain.out, plain.status), f"{way}: {text}")
+    lines = shim.lines_of(metered.err)
+    tap.ok(len(lines) == said and all("seccomp" in line for line in lines),
+           f"{way}: {'one line says why' if said else 'nothing is said'}", metered.err)
+    tap.same(shim.packets_of(metered.report) or 0, packets, f"{way}: {packets} packets counted")
+
+
+def started_under_filter(sender):
+    """The filter is there before the shim is: as a service manager or a container's runtime sets it."""
+    steps = f"{OPEN} {SEE}".split()
+    plain = shim.run("plain", ["seccomp=mild", *steps], sender)
+    shell = ["sh", "-c", '"$@"; exit $?', "sh"]
+    cases = [
+        ("a filter that forbids, from outside", ["seccomp=exec", "program"], 0),
+        ("a filter that forbids, around a shell", ["seccomp=shell", "program", *shell], 0),
+        ("a filter that allows, around a shell", ["seccomp=mild", "program", *shell], 6),
+    ]
+    for name, before, packets in cases:
+        report = os.path.join(os.environ["TMPDIR"], "report")
+        preload = [word.replace("REPORT", report) for word in PRELOAD]
+        guest = shim.Guest("plain", [shim.HELPER, *before, *preload, shim.HELPER, *steps])
+        guest.report_file = report
+        while guest.wait_ready():
+            netns.send(sender, shim.FRAMES)
+            guest.go_on()
+            guest.out += b"sent\n"
+        metered = guest.finish(report_seconds=3 if packets else 0.2)
+        out = "".join(line + "\n" for line in metered.out.splitlines() if "seccomp=" not in line)
+        want = "".join(line + "\n" for line in plain.out.splitlines() if "seccomp=" not in line)
+        tap.same((out, metered.status), (want, 0), f"{name}: the same to the tool")
+        tap.same(shim.packets_of(metered.report) or 0, packets, f"{name}: {packets} packets counted")
+        lines = shim.lines_of(metered.err)
+        tap.ok(len(lines) == (not packets) and all("seccomp" in line for line in lines),
+               f"{name}: said", metered.err)
+        if os.path.exists(report):
+            os.unlink(report)
+
+
+def main():
+    shim.need("env")
+    tap.time_limit(200)
+    net = netns.Net()
+    sender = net.sender("far")
+    brokers = len(shim.processes("broker"))
+    for text, packets, said in CASES:
+        plain = shim.run("plain", text.split(), sender)
+        for way in "run", "preload":
+            metered = shim.run(way, text.split(), sender, report_seconds=3 if packets else 0.2)
+            compare(way, text, plain, metered, packets, said)
+    with shim.tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        os.environ["TMPDIR"] = folder
+        started_under_filter(sender)
+    tap.ok(shim.gone(brokers), "no broker is left behind")
+    tap.done()
+
+
+main()
