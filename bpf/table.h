@@ -12,6 +12,7 @@
 #define SOCKTALLY_BPF_TABLE_H
 
 #include <linux/types.h>
+#include "../include/socktally/hook_packet.h"
 
 #define ST_MAX_LAYERS 14
 #define ST_DEFAULT_PATHS 1024
@@ -47,10 +48,27 @@ struct st_cell {
 /* The longest block of headers that the parser holds at a time. */
 #define ST_BLOCK 256
 
+/*
+ * The array of a meter's programs. The attached program goes on at the entry. With hooks, that is the
+ * parser, and the rest of the chain stands in one of two banks: hooks in their order, then the tally.
+ * A changed chain is put together in the other bank, and takes over with the number that the parser
+ * goes on with: so each packet sees one chain, the old one or the new.
+ */
+#define ST_MAX_HOOKS 28
+#define ST_CHAIN_ENTRY 0
+#define ST_CHAIN_BANK(bank) (1 + (bank) * (ST_MAX_HOOKS + 1))
+#define ST_CHAIN_SLOTS ST_CHAIN_BANK(2)
+
+/* Counters of hooks: more than hooks, as one that takes another's place is there with it. */
+#define ST_HOOK_SLOTS 32
+
 struct st_region {
 	__u32 used; /* cells */
 	__u32 spare[15];
-	__u8 block[ST_BLOCK]; /* scratch of the parser */
+	__u8 block[ST_BLOCK];         /* scratch of the parser */
+	struct socktally_chain chain; /* scratch of the chain with hooks */
+	__u64 spare_chain[4];
+	struct socktally_taken taken[ST_HOOK_SLOTS];
 	struct st_cell overflow;
 	/* then: __u16 index[slots] (cell number + 1, 0 is free), then struct st_cell cells[paths] */
 };

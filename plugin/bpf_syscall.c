@@ -52,6 +52,20 @@ int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_siz
 	return st_bpf(BPF_MAP_CREATE, &attr);
 }
 
+int st_bpf_map_create_outer(const char *name, int inner)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint32_t);
+	attr.max_entries = 1;
+	attr.inner_map_fd = (uint32_t)inner;
+	set_name(attr.map_name, sizeof(attr.map_name), name);
+	return st_bpf(BPF_MAP_CREATE, &attr);
+}
+
 int st_bpf_map_update(int map, const void *key, const void *value)
 {
 	union bpf_attr attr;
@@ -75,6 +89,27 @@ int st_bpf_map_lookup(int map, const void *key, void *value)
 	return st_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
 }
 
+int st_bpf_map_delete(int map, const void *key)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	attr.key = address(key);
+	return st_bpf(BPF_MAP_DELETE_ELEM, &attr);
+}
+
+int st_bpf_map_next_key(int map, const void *key, void *next)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	attr.key = address(key);
+	attr.next_key = address(next);
+	return st_bpf(BPF_MAP_GET_NEXT_KEY, &attr);
+}
+
 int st_bpf_map_freeze(int map)
 {
 	union bpf_attr attr;
@@ -87,13 +122,14 @@ int st_bpf_map_freeze(int map)
 static int load(union bpf_attr *attr, const char *name, const struct bpf_insn *insns, size_t count,
 		char *log, size_t log_size)
 {
-	static const char license[] = "Dual BSD/GPL";
+	static const char own_license[] = "Dual BSD/GPL";
 	int prog = -EAGAIN;
 
 	attr->prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
 	attr->insns = address(insns);
 	attr->insn_cnt = (uint32_t)count;
-	attr->license = address(license);
+	if (!attr->license)
+		attr->license = address(own_license);
 	set_name(attr->prog_name, sizeof(attr->prog_name), name);
 	if (log && log_size) {
 		log[0] = '\0';
@@ -112,6 +148,16 @@ int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t coun
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
+	return load(&attr, name, insns, count, log, log_size);
+}
+
+int st_bpf_prog_load_licensed(const char *name, const char *license, const struct bpf_insn *insns,
+			      size_t count, char *log, size_t log_size)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.license = address(license);
 	return load(&attr, name, insns, count, log, log_size);
 }
 

@@ -12,13 +12,22 @@
 
 int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
 		      uint32_t value_size, uint32_t max_entries, uint32_t flags);
+/* A map with one place for a map like `inner`. */
+int st_bpf_map_create_outer(const char *name, int inner);
 int st_bpf_map_update(int map, const void *key, const void *value);
 int st_bpf_map_lookup(int map, const void *key, void *value);
+int st_bpf_map_delete(int map, const void *key);
+/* key NULL: the first one. -ENOENT: that was the last. */
+int st_bpf_map_next_key(int map, const void *key, void *next);
 int st_bpf_map_freeze(int map);
 
 /* log: where the verifier's words go, or NULL. */
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
 		     size_t log_size);
+
+/* The same for somebody else's program, under its own licence. */
+int st_bpf_prog_load_licensed(const char *name, const char *license, const struct bpf_insn *insns,
+			      size_t count, char *log, size_t log_size);
 
 /*
  * The same for a program with functions, which begin at starts (ascending, after the program

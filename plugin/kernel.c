@@ -2,6 +2,7 @@
 /* The kernel's part of a meter: the table of cells, the program that fills it, the chain. */
 #include "bpf_syscall.h"
 #include "count.bpf.h"
+#include "kernel.h"
 #include "meter.h"
 #include "record.h"
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define CHAIN_SLOTS 32
 
 /* The highest number in "0-3,8-11" plus one; 0 if the text makes no sense. */
 static uint32_t cpus_of_list(const char *text)
@@ -86,7 +85,7 @@ static int maps_make(struct socktally *meter)
 		return map_failed(meter, result, "table of cells");
 	meter->cells_map = result;
 	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, ST_CHAIN_NAME, sizeof(uint32_t),
-				   sizeof(uint32_t), CHAIN_SLOTS, 0);
+				   sizeof(uint32_t), ST_CHAIN_SLOTS, 0);
 	if (result < 0)
 		return map_failed(meter, result, "chain of programs");
 	meter->chain_map = result;
@@ -118,27 +117,41 @@ static int rodata_make(const struct st_embedded *program)
 	return map;
 }
 
+bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct bpf_insn insn[2])
+{
+	const struct {
+		const char *name;
+		uint8_t pseudo; /* what the value is */
+		uint32_t value;
+	} known[] = {
+		{"socktally_regions", BPF_PSEUDO_MAP_FD, (uint32_t)meter->cells_map},
+		{"socktally_programs", BPF_PSEUDO_MAP_FD, (uint32_t)meter->chain_map},
+		{"socktally_bank", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->hooks.bank_map},
+		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
+		{"paths", 0, meter->sizes.paths},
+		{"slots", 0, meter->sizes.slots},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(symbol, known[i].name) != 0)
+			continue;
+		insn[0].src_reg = known[i].pseudo & 0xf;
+		insn[0].imm = (int32_t)known[i].value;
+		insn[1].imm = 0;
+		return true;
+	}
+	return false;
+}
+
 /* Fills in what the program's source names without declaring. */
 static int extern_resolve(const struct socktally *meter, const struct st_extern *wanted, int rodata,
 			  struct bpf_insn insn[2])
 {
-	uint32_t value;
-
-	if (!strcmp(wanted->symbol, "cells")) {
-		insn[0].src_reg = BPF_PSEUDO_MAP_FD;
-		value = (uint32_t)meter->cells_map;
-	} else if (!strcmp(wanted->symbol, ST_EMBEDDED_RODATA)) {
-		insn[0].src_reg = BPF_PSEUDO_MAP_VALUE;
-		insn[1].imm = (int32_t)wanted->addend;
-		value = (uint32_t)rodata;
-	} else if (!strcmp(wanted->symbol, "paths")) {
-		value = meter->sizes.paths;
-	} else if (!strcmp(wanted->symbol, "slots")) {
-		value = meter->sizes.slots;
-	} else {
-		return -EINVAL;
-	}
-	insn[0].imm = (int32_t)value;
+	if (strcmp(wanted->symbol, ST_EMBEDDED_RODATA) != 0)
+		return st_symbol_resolve(meter, wanted->symbol, insn) ? 0 : -EINVAL;
+	insn[0].src_reg = BPF_PSEUDO_MAP_VALUE;
+	insn[0].imm = rodata;
+	insn[1].imm = (int32_t)wanted->addend;
 	return 0;
 }
 
@@ -162,7 +175,7 @@ static void log_refusal(const struct socktally *meter, const struct st_embedded 
 	free(text);
 }
 
-static int program_load(struct socktally *meter, const struct st_embedded *program)
+int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
 {
 	struct bpf_insn *insns = malloc(program->insn_count * sizeof(*insns));
 	int rodata = -1, result = 0;
@@ -201,19 +214,18 @@ static int program_load(struct socktally *meter, const struct st_embedded *progr
 
 int st_kernel_open(struct socktally *meter)
 {
-	const uint32_t first = 0;
+	const uint32_t entry = ST_CHAIN_ENTRY;
 	uint32_t value;
-	int prog, result;
+	int result;
 
 	result = maps_make(meter);
 	if (result)
 		return result;
-	prog = program_load(meter, &st_embedded_count);
-	if (prog < 0)
-		return prog;
-	value = (uint32_t)prog;
-	result = st_bpf_map_update(meter->chain_map, &first, &value);
-	close(prog);
+	meter->count_prog = st_embedded_load(meter, &st_embedded_count);
+	if (meter->count_prog < 0)
+		return meter->count_prog;
+	value = (uint32_t)meter->count_prog;
+	result = st_bpf_map_update(meter->chain_map, &entry, &value);
 	if (result)
 		return st_fail(meter, result, "can't set up the chain: %s", strerror(-result));
 	return 0;

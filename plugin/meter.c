@@ -94,7 +94,8 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	}
 	meter->log = own.log;
 	meter->log_ctx = own.log_ctx;
-	meter->cells_map = meter->chain_map = meter->timer = -1;
+	meter->cells_map = meter->chain_map = meter->count_prog = meter->timer = -1;
+	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
 	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
@@ -116,10 +117,13 @@ void socktally_close(struct socktally *meter)
 	if (!meter)
 		return;
 	st_attachments_free(meter);
+	st_hooks_free(meter);
 	if (meter->timer >= 0)
 		close(meter->timer);
 	if (meter->chain_map >= 0)
 		close(meter->chain_map);
+	if (meter->count_prog >= 0)
+		close(meter->count_prog);
 	if (meter->cells_map >= 0)
 		close(meter->cells_map);
 	if (meter->regions && meter->userspace)

@@ -4,6 +4,7 @@
 #define SOCKTALLY_METER_H
 
 #include "../bpf/tally.h"
+#include "hook.h"
 #include "link.h"
 #include <linux/filter.h>
 #include <socktally/socktally.h>
@@ -27,7 +28,9 @@ struct socktally {
 	bool userspace;
 	bool records; /* plugin/record.h */
 	int cells_map;
-	int chain_map; /* the only user reference: when it goes, the kernel empties the chain */
+	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
+	int count_prog; /* the whole chain while there are no hooks */
+	struct st_hooks hooks;
 	int timer;
 	socktally_interval_fn interval_fn;
 	void *interval_ctx;

@@ -205,6 +205,121 @@ SOCKTALLY_API int socktally_set_interval(struct socktally *meter, unsigned int m
 SOCKTALLY_API int socktally_fd(struct socktally *meter);
 SOCKTALLY_API int socktally_poll(struct socktally *meter, int timeout_ms);
 
+/*
+ * Hooks: programs of one's own that every packet of a meter's sockets passes, after the tool's filter
+ * and the parser and before it is counted, in the order of their priorities. A hook may drop a packet
+ * or cut it; what the sockets then deliver, and what cells have as accepted, is the final verdict.
+ * Hooks are written in BPF C with <socktally/hook.bpf.h>, see socktally-hook(7).
+ *
+ * Every change takes effect between two packets: each one passes the hooks as they were before or as
+ * they are after. When the function returns, no packet is on its way through the former ones. A change
+ * that fails leaves everything as it was.
+ */
+#define SOCKTALLY_MAX_HOOKS 28
+
+/* Lower ones come first; equal ones in the order in which they were added. Put yours in between. */
+enum socktally_hook_priority {
+	SOCKTALLY_PRIORITY_FIRST = INT32_MIN,
+	SOCKTALLY_PRIORITY_SEEN = -300,   /* statistics of all that comes */
+	SOCKTALLY_PRIORITY_DROP = -200,   /* what is not wanted at all */
+	SOCKTALLY_PRIORITY_SAMPLE = -100, /* a part of what is wanted */
+	SOCKTALLY_PRIORITY_DEFAULT = 0,
+	SOCKTALLY_PRIORITY_SNAP = 200,  /* how much of each packet */
+	SOCKTALLY_PRIORITY_TAKEN = 300, /* statistics of what the tool gets */
+	SOCKTALLY_PRIORITY_LAST = INT32_MAX,
+};
+
+struct socktally_hook_opts {
+	size_t sz;           /* sizeof(struct socktally_hook_opts) */
+	const char *name;    /* NULL: the program's */
+	const char *file;    /* the object file; or, NULL, it is in memory: */
+	const void *object;  /* read during the call only */
+	size_t object_size;  /* bytes */
+	const char *program; /* the function in it; NULL: the only one */
+	int32_t priority;
+	uint32_t flags; /* none yet: 0 */
+	/* "name=value": what global variables are to start with; numbers, or text for char arrays */
+	const char *const *variables;
+	size_t variable_count;
+};
+
+/* A hook, and what it has taken of what came to it to be delivered. Valid until the callback returns. */
+struct socktally_hook {
+	const char *name;
+	const char *kind; /* "object", ... */
+	int32_t priority;
+	uint32_t reserved;
+	uint64_t dropped_packets;
+	uint64_t dropped_bytes; /* that the sockets would have delivered of these */
+	uint64_t cut_packets;
+	uint64_t cut_bytes; /* that were cut off these */
+};
+typedef int (*socktally_hook_fn)(void *ctx, const struct socktally_hook *hook);
+
+/*
+ * -EINVAL: not a hook's object file, or bad options; -EEXIST: a hook has this name already; -ENOSPC:
+ * SOCKTALLY_MAX_HOOKS are there; -ENOENT and others: the file can't be read; -EACCES and others: the
+ * kernel refuses the program, socktally_error() has the verifier's reason.
+ */
+SOCKTALLY_API int socktally_hook_add(struct socktally *meter,
+				     const struct socktally_hook_opts *opts);
+
+/*
+ * Another program in the place of the hook `name`, which keeps that name unless opts has one, and its
+ * counts of what was taken; its maps are new. -ENOENT: there is no such hook.
+ */
+SOCKTALLY_API int socktally_hook_replace(struct socktally *meter, const char *name,
+					 const struct socktally_hook_opts *opts);
+
+/* *last, if not NULL, is what it has taken in the end. */
+SOCKTALLY_API int socktally_hook_remove(struct socktally *meter, const char *name,
+					struct socktally_hook *last);
+
+/* Moves it behind all others of that priority. */
+SOCKTALLY_API int socktally_hook_set_priority(struct socktally *meter, const char *name,
+					      int32_t priority);
+
+/* Calls fn for each hook in the order of the chain. fn must not change it. */
+SOCKTALLY_API int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx);
+
+enum socktally_field_type {
+	SOCKTALLY_UNSIGNED, /* number */
+	SOCKTALLY_SIGNED,   /* number, as int64_t */
+	SOCKTALLY_TEXT,     /* only as text */
+};
+
+/* One value: a number, a member of a struct, an array of characters, a path, an address. */
+struct socktally_field {
+	const char *name; /* "packets", "source.port"; "key" and "value" where it is the only one */
+	const char *text; /* the value as reports show it, whatever its type */
+	uint32_t type;    /* enum socktally_field_type */
+	uint32_t reserved;
+	uint64_t number;
+};
+
+/* An element of one of a hook's maps, by the types that its object file says. */
+struct socktally_row {
+	const char *map; /* ".bss", ".data": the global variables */
+	const struct socktally_field *key, *value;
+	uint32_t key_count, value_count;
+	const void *raw_key, *raw_value; /* as in the map; CPUs' values are added up */
+	uint32_t raw_key_size, raw_value_size;
+};
+typedef int (*socktally_row_fn)(void *ctx, const struct socktally_row *row);
+
+/*
+ * Calls fn for each element, of the hook's map of that name or (NULL) of all of them; of arrays, and
+ * of global variables, for those that are not zero. Takes system calls.
+ */
+SOCKTALLY_API int socktally_hook_rows(struct socktally *meter, const char *hook, const char *map,
+				      socktally_row_fn fn, void *ctx);
+
+/*
+ * The descriptor of a hook's map, for bpf(2). It stays the library's, and is gone with the hook.
+ * -ENOENT: there is no such hook or map.
+ */
+SOCKTALLY_API int socktally_hook_map(struct socktally *meter, const char *hook, const char *map);
+
 /* The last failure on this meter in words, or "". Valid until the next call on it. */
 SOCKTALLY_API const char *socktally_error(const struct socktally *meter);
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The library's own programs in the kernel. */
+#ifndef SOCKTALLY_KERNEL_H
+#define SOCKTALLY_KERNEL_H
+
+#include "../bpf/embed.h"
+#include <socktally/socktally.h>
+#include <stdbool.h>
+
+/* Loads one of the programs that are part of the library: a descriptor, or -errno with it noted. */
+int st_embedded_load(struct socktally *meter, const struct st_embedded *program);
+
+/*
+ * Gives the two halves of an LD_IMM64 the value of a name that the library knows; false: it knows
+ * none of that name.
+ */
+bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct bpf_insn insn[2]);
+
+#endif
