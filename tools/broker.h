@@ -10,6 +10,7 @@
 
 #include "channel.h"
 #include "command.h"
+#include "name_list.h"
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -28,11 +29,6 @@
 struct broker_sandbox {
 	pid_t pid;
 	int page; /* -1: none */
-};
-
-/* Names, each once and in order, as "eth0,eth1". */
-struct broker_names {
-	char text[256];
 };
 
 struct broker {
@@ -56,7 +52,7 @@ struct broker {
 	int open_error;                            /* why there is none */
 	bool attached;                             /* some socket has been metered */
 	char log[512];                             /* the library's last message */
-	struct broker_names interfaces, linktypes; /* of sockets that are no longer metered */
+	struct name_list interfaces, linktypes; /* of sockets that are no longer metered */
 	struct timespec start;
 	struct report *report;
 	int report_error; /* of the first report that couldn't be written; then no more are */

@@ -7,38 +7,8 @@
 #include <linux/filter.h>
 #include <stdlib.h>
 
-/* Puts the name in its place, unless it is there or the text is full. */
-static void add_name(struct broker_names *names, const char *name)
-{
-	size_t length = strlen(name), used = strlen(names->text);
-	char *at = names->text;
-
-	if (!length || used + length + 2 > sizeof(names->text))
-		return;
-	while (*at) {
-		size_t other = strcspn(at, ",");
-		int order = strncmp(at, name, other);
-
-		if (!order && length == other)
-			return;
-		if (order > 0 || (!order && other > length))
-			break;
-		at += other;
-		at += *at == ',';
-	}
-	if (*at) {
-		memmove(at + length + 1, at, strlen(at) + 1);
-		memcpy(at, name, length);
-		at[length] = ',';
-	} else {
-		if (at > names->text)
-			*at++ = ',';
-		memcpy(at, name, length + 1);
-	}
-}
-
 struct sources {
-	struct broker_names interfaces, linktypes;
+	struct name_list interfaces, linktypes;
 	char *filter;
 };
 
@@ -46,8 +16,8 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 {
 	struct sources *sources = ctx;
 
-	add_name(&sources->interfaces, socket->interface);
-	add_name(&sources->linktypes, socket->linktype);
+	name_list_add(&sources->interfaces, socket->interface);
+	name_list_add(&sources->linktypes, socket->linktype);
 	if (socket->insn_count) {
 		free(sources->filter);
 		sources->filter = filter_text_numbers(socket->insns, socket->insn_count);
@@ -94,8 +64,8 @@ static int retire(void *ctx, const struct socktally_socket *socket)
 
 	if (socket->cookie != retired->cookie)
 		return 0;
-	add_name(&retired->broker->interfaces, socket->interface);
-	add_name(&retired->broker->linktypes, socket->linktype);
+	name_list_add(&retired->broker->interfaces, socket->interface);
+	name_list_add(&retired->broker->linktypes, socket->linktype);
 	return 1;
 }
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally watch: meters a socket of its own. */
 #include "watch.h"
+#include "ending.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -68,35 +66,6 @@ static int on_interval(void *ctx, struct socktally *meter)
 	(void)meter;
 	watching->status = report_now(watching);
 	return 0;
-}
-
-/* The signals that end the watch, but for those that the caller had ignored (as nohup does). */
-static int end_signals(void)
-{
-	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction action;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
-		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
-			sigaddset(&set, ends[i]);
-	}
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static int end_timer(unsigned int milliseconds)
-{
-	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000,
-					       .tv_nsec = (long)(milliseconds % 1000) * 1000000}};
-	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-
-	if (timer >= 0 && timerfd_settime(timer, 0, &when, NULL)) {
-		close(timer);
-		return -1;
-	}
-	return timer;
 }
 
 /*
