@@ -158,7 +158,7 @@ static bool slot_holds(int fd, enum slot slot, const struct sock_filter *insns, 
  * it is gone, the tool has put an eBPF program of its own in its place, and that is not touched. Where
  * we may not ask (that takes CAP_SYS_ADMIN), it is taken to be ours.
  */
-static bool may_be_on(const struct st_attachment *attachment)
+bool st_may_be_on(const struct st_attachment *attachment)
 {
 	return !attachment->program || st_program_exists(attachment->program) != 0;
 }
@@ -243,6 +243,9 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	attachment->tap = *tap;
 	attachment->insns = insns;
 	attachment->count = count;
+	attachment->fd = fd;
+	attachment->seen = st_now();
+	attachment->lost = false;
 	attachment_keep(meter, attachment);
 	return 0;
 }
@@ -265,7 +268,7 @@ static int tool_filter(struct socktally *meter, int fd, const struct st_attachme
 {
 	int result = st_filter_read(fd, insns, count);
 
-	*ours = result == -EACCES && known && may_be_on(known);
+	*ours = result == -EACCES && known && st_may_be_on(known);
 	if (*ours) {
 		*count = known->count;
 		*insns = filter_copy(known->insns, known->count);
@@ -309,6 +312,7 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 		return result;
 	if (ours && tap_serves(&known->tap, &tap)) {
 		free(insns);
+		known->fd = fd;
 		known->tap.ifindex = tap.ifindex;
 		memcpy(known->tap.interface, tap.interface, sizeof(tap.interface));
 		return 0;
@@ -424,7 +428,7 @@ static int detach(struct socktally *meter, int fd)
 	known = attachment_find(meter, cookie);
 	if (!known)
 		return st_fail(meter, -ENOENT, "%s is not on this meter", meter->attaching);
-	if (!slot_holds(fd, SLOT_OURS, NULL, 0) || !may_be_on(known)) {
+	if (!slot_holds(fd, SLOT_OURS, NULL, 0) || !st_may_be_on(known)) {
 		attachment_remove(meter, cookie); /* the socket has got another filter since */
 		return 0;
 	}

@@ -16,9 +16,12 @@ const char *socktally_version(void)
 	return SOCKTALLY_VERSION;
 }
 
+/* Why socktally_open() failed, when there is no meter to ask. */
+static __thread char open_error[sizeof(((struct socktally *)0)->error)];
+
 const char *socktally_error(const struct socktally *meter)
 {
-	return meter ? meter->error : "";
+	return meter ? meter->error : open_error;
 }
 
 void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)
@@ -41,8 +44,15 @@ int st_fail(struct socktally *meter, int result, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(meter->error, sizeof(meter->error), format, arguments);
 	va_end(arguments);
-	if (meter->log)
+	if (meter->log && !meter->quiet)
 		meter->log(meter->log_ctx, SOCKTALLY_LOG_ERROR, meter->error);
+	return result;
+}
+
+/* The same before there is a meter. */
+static int refuse(int result, const char *text)
+{
+	snprintf(open_error, sizeof(open_error), "%s", text);
 	return result;
 }
 
@@ -81,19 +91,23 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	int error, saved = errno;
 
 	if (!result)
-		return -EINVAL;
+		return refuse(-EINVAL, "no place for the meter");
 	error = st_options(&own, sizeof(own), opts);
+	if (error == -E2BIG)
+		return refuse(error, "the options are of a newer release, and one is set that this "
+				     "one (" SOCKTALLY_VERSION ") does not have");
 	if (error)
-		return error;
+		return refuse(error, "the options don't begin with their size");
 	if (own.paths > ST_MAX_PATHS || own.flags & ~OPEN_FLAGS)
-		return -EINVAL;
+		return refuse(-EINVAL, "options: more than 32768 paths, or unknown flags");
 	meter = calloc(1, sizeof(*meter));
-	if (!meter) {
-		errno = saved;
-		return -ENOMEM;
-	}
+	errno = saved;
+	if (!meter)
+		return refuse(-ENOMEM, "no memory for a meter");
 	meter->log = own.log;
 	meter->log_ctx = own.log_ctx;
+	meter->gap = own.gap;
+	meter->gap_ctx = own.gap_ctx;
 	meter->cells_map = meter->chain_map = meter->count_prog = meter->timer = -1;
 	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
@@ -102,10 +116,12 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->sizes.slots = st_table_slots(meter->sizes.paths);
 	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);
 	error = meter->userspace ? userspace_open(meter) : st_kernel_open(meter);
-	if (error)
+	if (error) {
+		refuse(error, meter->error);
 		socktally_close(meter);
-	else
+	} else {
 		*result = meter;
+	}
 	errno = saved;
 	return error;
 }
@@ -118,6 +134,7 @@ void socktally_close(struct socktally *meter)
 		return;
 	st_attachments_free(meter);
 	st_hooks_free(meter);
+	st_thresholds_free(meter);
 	if (meter->timer >= 0)
 		close(meter->timer);
 	if (meter->chain_map >= 0)

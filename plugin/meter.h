@@ -18,6 +18,9 @@ struct st_attachment {
 	struct st_tap tap;
 	struct sock_filter *insns; /* the tool's own filter */
 	size_t count;              /* 0: none */
+	int fd;        /* its number when it was last given to us, which may be another's by now */
+	uint64_t seen; /* nanoseconds, CLOCK_MONOTONIC: our program was on it then */
+	bool lost;     /* it isn't, and composing anew has failed */
 };
 
 struct socktally {
@@ -36,8 +39,17 @@ struct socktally {
 	void *interval_ctx;
 	struct st_attachment **attachments;
 	size_t attachment_count, attachment_room;
+	uint64_t retried; /* nanoseconds, CLOCK_MONOTONIC: when lost sockets were last looked at */
+	struct st_threshold **thresholds;
+	size_t threshold_count;
+	int threshold_last;     /* number */
+	uint64_t thresholds_at; /* nanoseconds, CLOCK_MONOTONIC: the last look; 0: none yet */
+	bool looking;           /* thresholds are being gone through: none is freed */
 	socktally_log_fn log;
 	void *log_ctx;
+	socktally_gap_fn gap;
+	void *gap_ctx;
+	bool quiet;         /* failures are not logged: what is tried again and again */
 	char attaching[64]; /* "eth0: socket 5", for messages */
 	char error[320];
 };
@@ -70,11 +82,27 @@ int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count);
 
 /*
+ * Whether our program is still on the attachment's socket, which has an eBPF program. Where we may
+ * not ask, it is taken to be ours.
+ */
+bool st_may_be_on(const struct st_attachment *attachment);
+
+/*
  * The socket's classic filter, malloc'ed; count 0 and NULL: it has none. -EACCES: it is eBPF. (The
  * length counts instructions there, not bytes: the kernel's own way with SO_GET_FILTER.)
  */
 int st_filter_read(int fd, struct sock_filter **insns, size_t *count);
 
 void st_attachments_free(struct socktally *meter);
+
+/* Composes anew where a filter was set past the library (plugin/follow.c). */
+void st_follow(struct socktally *meter);
+
+/* An interval is over: looks at the rates (plugin/threshold.c). */
+void st_thresholds_look(struct socktally *meter);
+void st_thresholds_free(struct socktally *meter);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t st_now(void);
 
 #endif

@@ -25,12 +25,13 @@ int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 	struct itimerspec interval = {.it_interval = period, .it_value = period};
 	int saved = errno, result;
 
-	if (!meter || (milliseconds && !fn))
+	if (!meter)
 		return -EINVAL;
 	result = timer_make(meter);
 	if (!result && timerfd_settime(meter->timer, 0, &interval, NULL))
 		result = st_fail(meter, -errno, "can't set the timer: %s", strerror(errno));
 	if (!result) {
+		meter->thresholds_at = 0;
 		meter->interval_fn = milliseconds ? fn : NULL;
 		meter->interval_ctx = ctx;
 	}
@@ -58,14 +59,17 @@ static int wait_and_call(struct socktally *meter, int timeout_ms)
 	result = timer_make(meter);
 	if (result)
 		return result;
+	st_follow(meter);
 	poll_fd.fd = meter->timer;
 	result = poll(&poll_fd, 1, timeout_ms);
 	if (result < 0)
 		return st_fail(meter, -errno, "can't wait for the timer: %s", strerror(errno));
-	if (!result || read(meter->timer, &expired, sizeof(expired)) != sizeof(expired) ||
-	    !meter->interval_fn)
+	if (timeout_ms)
+		st_follow(meter);
+	if (!result || read(meter->timer, &expired, sizeof(expired)) != sizeof(expired))
 		return 0;
-	result = meter->interval_fn(meter->interval_ctx, meter);
+	st_thresholds_look(meter);
+	result = meter->interval_fn ? meter->interval_fn(meter->interval_ctx, meter) : 0;
 	return result ? result : 1;
 }
 

@@ -132,6 +132,12 @@ int st_program_load(struct socktally *meter, const struct st_tap *tap,
 	}
 	if (result < 0 && !translated)
 		translate_failed(meter, result, count, what);
+	else if (result == -EPERM)
+		st_fail(meter, result,
+			"%s: BPF is not permitted (any more), so it can't be metered: that takes "
+			"CAP_BPF and CAP_PERFMON whenever a filter is set (before Linux 5.8 "
+			"CAP_SYS_ADMIN)",
+			meter->attaching);
 	else if (result < 0)
 		st_fail(meter, result,
 			"%s: the kernel refused its filter of %zu instructions as eBPF: %s",

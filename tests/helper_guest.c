@@ -168,16 +168,58 @@ static int no_socket(void *ctx, const struct socktally_socket *socket)
 	return 0;
 }
 
+static void crossed(void *ctx, const struct socktally_crossing *crossing)
+{
+	*(int *)ctx += crossing->upwards ? 1 : 100;
+}
+
+static void gap(void *ctx, const struct socktally_gap *gap)
+{
+	*(int *)ctx += gap->error ? 100 : 1;
+}
+
+/* What a host has that loads the library: the same by the table. */
+static void use_table(struct socktally *meter, int *crossings)
+{
+	const struct socktally_threshold_opts opts = {.sz = sizeof(opts),
+						      .path = "*:udp",
+						      .above = 1};
+	const struct socktally_sink sink = {.sz = sizeof(sink)};
+	int threshold;
+
+	threshold = CALL("threshold_add",
+			 socktally_plugin.threshold_add(meter, &opts, crossed, crossings));
+	ok(threshold > 0, "threshold_add");
+	ok(!CALL("threshold_remove", socktally_plugin.threshold_remove(meter, threshold)),
+	   "threshold_remove");
+	socktally_plugin.threshold_add(meter, &opts, crossed, crossings);
+	ok(!CALL("snapshot", socktally_plugin.snapshot(meter, &sink, NULL)), "snapshot to a sink");
+}
+
+/* A filter that is set past the library. */
+static void replaced(struct socktally *meter, int fd, const int *gaps)
+{
+	struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 0xffff)};
+	struct sock_fprog program = {.len = 1, .filter = all};
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	errno = 12345;
+	ok(CALL("poll", socktally_poll(meter, 0)) >= 0 && *gaps == 1, "poll composes again");
+	ok(errno == 12345, "errno is as it was");
+}
+
 static void use(int udp, int fd)
 {
 	const struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 0xffff)};
+	int gaps = 0, crossings = 0;
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .gap = gap, .gap_ctx = &gaps};
 	struct socktally *meter;
 	struct sock_filter insns[8];
 	size_t count = 8;
 	int calls = 0, sockets = 0;
 
 	errno = 12345;
-	if (!ok(!CALL("open", socktally_open(&meter, NULL)), "open"))
+	if (!ok(!CALL("open", socktally_open(&meter, &opts)), "open"))
 		return;
 	ok(!CALL("attach", socktally_attach(meter, fd, NULL)), "attach");
 	ok(CALL("attach", socktally_attach(meter, -1, NULL)) == -EBADF, "attach -1");
@@ -188,14 +230,19 @@ static void use(int udp, int fd)
 	   "sockets");
 	ok(!CALL("set_interval", socktally_set_interval(meter, 20, interval, &calls)),
 	   "set_interval");
+	use_table(meter, &crossings);
 	ok(errno == 12345, "errno is as it was");
+	replaced(meter, fd, &gaps);
 	ok(all_close_on_exec(), "each descriptor is close-on-exec");
 	send_some(udp);
 	counted(meter, PACKETS, "snapshot");
+	ok(CALL("poll", socktally_poll(meter, 1000)) == 1 && calls, "poll");
+	calls = 0;
 	ok(drop_everything(), "this process is nobody now, without a capability");
 	send_some(udp);
 	counted(meter, 2 * PACKETS, "snapshot as nobody");
-	ok(CALL("poll", socktally_poll(meter, 1000)) == 1 && calls == 1, "poll as nobody");
+	ok(CALL("poll", socktally_poll(meter, 1000)) == 1 && calls == 1 && crossings == 1,
+	   "poll as nobody");
 	ok(CALL("fd", socktally_fd(meter)) >= 0, "fd");
 	ok(!CALL("detach", socktally_detach(meter, fd)), "detach as nobody");
 	send_some(udp);

@@ -23,9 +23,11 @@ ALLOWED = {
     "sockets": set(),
     "snapshot": set(),
     "fd": set(),
-    "poll": {"poll", "read"},
+    "threshold_add": {"brk", "mmap"},
+    "threshold_remove": set(),
     "close": {"close", "munmap", "brk", "futex"},
 }
+ALLOWED["poll"] = ALLOWED["attach"] | {"poll", "read", "fcntl"}
 ALLOWED["set_filter"] = ALLOWED["detach"] = ALLOWED["attach"]
 # Functions that a guest doesn't call.
 FORBIDDEN = re.compile(

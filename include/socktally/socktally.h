@@ -15,21 +15,19 @@
  *
  * Guest rules: the library starts no thread, installs no signal handler, prints nothing, changes no
  * resource limit and keeps no descriptor of the sockets it is given. Its own are close-on-exec.
+ *
+ * "plugin.h" has the types that are the same for a program that loads the library with dlopen(), and
+ * how structs of different ages go together.
  */
 #ifndef SOCKTALLY_H
 #define SOCKTALLY_H
 
+#include "plugin.h"
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#if defined(__GNUC__)
-#define SOCKTALLY_API __attribute__((visibility("default")))
-#else
-#define SOCKTALLY_API
 #endif
 
 /* Numbers of the protocols, stable across releases: SOCKTALLY_ETH, SOCKTALLY_IPV6_HOPOPTS, ... */
@@ -45,77 +43,7 @@ enum socktally_protocol {
 /* Room for the longest path as text, terminating NUL included. */
 #define SOCKTALLY_PATH_TEXT_MAX 256
 
-enum socktally_direction {
-	SOCKTALLY_IN = 0,  /* received: to this host, broadcast, multicast or promiscuous */
-	SOCKTALLY_OUT = 1, /* sent by this host */
-};
-
-enum socktally_log_level {
-	SOCKTALLY_LOG_ERROR = 0,
-	SOCKTALLY_LOG_WARNING = 1,
-	SOCKTALLY_LOG_DEBUG = 2,
-};
-
-struct socktally;   /* a meter */
 struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
-
-typedef void (*socktally_log_fn)(void *ctx, enum socktally_log_level level, const char *text);
-
-/*
- * Options start with their own size, so that a program and a library of different ages understand
- * each other: what the caller's struct doesn't have is zero (the default), and a non-zero tail that
- * this library doesn't know is refused with -E2BIG.
- */
-struct socktally_open_opts {
-	size_t sz;            /* sizeof(struct socktally_open_opts) */
-	uint32_t paths;       /* paths the table holds on each CPU; 0: 1024; at most 32768 */
-	uint32_t flags;       /* SOCKTALLY_OPEN_* */
-	socktally_log_fn log; /* gets one line a message, without newline; NULL: silent */
-	void *log_ctx;
-};
-
-/* A meter without a kernel part, to be fed by socktally_count(): needs no privilege. */
-#define SOCKTALLY_OPEN_USERSPACE 0x1u
-/*
- * Each metered socket's own filter is noted in the kernel, for as long as the socket is metered or
- * open: `socktally list` then tells who meters it, also after this process was killed, and what its
- * filter is. Without effect before Linux 5.10.
- */
-#define SOCKTALLY_OPEN_RECORDS 0x2u
-
-struct socktally_attach_opts {
-	size_t sz;       /* sizeof(struct socktally_attach_opts) */
-	int32_t ifindex; /* interface the socket is about to be bound to; 0: see the socket */
-	uint32_t flags;  /* SOCKTALLY_ATTACH_* */
-};
-
-/* The caller vouches that no packet has reached the socket yet (not bound, or protocol 0). */
-#define SOCKTALLY_ATTACH_BEFORE_BIND 0x1u
-
-struct socktally_counts {
-	uint64_t packets;          /* seen by the socket */
-	uint64_t segments;         /* the same, receive and segmentation offload undone */
-	uint64_t bytes;            /* their length at the tap, VLAN tags included */
-	uint64_t accepted_packets; /* of these, what the socket's filter accepted */
-	uint64_t accepted_bytes;   /* bytes it accepted of them: a snap length cuts */
-};
-
-/* One path in one direction. The library owns it; valid until the callback returns. */
-struct socktally_cell {
-	const char *path;      /* "eth:ip:udp"; "overflow" for what the full table could not hold */
-	const uint8_t *layers; /* the same as numbers, outermost first */
-	uint32_t layer_count;  /* 0 for "overflow" */
-	uint32_t direction;    /* enum socktally_direction */
-	struct socktally_counts counts;
-};
-
-struct socktally_totals {
-	struct socktally_counts counts; /* all cells, overflow included */
-	uint64_t overflow_packets;
-};
-
-/* A non-zero return ends the walk; the function that walks returns it. */
-typedef int (*socktally_cell_fn)(void *ctx, const struct socktally_cell *cell);
 
 /* One metered socket. The library owns it; valid until the callback returns. */
 struct socktally_socket {
@@ -133,7 +61,8 @@ typedef int (*socktally_socket_fn)(void *ctx, const struct socktally_socket *soc
 SOCKTALLY_API const char *socktally_version(void);
 
 /*
- * Makes a meter. opts may be NULL. *meter is set on success only.
+ * Makes a meter. opts may be NULL. *meter is set on success only; socktally_error(NULL) has the
+ * reason of a failure.
  * -EPERM: BPF is not permitted (CAP_BPF, better with CAP_PERFMON; before Linux 5.8 CAP_SYS_ADMIN)
  * or, before 5.11, RLIMIT_MEMLOCK is too low; -ENOMEM; -EMFILE; -EINVAL, -E2BIG: bad options.
  */
@@ -193,17 +122,34 @@ SOCKTALLY_API int socktally_snapshot(const struct socktally *meter, socktally_ce
 				     struct socktally_totals *totals);
 
 /*
- * Interval snapshots for an event loop. socktally_set_interval(): fn is to be called every so many
- * milliseconds (0: no more). socktally_fd(): a descriptor for poll, select or epoll that is readable
- * when a call is due; it stays the library's; -errno. socktally_poll(): waits at most timeout_ms (0:
- * not at all, -1: as long as it takes) and calls fn if it is due. Returns 0 if it was not, else 1,
- * or what fn returned if that isn't 0; -EINTR: a signal came first.
+ * Intervals for an event loop. socktally_set_interval(): every so many milliseconds (0: no more)
+ * thresholds are looked at and fn, if not NULL, is called. socktally_fd(): a descriptor for poll,
+ * select or epoll that is readable when that is due; it stays the library's; -errno.
  */
-typedef int (*socktally_interval_fn)(void *ctx, struct socktally *meter);
 SOCKTALLY_API int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 					 socktally_interval_fn fn, void *ctx);
 SOCKTALLY_API int socktally_fd(struct socktally *meter);
+
+/*
+ * Looks whether every socket still has our program on it, and composes anew where somebody has set
+ * its filter past the library (struct socktally_gap). That takes two system calls a socket, by the
+ * number of the descriptor it was last attached with; a number that is another socket by now is left
+ * alone. Then waits at most timeout_ms (0: not at all, -1: as long as it takes) for the interval,
+ * looks again, and calls what is due. Returns 0 if the interval isn't over, else 1, or what fn
+ * returned if that isn't 0; -EINTR: a signal came first.
+ */
 SOCKTALLY_API int socktally_poll(struct socktally *meter, int timeout_ms);
+
+/*
+ * Calls fn, from socktally_poll(), when a path's rate crosses a bound: once when it goes above, once
+ * when it comes back. Starts with the first whole interval after this call. Returns the threshold's
+ * number, from 1 on. -EINVAL: bad options, or a path in which no protocol is named so; -ENOMEM.
+ */
+SOCKTALLY_API int socktally_threshold_add(struct socktally *meter,
+					  const struct socktally_threshold_opts *opts,
+					  socktally_crossing_fn fn, void *ctx);
+/* -ENOENT: there is none with this number. */
+SOCKTALLY_API int socktally_threshold_remove(struct socktally *meter, int threshold);
 
 /*
  * Hooks: programs of one's own that every packet of a meter's sockets passes, after the tool's filter
@@ -320,7 +266,10 @@ SOCKTALLY_API int socktally_hook_rows(struct socktally *meter, const char *hook,
  */
 SOCKTALLY_API int socktally_hook_map(struct socktally *meter, const char *hook, const char *map);
 
-/* The last failure on this meter in words, or "". Valid until the next call on it. */
+/*
+ * The last failure on this meter in words, or "". Valid until the next call on it. NULL: that of
+ * socktally_open() in this thread.
+ */
 SOCKTALLY_API const char *socktally_error(const struct socktally *meter);
 
 /*

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The table that a tool with a --plugin option looks up. */
+#include "meter.h"
+#include <errno.h>
+
+static int set_filter(struct socktally *meter, int fd, const void *insns, size_t count)
+{
+	return socktally_set_filter(meter, fd, insns, count);
+}
+
+static int snapshot(struct socktally *meter, const struct socktally_sink *sink, void *ctx)
+{
+	struct socktally_totals totals;
+	struct socktally_sink own;
+	int result;
+
+	if (!meter || !sink)
+		return -EINVAL;
+	result = st_options(&own, sizeof(own), sink);
+	if (!result)
+		result = socktally_snapshot(meter, own.cell, ctx, &totals);
+	if (!result && own.totals)
+		result = own.totals(ctx, &totals);
+	return result;
+}
+
+const struct socktally_plugin socktally_plugin = {
+	.abi = SOCKTALLY_PLUGIN_ABI,
+	.size = sizeof(struct socktally_plugin),
+	.name = "socktally",
+	.version = SOCKTALLY_VERSION,
+	.create = socktally_open,
+	.destroy = socktally_close,
+	.error = socktally_error,
+	.attach = socktally_attach,
+	.set_filter = set_filter,
+	.detach = socktally_detach,
+	.snapshot = snapshot,
+	.set_interval = socktally_set_interval,
+	.fd = socktally_fd,
+	.poll = socktally_poll,
+	.threshold_add = socktally_threshold_add,
+	.threshold_remove = socktally_threshold_remove,
+};
