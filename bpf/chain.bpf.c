@@ -13,13 +13,12 @@ static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
 #define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
 #include "parse.h"
 
-/* The walk is in the region's block. */
+/* The walk is in the region, too. */
 static __always_inline struct socktally_packet *st_packet_of(struct st_walk *walk)
 {
-	__u8 *block = (__u8 *)(walk + 1) - ST_BLOCK;
-	struct st_region *region = (struct st_region *)(block - offsetof(struct st_region, block));
+	__u8 *region = (__u8 *)walk - offsetof(struct st_region, walk);
 
-	return &region->chain.packet;
+	return &((struct st_region *)region)->chain.packet;
 }
 
 /* A part of a layer, protocol 0, is no layer; said without a branch, as st_path_push() tells. */
@@ -47,10 +46,8 @@ static __always_inline void st_note_common(struct socktally_packet *packet, stru
 	packet->offsets[2] = network == ST_IP ? 14 + 20 : 14 + 40;
 }
 
-static __always_inline struct st_region *st_own_region(void)
+static __always_inline struct st_region *st_region_of(__u32 cpu)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-
 	return bpf_map_lookup_elem(ST_EXTERN_PTR(socktally_regions), &cpu);
 }
 
@@ -75,14 +72,15 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 
 SEC("socket") int chain_parse(struct __sk_buff *skb)
 {
-	struct st_region *region = st_own_region();
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
 	struct st_path path;
 
 	if (!region)
 		return skb->cb[ST_CB_VERDICT];
 	st_chain_start(region, skb);
-	st_packet_start(&packet, skb, region->block);
+	st_packet_start(&packet, skb, cpu, region);
 	path = st_parse(&packet, skb->cb[ST_CB_LINK]);
 	region->chain.packet.path.hi = path.hi;
 	region->chain.packet.path.lo = path.lo;
@@ -95,7 +93,7 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 SEC("socket") int chain_tally(struct __sk_buff *skb)
 {
 	struct st_sizes sizes = {.paths = ST_EXTERN_U64(paths), .slots = ST_EXTERN_U64(slots)};
-	struct st_region *region = st_own_region();
+	struct st_region *region = st_region_of(bpf_get_smp_processor_id());
 	const struct socktally_packet *packet;
 	struct st_packet_facts facts;
 	struct st_path path;

@@ -20,7 +20,7 @@ SEC("socket") int count(struct __sk_buff *skb)
 	struct st_packet packet;
 
 	if (region) {
-		st_packet_start(&packet, skb, region->block);
+		st_packet_start(&packet, skb, cpu, region);
 		st_tally(region, sizes, st_parse(&packet, skb->cb[ST_CB_LINK]), &facts);
 	}
 	return facts.verdict;

@@ -7,23 +7,25 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <stddef.h>
+#include "extern.h"
 #include "packet.h"
 
 struct st_packet {
 	struct __sk_buff *skb;
-	__u8 *block; /* ST_BLOCK bytes of a map's value */
+	__u8 *block;          /* ST_BLOCK bytes of a map's value */
+	struct st_walk *walk; /* in a map's value, too */
 };
 
 /*
- * The walk is in the scratch behind the block, not in registers: what comes out of memory the
+ * The walk is in a map's value, not in registers: what comes out of memory the
  * verifier knows nothing about, so that all ways through a layer look the same to it when they meet
  * again, and it goes through the loop's body only once a round. Where it can compute a value, it
  * tells packets apart by it, and their number explodes.
  */
-#define ST_WALK(pkt) ((struct st_walk *)((pkt)->block + ST_BLOCK - sizeof(struct st_walk)))
+#define ST_WALK(pkt) ((pkt)->walk)
 
-_Static_assert(ST_BLOCK_LOAD + ST_WINDOW + sizeof(struct st_walk) <= ST_BLOCK,
-	       "block, window and walk have to fit the scratch");
+_Static_assert(ST_BLOCK_LOAD + ST_WINDOW <= ST_BLOCK, "block and window have to fit the scratch");
+_Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
 
 /* What is in memory is there, and nothing is known of it from before. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
@@ -46,18 +48,24 @@ static __always_inline _Bool st_packet_load(const struct st_packet *pkt, struct 
 	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size);
 }
 
-static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb,
-					    __u8 *block)
+static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb, __u32 cpu,
+					    struct st_region *region)
 {
+	__u8 *blocks = ST_EXTERN_PTR(blocks);
+
 	pkt->skb = skb;
-	pkt->block = block;
+	pkt->block = blocks + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_BLOCK;
+	pkt->walk = (struct st_walk *)region->walk;
 }
 
-/* The first block. An empty packet, or one that can't be read, has length 0. */
+/*
+ * The first block, unless the attached program has loaded it already. An empty packet, or one that
+ * can't be read, has length 0.
+ */
 static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, struct st_walk *walk)
 {
 	walk->len = pkt->skb->len;
-	if (!st_packet_load(pkt, walk, 0))
+	if (pkt->skb->cb[ST_CB_BLOCK] != 1 && !st_packet_load(pkt, walk, 0))
 		walk->len = 0;
 	walk->end = walk->len;
 	return pkt->block;

@@ -45,7 +45,7 @@ struct st_cell {
 	__u64 spare[3];
 };
 
-/* The longest block of headers that the parser holds at a time. */
+/* Scratch for a block of headers, of each CPU, in a map of its own: see plugin/blocks.h. */
 #define ST_BLOCK 256
 
 /*
@@ -65,7 +65,7 @@ struct st_cell {
 struct st_region {
 	__u32 used; /* cells */
 	__u32 spare[15];
-	__u8 block[ST_BLOCK];         /* scratch of the parser */
+	__u64 walk[8];                /* scratch of the parser: a struct st_walk */
 	struct socktally_chain chain; /* scratch of the chain with hooks */
 	__u64 spare_chain[4];
 	struct socktally_taken taken[ST_HOOK_SLOTS];
@@ -93,6 +93,7 @@ static inline __u64 st_region_size(__u32 paths)
 enum st_cb {
 	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */
 	ST_CB_LINK = 1,    /* enum st_link, or ST_LINK_OTHER | DLT number */
+	ST_CB_BLOCK = 2,   /* 1: the packet's first ST_BLOCK_LOAD bytes are in this CPU's block */
 };
 
 /* Where the first byte of a packet stands: how its outermost layer is to be read. */

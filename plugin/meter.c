@@ -108,7 +108,8 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->log_ctx = own.log_ctx;
 	meter->gap = own.gap;
 	meter->gap_ctx = own.gap_ctx;
-	meter->cells_map = meter->chain_map = meter->count_prog = meter->timer = -1;
+	meter->cells_map = meter->blocks.map = meter->chain_map = -1;
+	meter->count_prog = meter->timer = -1;
 	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
@@ -141,6 +142,8 @@ void socktally_close(struct socktally *meter)
 		close(meter->chain_map);
 	if (meter->count_prog >= 0)
 		close(meter->count_prog);
+	if (meter->blocks.map >= 0)
+		close(meter->blocks.map);
 	if (meter->cells_map >= 0)
 		close(meter->cells_map);
 	if (meter->regions && meter->userspace)

@@ -4,6 +4,7 @@
 #define SOCKTALLY_METER_H
 
 #include "../bpf/tally.h"
+#include "blocks.h"
 #include "hook.h"
 #include "link.h"
 #include <linux/filter.h>
@@ -31,6 +32,7 @@ struct socktally {
 	bool userspace;
 	bool records; /* plugin/record.h */
 	int cells_map;
+	struct st_blocks blocks;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
 	int count_prog; /* the whole chain while there are no hooks */
 	struct st_hooks hooks;

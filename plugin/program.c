@@ -118,7 +118,7 @@ static int load_piece(struct socktally *meter, const struct st_tap *tap,
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {0};
+	struct st_code code = {.blocks = &meter->blocks};
 	const char *what = NULL;
 	bool translated;
 	int result;

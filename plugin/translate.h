@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_TRANSLATE_H
 #define SOCKTALLY_TRANSLATE_H
 
+#include "blocks.h"
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <stdbool.h>
@@ -22,6 +23,11 @@ struct st_code {
 	size_t room;
 	int error;  /* sticky: -ENOMEM, -E2BIG */
 	bool plain; /* to be set before st_translate(): no functions, see there */
+	/*
+	 * To be set before, too: where the piece may load the packet's start, and says so in
+	 * cb[ST_CB_BLOCK]. NULL: it loads one by one.
+	 */
+	const struct st_blocks *blocks;
 	__u32 functions[ST_LOAD_FUNCTIONS]; /* where they begin, after st_code_finish() */
 	size_t function_count;
 };

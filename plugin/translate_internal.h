@@ -13,7 +13,7 @@
 #define REG_CTX BPF_REG_6 /* where LD_ABS and LD_IND want it */
 #define REG_X BPF_REG_7
 #define REG_LEN BPF_REG_8
-#define REG_SAVE BPF_REG_9
+#define REG_BLOCK BPF_REG_9
 
 /* What is known of every packet that comes to an instruction, whichever way. */
 struct st_facts {
@@ -22,7 +22,6 @@ struct st_facts {
 	__u32 len_min;               /* the packet is at least that long */
 	__u32 a_max, x_max;          /* A and X are at most that */
 	__u32 mem_max[BPF_MEMWORDS]; /* and so are the words of scratch memory */
-	__u32 loads;                 /* the most loads of a block that are still to come */
 };
 #define ST_MSH_MAX 60 /* 4 * ([k] & 0xf) */
 
@@ -52,9 +51,9 @@ struct st_translation {
 	size_t fixup_count, fixup_room, fixup_oldest;
 	size_t fixed; /* what is before this may not shrink: a jump goes over it by a number */
 
-	/* the stack, offsets from R10: scratch memory, a word that one load fetches, the block */
-	int mem_off, word_off, block_off;
-	__u32 block_len; /* bytes of the packet from its start; 0: no block */
+	/* the stack, offsets from R10: scratch memory, a word that one load fetches, A meanwhile */
+	int mem_off, word_off, save_off;
+	bool uses_block;
 	bool uses_len;
 	bool needs_a, needs_x; /* zero, because it is read before it is written */
 };

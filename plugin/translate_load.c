@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Loads from the packet. Most are at fixed offsets in the first headers: one helper call copies
- * those to the stack, and each load is then one or two instructions. The others are LD_ABS and
- * LD_IND, which the verifier makes six of. These leave the program when they are out of range, so
- * the length is looked at first, where it isn't known already to suffice.
+ * those to this CPU's block, where the parser wants them anyway, and each load is then one or two
+ * instructions. The others are LD_ABS and LD_IND, which the verifier makes six of. These leave the
+ * program when they are out of range, so the length is looked at first, where it isn't known already
+ * to suffice.
  *
  * Negative offsets count from the network or the link-layer header, so their range isn't known. A
  * function may be left early, so there LD_IND does. Where there can be no functions
  * bpf_skb_load_bytes_relative() nearly does: it reads from these headers, but no fragments.
  */
+#include "../bpf/packet.h"
 #include "translate_internal.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-/*
- * The block ends here at the latest: up to here its length makes no difference to what the copy
- * costs, twice as much as one LD_ABS. So it pays if packets can come by so many loads.
- */
-#define BLOCK_MAX 96
-#define BLOCK_LOADS 3
 
 static bool is_absolute(const struct sock_filter *insn)
 {
@@ -41,7 +36,7 @@ static bool is_indirect(const struct sock_filter *insn)
 static __u32 block_offset(const struct st_translation *t, __u32 pc)
 {
 	const struct sock_filter *insn = &t->insns[pc];
-	__u32 last = BLOCK_MAX - st_load_size(insn);
+	__u32 last = ST_BLOCK_LOAD - st_load_size(insn);
 
 	if (is_absolute(insn) && insn->k <= last)
 		return insn->k;
@@ -50,51 +45,16 @@ static __u32 block_offset(const struct st_translation *t, __u32 pc)
 	return UINT32_MAX;
 }
 
-/* How many loads from the block a packet can come by, at most. */
-static __u32 most_loads(const struct st_translation *t)
+static int cb_offset(int word)
 {
-	for (__u32 pc = t->count; pc-- > 0;) {
-		__u32 labels[2], most = 0;
-
-		if (!t->facts[pc].reached)
-			continue;
-		for (int i = st_successors(t, pc, labels) - 1; i >= 0; i--) {
-			if (labels[i] < t->count && most < t->facts[labels[i]].loads)
-				most = t->facts[labels[i]].loads;
-		}
-		t->facts[pc].loads = most + (block_offset(t, pc) != UINT32_MAX);
-	}
-	return t->facts[0].loads;
-}
-
-/* The offset in a word that most loads of the block agree on to be aligned. */
-static __u32 best_alignment(const struct st_translation *t)
-{
-	__u32 votes[4] = {0}, best = 0;
-
-	for (__u32 pc = 0; pc < t->count; pc++) {
-		__u32 offset = block_offset(t, pc);
-
-		if (!t->facts[pc].reached || offset == UINT32_MAX)
-			continue;
-		for (__u32 at = 0; at < 4; at++)
-			votes[at] += (offset - at) % st_load_size(&t->insns[pc]) == 0;
-	}
-	for (__u32 at = 1; at < 4; at++) {
-		if (votes[at] > votes[best])
-			best = at;
-	}
-	return best;
+	return (int)offsetof(struct __sk_buff, cb) + 4 * word;
 }
 
 void st_plan_stack(struct st_translation *t)
 {
-	bool block = most_loads(t) >= BLOCK_LOADS;
-
 	t->mem_off = 0;
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
-		__u32 offset = block_offset(t, pc);
 
 		if (!t->facts[pc].reached)
 			continue;
@@ -102,36 +62,51 @@ void st_plan_stack(struct st_translation *t)
 			t->mem_off = -4 * BPF_MEMWORDS;
 		if (is_indirect(insn) || (is_absolute(insn) && insn->k < 0x80000000u))
 			t->uses_len = true;
-		if (block && offset != UINT32_MAX && t->block_len < offset + st_load_size(insn))
-			t->block_len = offset + st_load_size(insn);
+		if (t->code->blocks && block_offset(t, pc) != UINT32_MAX)
+			t->uses_block = true;
 	}
 	t->word_off = t->mem_off - 4;
-	t->block_off = t->word_off - (int)t->block_len;
-	t->block_off -= (t->block_off + (int)best_alignment(t)) & 3;
+	t->save_off = t->word_off - 4;
 }
 
-/* REG_LEN, and the block if there is one. The context is in R1 still. */
+/* R9 = this CPU's block. It can't turn out not to be there: no CPU's number is above the mask. */
+static void emit_block_address(struct st_code *code)
+{
+	int shift = __builtin_ctz(ST_BLOCK);
+
+	st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
+	st_code_emit(code, ST_ALU_W(BPF_AND, BPF_REG_0, code->blocks->mask));
+	st_code_emit(code, ST_ALU_W(BPF_LSH, BPF_REG_0, (__u32)shift));
+	st_code_emit(code, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_BLOCK, BPF_PSEUDO_MAP_VALUE, 0,
+				   (__u32)code->blocks->map));
+	st_code_emit(code, (struct bpf_insn){0});
+	st_code_emit(code, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, REG_BLOCK, BPF_REG_0, 0, 0));
+}
+
+/*
+ * REG_LEN, and the block if a load is in it. Where the packet is shorter its end is not looked at,
+ * as each load is preceded by a look at the length. If the helper fails it leaves zeros, as it would
+ * on the stack, and the parser tries for itself.
+ */
 void st_emit_block(struct st_translation *t)
 {
 	struct st_code *code = t->code;
-	int first = t->block_off & ~7, end = t->block_off + (int)t->block_len;
-	int zeros = (end - first + 7) / 8;
 
 	if (t->uses_len)
 		st_code_emit(code, ST_SKB(REG_LEN, len));
-	if (!t->block_len)
+	if (!t->uses_block)
 		return;
+	emit_block_address(code);
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
-	st_code_emit(code, ST_MOV(BPF_REG_3, BPF_REG_10));
-	st_code_emit(code, ST_ADD(BPF_REG_3, (__u32)t->block_off));
-	st_code_emit(code, ST_SET_W(BPF_REG_4, t->block_len));
-	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, t->block_len, zeros + 2));
-	/* A short packet. The verifier wants to see all that the helper may write to set before. */
-	for (int off = first; off < end; off += 8)
-		st_code_emit(code, st_insn(BPF_ST | BPF_DW | BPF_MEM, BPF_REG_10, 0, off, 0));
-	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 2));
+	st_code_emit(code, ST_MOV(BPF_REG_3, REG_BLOCK));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
+	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_BLOCK_LOAD, 2));
+	st_code_emit(code, ST_JUMP(BPF_JEQ, REG_LEN, 0, 4));
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
+	st_code_emit(code, ST_ADD(BPF_REG_0, 1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_BLOCK), BPF_REG_0));
 }
 
 static __u32 ld_size(__u32 size)
@@ -139,38 +114,18 @@ static __u32 ld_size(__u32 size)
 	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
 }
 
-/* The verifier refuses stack accesses that aren't aligned, on every machine: in pieces, then. */
-static void emit_stack_load(struct st_translation *t, int dst, int off, __u32 size)
+/* From R10 or REG_BLOCK. */
+static void emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size)
 {
-	struct st_code *code = t->code;
-	__u32 done = 0;
-
-	while (done < size) {
-		__u32 piece = size - done == 3 ? 2 : size - done;
-		int reg = done ? BPF_REG_1 : dst;
-
-		while ((__u32)(off + (int)done) % piece)
-			piece /= 2;
-		if (done)
-			st_code_emit(code, ST_ALU_W(BPF_LSH, dst, 8 * piece));
-		st_code_emit(code, ST_READ((int)ld_size(piece), reg, BPF_REG_10, off + (int)done));
-		if (piece > 1)
-			st_code_emit(code, ST_FROM_BE(reg, 8 * piece));
-		if (done)
-			st_code_emit(code, ST_ALU_W_REG(BPF_OR, dst, reg));
-		done += piece;
-	}
+	st_code_emit(code, ST_READ((int)ld_size(size), dst, base, off));
+	if (size > 1)
+		st_code_emit(code, ST_FROM_BE(dst, 8 * size));
 }
 
 static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
 {
 	if (t->facts[pc].len_min < len)
 		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
-}
-
-static int cb_offset(int word)
-{
-	return (int)offsetof(struct __sk_buff, cb) + 4 * word;
 }
 
 /*
@@ -246,7 +201,7 @@ static void emit_relative(struct st_translation *t, __u32 size)
 	st_code_emit(code, ST_SET_W(BPF_REG_4, size));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes_relative));
 	st_jump(t, ST_JUMP(BPF_JNE, BPF_REG_0, 0, 0), st_label(t, ST_LABEL_REJECT));
-	emit_stack_load(t, REG_A, t->word_off, size);
+	emit_memory_load(code, REG_A, BPF_REG_10, t->word_off, size);
 }
 
 static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
@@ -332,12 +287,12 @@ static bool emit_from_block(struct st_translation *t, __u32 pc, int dst, size_t 
 	size_t fork = code->count;
 
 	*past = 0;
-	if (!t->block_len || offset == UINT32_MAX)
+	if (!t->uses_block || offset == UINT32_MAX)
 		return false;
 	if (is_indirect(&t->insns[pc]))
 		st_code_emit(code, ST_JUMP_W(BPF_JNE, REG_X, IHL, 0));
 	reject_unless_long(t, pc, offset + size);
-	emit_stack_load(t, dst, t->block_off + (int)offset, size);
+	emit_memory_load(code, dst, REG_BLOCK, (int)offset, size);
 	if (is_indirect(&t->insns[pc]) && !code->error) {
 		*past = code->count;
 		st_code_emit(code, ST_JA(0));
@@ -361,14 +316,14 @@ void st_emit_load(struct st_translation *t, __u32 pc)
 	}
 	if (!emit_from_block(t, pc, to_x ? REG_X : REG_A, &past)) {
 		if (to_x)
-			st_code_emit(code, ST_MOV(REG_SAVE, REG_A));
+			st_code_emit(code, ST_WRITE(BPF_W, BPF_REG_10, t->save_off, REG_A));
 		if (is_indirect(insn))
 			emit_indirect(t, pc, size);
 		else
 			emit_absolute(t, pc, size);
 		if (to_x) {
 			st_code_emit(code, ST_MOV(REG_X, REG_A));
-			st_code_emit(code, ST_MOV(REG_A, REG_SAVE));
+			st_code_emit(code, ST_READ(BPF_W, REG_A, BPF_REG_10, t->save_off));
 		}
 	} else if (past) {
 		emit_indirect(t, pc, size);

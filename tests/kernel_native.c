@@ -36,6 +36,7 @@ static struct packet *seeds;
 static size_t seed_count;
 static struct socktally *meter;
 static int program;
+static int attached; /* a socket's, which loads Ethernet packets for its filter and the parser */
 static struct st_region *region;
 static uint64_t expected[PATHS]; /* packets of each cell */
 static uint64_t random_state;
@@ -67,7 +68,8 @@ static int run_in_kernel(const struct packet *packet)
 	context.cb[ST_CB_LINK] = packet->link;
 	memcpy(data + LINK_HEADER, packet->bytes, packet->size);
 	memset(&attr, 0, sizeof(attr));
-	attr.test.prog_fd = (uint32_t)program;
+	attr.test.prog_fd =
+		(uint32_t)(packet->link == ST_LINK_ETH && checked % 2 ? attached : program);
 	attr.test.data_in = (uintptr_t)data;
 	attr.test.data_size_in = LINK_HEADER + packet->size;
 	attr.test.ctx_in = (uintptr_t)&context;
@@ -226,6 +228,9 @@ static void pin(void)
 static void start(void)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = PATHS};
+	const struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+					     BPF_STMT(BPF_RET | BPF_K, 0xffff)};
+	const struct st_tap tap = {.link = ST_LINK_ETH};
 	const uint32_t first = 0;
 	uint32_t id = 0;
 	int result = socktally_open(&meter, &opts);
@@ -240,6 +245,9 @@ static void start(void)
 	program = st_bpf_prog_by_id(id);
 	if (program < 0)
 		bail("the chain's program");
+	attached = st_program_load(meter, &tap, filter, 2);
+	if (attached < 0)
+		bail(socktally_error(meter));
 	pin();
 	seeds = malloc(SEEDS * sizeof(*seeds));
 	if (!seeds)

@@ -108,6 +108,16 @@ __attribute__((unused)) static void print_filter(const struct sock_filter *insns
  */
 static unsigned long verifier_bugs;
 
+/* Where translations load packets to. */
+__attribute__((unused)) static const struct st_blocks *blocks_for_tests(void)
+{
+	static struct st_blocks blocks = {.map = -1};
+
+	if (blocks.map < 0 && st_blocks_make(&blocks, (uint32_t)sysconf(_SC_NPROCESSORS_CONF)) < 0)
+		die("the map of blocks");
+	return &blocks;
+}
+
 /*
  * The translation as a program that returns the verdict, or 1 for 0 if it may not be left by other
  * ways than its end: a descriptor, or -errno.
@@ -117,7 +127,7 @@ static bool to_the_end;
 __attribute__((unused)) static int load_translated(const struct sock_filter *insns, size_t count,
 						   bool plain, char *log, size_t log_size)
 {
-	struct st_code code = {.plain = plain};
+	struct st_code code = {.plain = plain, .blocks = blocks_for_tests()};
 	int fd = st_translate(&code, insns, count, NULL);
 
 	if (fd == 0) {

@@ -59,7 +59,7 @@ static unsigned long longest, islands;
 
 static bool same(const struct filter *f, bool plain, bool in_kernel)
 {
-	struct st_code code = {.plain = plain};
+	struct st_code code = {.plain = plain, .blocks = &simulated_blocks};
 	int error = st_translate(&code, f->insns, f->count, NULL), program = -1;
 	bool good = error == 0;
 	size_t length = code.count;

@@ -6,6 +6,7 @@
 #ifndef TESTS_TRANSLATE_SIMULATE_H
 #define TESTS_TRANSLATE_SIMULATE_H
 
+#include "bpf/table.h"
 #include "plugin/translate.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define NETWORK_OFFSET 14
+#define CPU 3
 
 struct packet {
 	const unsigned char *bytes;
@@ -85,7 +87,7 @@ static bool run_ancillary(const struct packet *packet, __u32 number, __u32 *a, _
 		*a = skb->hash;
 		break;
 	case SKF_AD_CPU:
-		*a = 3;
+		*a = CPU;
 		break;
 	case SKF_AD_ALU_XOR_X:
 		*a ^= x;
@@ -227,9 +229,13 @@ static __u32 run_classic(const struct sock_filter *insns, const struct packet *p
 	}
 }
 
+/* What a translation for the simulator names. */
+static const struct st_blocks simulated_blocks = {.map = 12345, .mask = 2 * CPU + 1};
+
 #define CONTEXT_ADDRESS 0x100000000000ull
 #define STACK_ADDRESS 0x200000000000ull /* of its end */
 #define STACK_SIZE 512
+#define BLOCKS_ADDRESS 0x300000000000ull
 
 struct machine {
 	const struct bpf_insn *insns;
@@ -239,7 +245,8 @@ struct machine {
 	bool known[BPF_REG_10 + 1]; /* written before */
 	unsigned char stack[STACK_SIZE];
 	bool stack_known[STACK_SIZE];
-	size_t pc, caller; /* caller: where to go on, in a function */
+	unsigned char block[ST_BLOCK]; /* of this CPU */
+	size_t pc, caller;             /* caller: where to go on, in a function */
 	__u64 saved[4];
 };
 
@@ -256,7 +263,7 @@ static void set(struct machine *m, int reg, __u64 value)
 	m->known[reg] = true;
 }
 
-/* size bytes of the stack or the context, to be read or written */
+/* size bytes of the stack, the context or the block, to be read or written */
 static unsigned char *memory(struct machine *m, __u64 address, __u32 size, bool aligned, bool write)
 {
 	__u64 offset = address - (STACK_ADDRESS - STACK_SIZE);
@@ -268,6 +275,11 @@ static unsigned char *memory(struct machine *m, __u64 address, __u32 size, bool 
 			(offset >= offsetof(struct __sk_buff, cb) &&
 			 offset < offsetof(struct __sk_buff, cb) + sizeof(m->packet->skb.cb)));
 		return (unsigned char *)&m->packet->skb + offset;
+	}
+	if (address >= BLOCKS_ADDRESS) {
+		offset = address - BLOCKS_ADDRESS - (__u64)CPU * ST_BLOCK;
+		REQUIRE(size && offset < ST_BLOCK && offset + size <= ST_BLOCK);
+		return m->block + offset;
 	}
 	REQUIRE(size && offset < STACK_SIZE && offset + size <= STACK_SIZE);
 	REQUIRE(!aligned || offset % size == 0);
@@ -407,11 +419,24 @@ static void run_memory(struct machine *m, const struct bpf_insn *insn)
 	set(m, insn->dst_reg, value);
 }
 
+/* The address of the blocks is the only wide constant. */
+static void run_wide(struct machine *m, const struct bpf_insn *insn)
+{
+	REQUIRE(insn->code == (BPF_LD | BPF_DW | BPF_IMM) && insn->src_reg == BPF_PSEUDO_MAP_VALUE);
+	REQUIRE(insn->imm == simulated_blocks.map && !insn[1].code && !insn[1].imm);
+	set(m, insn->dst_reg, BLOCKS_ADDRESS);
+	m->pc++;
+}
+
 static void run_load(struct machine *m, const struct bpf_insn *insn)
 {
 	__u32 value;
 	__s32 offset = insn->imm;
 
+	if (BPF_MODE(insn->code) == BPF_IMM) {
+		run_wide(m, insn);
+		return;
+	}
 	REQUIRE(get(m, BPF_REG_6) == CONTEXT_ADDRESS);
 	if (BPF_MODE(insn->code) == BPF_IND)
 		offset = (__s32)((__u32)offset + (__u32)get(m, insn->src_reg));
@@ -434,6 +459,7 @@ static __u32 run_translated(const struct st_code *code, size_t length, struct pa
 	m->insns = code->insns;
 	m->count = code->count;
 	m->packet = packet;
+	memset(m->block, 0xa5, sizeof(m->block)); /* of the packet before */
 	m->regs[BPF_REG_10] = STACK_ADDRESS;
 	m->known[BPF_REG_10] = true;
 	set(m, BPF_REG_1, CONTEXT_ADDRESS);

@@ -49,7 +49,7 @@ static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 
 static void try_size(const char *what, struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {0};
+	struct st_code code = {.blocks = blocks_for_tests()};
 	unsigned int kernel;
 
 	if (!insns || st_translate(&code, insns, count, NULL))

@@ -104,7 +104,10 @@ static void compare_verdicts(const struct sock_filter *insns, const struct st_co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sock_filter insns[FILTER_ROOM];
-	struct st_code code = {.plain = size % 8 & 1};
+	struct st_code code = {
+		.plain = size % 8 & 1,
+		.blocks = size % 8 & 4 ? NULL : &simulated_blocks,
+	};
 	size_t count = size / 8 < FILTER_ROOM ? size / 8 : FILTER_ROOM, length;
 	const char *what;
 	int error;
