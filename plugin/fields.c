@@ -121,22 +121,42 @@ static bool add_known(struct st_fields *fields, const char *type, const char *na
 	struct socktally_path_key key;
 	struct socktally_address address;
 	struct st_path path;
+	bool is_key = !strcmp(name, "key");
 
 	if (!strcmp(type, "socktally_path_key") && size == sizeof(key)) {
 		memcpy(&key, data, sizeof(key));
 		path = (struct st_path){key.hi, key.lo};
 		socktally_path_text(layers, st_path_layers(path, layers), text, sizeof(text));
+		name = is_key ? "path" : name;
 	} else if (!strcmp(type, "socktally_address") && size == sizeof(address)) {
 		memcpy(&address, data, sizeof(address));
 		if (address.version == 4)
 			inet_ntop(AF_INET, address.bytes, text, sizeof(text));
 		else if (address.version == 6)
 			inet_ntop(AF_INET6, address.bytes, text, sizeof(text));
+		name = is_key ? "address" : name;
 	} else {
 		return false;
 	}
 	add(fields, name, SOCKTALLY_TEXT, 0, text);
 	return true;
+}
+
+/* The name of an enum's value, or its number where it has none. */
+static void add_enum(struct st_fields *fields, const struct st_btf *btf,
+		     const struct btf_type *type, const char *name, const uint8_t *data)
+{
+	const struct btf_enum *values = st_btf_tail(type);
+	const char *text = NULL;
+	uint64_t number;
+
+	if (!is_number_size(type->size))
+		return;
+	number = number_read(data, type->size, false);
+	for (uint32_t i = 0; i < st_btf_count(type) && !text; i++)
+		if ((uint32_t)values[i].val == (uint32_t)number)
+			text = st_btf_name(btf, values[i].name_off);
+	add(fields, name, text ? SOCKTALLY_TEXT : SOCKTALLY_UNSIGNED, number, text);
 }
 
 struct value {
@@ -232,6 +252,8 @@ static void fill(struct st_fields *fields, const struct value *value, const char
 			add_bytes(fields, name, value->data, size);
 		return;
 	case BTF_KIND_ENUM:
+		add_enum(fields, value->btf, type, name, value->data);
+		return;
 	case ST_BTF_ENUM64:
 		if (is_number_size(size))
 			add(fields, name, SOCKTALLY_UNSIGNED, number_read(value->data, size, false),

@@ -87,7 +87,7 @@ int st_chain_exchange(struct socktally *meter, struct st_hook *const *hooks, uns
 
 /* --- plugin/hook_object.c */
 
-extern const struct st_hook_kind st_hook_object;
+extern const struct st_hook_kind st_hook_object, st_hook_builtin;
 /* Loads what opts say, without putting it into the chain; NULL: with *error, which is noted. */
 struct st_hook *st_hook_object_new(struct socktally *meter, const struct socktally_hook_opts *opts,
 				   const struct st_hook *replaces, int *error);

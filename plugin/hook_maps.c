@@ -195,12 +195,15 @@ int st_object_maps_read(struct socktally *meter, struct st_hook_own *own, const 
 	return result;
 }
 
-static int map_make(struct socktally *meter, struct st_object_map *map, const char *file)
+int st_object_map_make(struct socktally *meter, struct st_object_map *map, const char *file)
 {
 	const uint32_t first = 0;
-	int result = st_bpf_map_create(map->type, map->name, map->key_size, map->value_size,
-				       map->entries, map->flags);
+	int result;
 
+	if (map->fd >= 0)
+		return 0;
+	result = st_bpf_map_create(map->type, map->name, map->key_size, map->value_size,
+				   map->entries, map->flags);
 	if (result >= 0) {
 		map->fd = result;
 		result = map->contents ? st_bpf_map_update(map->fd, &first, map->contents) : 0;
@@ -216,15 +219,6 @@ static int map_make(struct socktally *meter, struct st_object_map *map, const ch
 	return 0;
 }
 
-int st_object_maps_make(struct socktally *meter, struct st_hook_own *own, const char *file)
-{
-	int result = 0;
-
-	for (unsigned int i = 0; i < own->map_count && !result; i++)
-		result = map_make(meter, &own->maps[i], file);
-	return result;
-}
-
 void st_object_maps_free(struct st_hook_own *own)
 {
 	for (unsigned int i = 0; i < own->map_count; i++) {
@@ -234,11 +228,10 @@ void st_object_maps_free(struct st_hook_own *own)
 	}
 }
 
-const struct st_object_map *st_object_map_at(const struct st_hook_own *own,
-					     const struct st_symbol *symbol)
+struct st_object_map *st_object_map_at(struct st_hook_own *own, const struct st_symbol *symbol)
 {
 	for (unsigned int i = 0; i < own->map_count; i++) {
-		const struct st_object_map *map = &own->maps[i];
+		struct st_object_map *map = &own->maps[i];
 
 		if (map->section == symbol->section &&
 		    (map->contents || map->offset == symbol->value))

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Hooks from object files: reading the file, and what is left of it while the hook is there. */
+#include "hook_builtin.h"
 #include "hook_object.h"
 #include "meter.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,53 +82,97 @@ static int object_read(struct socktally *meter, const struct socktally_hook_opts
 	return result ? st_fail(meter, result, "%s: %s", file, why) : 0;
 }
 
-static int own_load(struct socktally *meter, struct st_hook *hook,
-		    const struct socktally_hook_opts *opts, const char *file,
-		    const struct st_symbol *program)
-{
-	struct st_hook_own *own = hook->own;
-	int result = st_object_maps_read(meter, own, file);
+/* What is to be made a hook. */
+struct source {
+	struct socktally_hook_opts opts;
+	const struct st_builtin *builtin; /* NULL: a user's object file */
+	const char *label;                /* what it is called in messages */
+	struct st_symbol program;
+};
 
-	for (size_t i = 0; i < opts->variable_count && !result; i++)
-		result = st_object_variable_set(meter, own, file, opts->variables[i]);
-	if (!result)
-		result = st_object_maps_make(meter, own, file);
+static int own_load(struct socktally *meter, struct st_hook *hook, const struct source *source)
+{
+	const struct socktally_hook_opts *opts = &source->opts;
+	struct st_hook_own *own = hook->own;
+	int result = st_object_maps_read(meter, own, source->label);
+
+	if (source->builtin && !result)
+		result = st_builtin_prepare(meter, source->builtin, own, opts);
+	for (size_t i = 0; i < opts->variable_count && !source->builtin && !result; i++)
+		result = st_object_variable_set(meter, own, source->label, opts->variables[i]);
 	if (result)
 		return result;
-	result = st_object_program_load(meter, hook, program, file);
+	result = st_object_program_load(meter, hook, &source->program, source->label);
 	if (result < 0)
 		return result;
 	hook->prog = result;
 	return 0;
 }
 
+static int source_read(struct socktally *meter, const struct socktally_hook_opts *opts,
+		       struct source *source, struct st_object *object)
+{
+	int result = 0;
+
+	source->opts = *opts;
+	source->label = opts->builtin ? opts->builtin
+			: opts->file  ? opts->file
+			: opts->name  ? opts->name
+				      : "the hook";
+	if (opts->builtin) {
+		source->builtin = st_builtin_find(opts->builtin);
+		if (!source->builtin)
+			return st_fail(meter, -EINVAL, "%s: there is no built-in hook of that name",
+				       opts->builtin);
+		result = st_builtin_opts(meter, source->builtin, &source->opts);
+	}
+	if (!result)
+		result = object_read(meter, &source->opts, source->label, object);
+	if (!result)
+		result = st_object_program_find(meter, object, source->label, source->opts.program,
+						&source->program);
+	return result;
+}
+
+/* The name that the caller gives, or keeps, or one made of the program's that is free. */
+static const char *name_choose(const struct socktally *meter, const struct source *source,
+			       const struct st_hook *replaces, char made[ST_HOOK_NAME_MAX])
+{
+	const char *base = source->builtin ? source->opts.builtin : source->program.name;
+	unsigned int number = 1;
+
+	if (source->opts.name || replaces)
+		return source->opts.name ? source->opts.name : replaces->name;
+	snprintf(made, ST_HOOK_NAME_MAX, "%s", base);
+	while (st_hook_find(meter, made))
+		snprintf(made, ST_HOOK_NAME_MAX, "%.50s-%u", base, ++number);
+	return made;
+}
+
 struct st_hook *st_hook_object_new(struct socktally *meter, const struct socktally_hook_opts *opts,
 				   const struct st_hook *replaces, int *error)
 {
-	const char *file = opts->file ? opts->file : opts->name ? opts->name : "hook";
 	struct st_hook_own *own = calloc(1, sizeof(*own));
+	char made[ST_HOOK_NAME_MAX];
 	struct st_hook *hook = NULL;
-	struct st_symbol program;
-	const char *name;
+	struct source source = {0};
 
 	if (!own) {
-		*error = st_fail(meter, -ENOMEM, "%s: no memory for it", file);
+		*error = st_fail(meter, -ENOMEM, "no memory for one more hook");
 		return NULL;
 	}
-	*error = object_read(meter, opts, file, &own->object);
+	*error = source_read(meter, opts, &source, &own->object);
 	if (!*error)
-		*error = st_object_program_find(meter, &own->object, file, opts->program, &program);
-	if (!*error) {
-		name = opts->name ? opts->name : replaces ? replaces->name : program.name;
-		hook = st_hook_new(meter, &st_hook_object, name, opts->priority, replaces, error);
-	}
+		hook = st_hook_new(meter, source.builtin ? &st_hook_builtin : &st_hook_object,
+				   name_choose(meter, &source, replaces, made),
+				   source.opts.priority, replaces, error);
 	if (!hook) {
 		st_object_close(&own->object);
 		free(own);
 		return NULL;
 	}
 	hook->own = own;
-	*error = own_load(meter, hook, opts, file, &program);
+	*error = own_load(meter, hook, &source);
 	if (!*error)
 		return hook;
 	st_hook_free(meter, hook);
@@ -147,13 +193,20 @@ static int object_map(const struct st_hook *hook, const char *map)
 	const struct st_hook_own *own = hook->own;
 
 	for (unsigned int i = 0; i < own->map_count; i++)
-		if (!strcmp(own->maps[i].name, map))
+		if (!strcmp(own->maps[i].name, map) && own->maps[i].fd >= 0)
 			return own->maps[i].fd;
 	return -ENOENT;
 }
 
 const struct st_hook_kind st_hook_object = {
 	.name = "object",
+	.rows = st_object_rows,
+	.map = object_map,
+	.free = object_free,
+};
+
+const struct st_hook_kind st_hook_builtin = {
+	.name = "built-in",
 	.rows = st_object_rows,
 	.map = object_map,
 	.free = object_free,

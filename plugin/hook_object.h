@@ -15,7 +15,7 @@
 
 struct st_object_map {
 	char name[ST_MAP_NAME_MAX];
-	int fd;
+	int fd;           /* -1: the program doesn't refer to it */
 	uint32_t section; /* that stands for it: one of data, or .maps */
 	uint64_t offset;  /* in .maps */
 	uint32_t type, key_size, value_size, entries, flags;
@@ -40,12 +40,15 @@ int st_object_maps_read(struct socktally *meter, struct st_hook_own *own, const 
 /* Gives a global variable its first value. */
 int st_object_variable_set(struct socktally *meter, struct st_hook_own *own, const char *file,
 			   const char *assignment);
-int st_object_maps_make(struct socktally *meter, struct st_hook_own *own, const char *file);
+/* The same with its bytes as they are; false: there is no such variable of that size. */
+bool st_object_variable_write(struct st_hook_own *own, const char *name, const void *value,
+			      size_t size);
+/* Makes one of them, unless it is made: a program has only those that it refers to. */
+int st_object_map_make(struct socktally *meter, struct st_object_map *map, const char *file);
 void st_object_maps_free(struct st_hook_own *own);
 
 /* The map for a symbol's section and place in it; NULL: none. */
-const struct st_object_map *st_object_map_at(const struct st_hook_own *own,
-					     const struct st_symbol *symbol);
+struct st_object_map *st_object_map_at(struct st_hook_own *own, const struct st_symbol *symbol);
 
 /* The function of the object that is the hook: the one of that name, or (NULL) the only one. */
 int st_object_program_find(struct socktally *meter, const struct st_object *object,

@@ -26,7 +26,7 @@ struct function {
 struct assembly {
 	struct socktally *meter;
 	const struct st_hook *hook;
-	const struct st_hook_own *own;
+	struct st_hook_own *own;
 	const char *file;
 	struct bpf_insn *insns;
 	uint8_t *is_programs; /* of an instruction: it loads PROGRAMS_SYMBOL */
@@ -136,9 +136,10 @@ static bool is_local_call(const struct bpf_insn *insn)
 /* An LD_IMM64 gets the map, the place in a map's value, or the number that it stands for. */
 static int load_resolve(struct assembly *assembly, uint32_t at, const struct st_symbol *symbol)
 {
-	const struct st_object_map *map;
+	struct st_object_map *map;
 	struct bpf_insn *insn = &assembly->insns[at];
 	uint64_t offset;
+	int result;
 
 	if (!is_load(insn) || at + 1 >= assembly->count)
 		return refuse(assembly, "the object file is damaged: a reference to", symbol->name);
@@ -151,6 +152,9 @@ static int load_resolve(struct assembly *assembly, uint32_t at, const struct st_
 	map = st_object_map_at(assembly->own, symbol);
 	if (!map)
 		return refuse(assembly, "has a reference that can't be followed, to", symbol->name);
+	result = st_object_map_make(assembly->meter, map, assembly->file);
+	if (result)
+		return result;
 	insn[0].src_reg = BPF_PSEUDO_MAP_FD;
 	if (map->contents) {
 		offset = symbol->value + (uint32_t)insn[0].imm;

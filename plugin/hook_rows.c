@@ -31,6 +31,8 @@ static bool is_array(uint32_t type)
 
 static bool has_rows(const struct st_object_map *map)
 {
+	if (map->fd < 0)
+		return false;
 	switch (map->type) {
 	case BPF_MAP_TYPE_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
@@ -107,7 +109,9 @@ static int report(struct walk *walk)
 		variables_fill(walk);
 		row.raw_key_size = 0;
 	} else {
-		st_fields_fill(&walk->keys, btf, map->key_type, "key", walk->key, map->key_size);
+		if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
+			st_fields_fill(&walk->keys, btf, map->key_type, "key", walk->key,
+				       map->key_size);
 		st_fields_fill(&walk->values, btf, map->value_type, "value", walk->value,
 			       map->value_size);
 	}
@@ -174,7 +178,7 @@ int st_object_rows(struct socktally *meter, const struct st_hook *hook, const ch
 	*walk = (struct walk){.meter = meter, .own = own, .fn = fn, .ctx = ctx};
 	for (unsigned int i = 0; i < own->map_count && !result; i++) {
 		walk->map = &own->maps[i];
-		if ((map && strcmp(map, walk->map->name) != 0))
+		if (map ? strcmp(map, walk->map->name) != 0 : *walk->map->name == '_')
 			continue;
 		found = true;
 		if (has_rows(walk->map))

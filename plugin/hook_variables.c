@@ -102,6 +102,25 @@ static bool assign(const struct st_btf *btf, const struct variable *variable, co
 	return false;
 }
 
+static bool find(struct st_hook_own *own, const char *name, size_t length, struct variable *found)
+{
+	for (unsigned int i = 0; i < own->map_count; i++)
+		if (own->maps[i].contents && find_in(own, &own->maps[i], name, length, found))
+			return true;
+	return false;
+}
+
+bool st_object_variable_write(struct st_hook_own *own, const char *name, const void *value,
+			      size_t size)
+{
+	struct variable variable;
+
+	if (!find(own, name, strlen(name), &variable) || variable.size != size)
+		return false;
+	memcpy(variable.place, value, size);
+	return true;
+}
+
 int st_object_variable_set(struct socktally *meter, struct st_hook_own *own, const char *file,
 			   const char *assignment)
 {
@@ -111,14 +130,11 @@ int st_object_variable_set(struct socktally *meter, struct st_hook_own *own, con
 	if (!value)
 		return st_fail(meter, -EINVAL, "%s: '%s': not NAME=VALUE", file,
 			       assignment ? assignment : "");
-	for (unsigned int i = 0; i < own->map_count; i++) {
-		if (!own->maps[i].contents || !find_in(own, &own->maps[i], assignment,
-						       (size_t)(value - assignment), &variable))
-			continue;
-		if (assign(&own->object.btf, &variable, value + 1))
-			return 0;
+	if (!find(own, assignment, (size_t)(value - assignment), &variable))
+		return st_fail(meter, -EINVAL, "%s: '%s': has no such global variable", file,
+			       assignment);
+	if (!assign(&own->object.btf, &variable, value + 1))
 		return st_fail(meter, -EINVAL, "%s: '%s': the value doesn't fit the variable", file,
 			       assignment);
-	}
-	return st_fail(meter, -EINVAL, "%s: '%s': has no such global variable", file, assignment);
+	return 0;
 }

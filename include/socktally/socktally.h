@@ -176,15 +176,20 @@ enum socktally_hook_priority {
 };
 
 struct socktally_hook_opts {
-	size_t sz;           /* sizeof(struct socktally_hook_opts) */
-	const char *name;    /* NULL: the program's */
-	const char *file;    /* the object file; or, NULL, it is in memory: */
-	const void *object;  /* read during the call only */
+	size_t sz;        /* sizeof(struct socktally_hook_opts) */
+	const char *name; /* NULL: the program's, with a number if there is one of that name */
+	/* One of these three: */
+	const char *builtin; /* a hook of the library's, see socktally-hook(7): "sizes", "drop" */
+	const char *file;    /* an object file */
+	const void *object;  /* one in memory, read during the call only */
 	size_t object_size;  /* bytes */
-	const char *program; /* the function in it; NULL: the only one */
-	int32_t priority;
-	uint32_t flags; /* none yet: 0 */
-	/* "name=value": what global variables are to start with; numbers, or text for char arrays */
+	const char *program; /* the function in the object file; NULL: the only one */
+	int32_t priority;    /* 0: SOCKTALLY_PRIORITY_DEFAULT, or the built-in hook's own */
+	uint32_t flags;      /* none yet: 0 */
+	/*
+	 * "name=value": what the object file's global variables are to start with, numbers or text
+	 * for char arrays; or a built-in hook's options, like "path=eth:arp".
+	 */
 	const char *const *variables;
 	size_t variable_count;
 };
@@ -192,7 +197,7 @@ struct socktally_hook_opts {
 /* A hook, and what it has taken of what came to it to be delivered. Valid until the callback returns. */
 struct socktally_hook {
 	const char *name;
-	const char *kind; /* "object", ... */
+	const char *kind; /* "object", "built-in", ... */
 	int32_t priority;
 	uint32_t reserved;
 	uint64_t dropped_packets;
@@ -254,8 +259,9 @@ struct socktally_row {
 typedef int (*socktally_row_fn)(void *ctx, const struct socktally_row *row);
 
 /*
- * Calls fn for each element, of the hook's map of that name or (NULL) of all of them; of arrays, and
- * of global variables, for those that are not zero. Takes system calls.
+ * Calls fn for each element, of the hook's map of that name or (NULL) of all of them whose name does
+ * not begin with "_"; of arrays, and of global variables, for those that are not zero. Takes system
+ * calls.
  */
 SOCKTALLY_API int socktally_hook_rows(struct socktally *meter, const char *hook, const char *map,
 				      socktally_row_fn fn, void *ctx);

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "hook_builtin.h"
+#include "bpf_syscall.h"
+#include "hook_drop.bpf.h"
+#include "hook_icmp.bpf.h"
+#include "hook_pattern.h"
+#include "hook_rate.bpf.h"
+#include "hook_sample.bpf.h"
+#include "hook_sizes.bpf.h"
+#include "hook_snap.bpf.h"
+#include "hook_talkers.bpf.h"
+#include "hook_tcpflags.bpf.h"
+#include "meter.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Options that a hook takes. */
+enum {
+	TAKES_PATH = 1 << 0,   /* path=PATTERN, which it needs */
+	TAKES_BYTES = 1 << 1,  /* bytes=NUMBER, which it needs */
+	TAKES_N = 1 << 2,      /* n=NUMBER, which it needs */
+	TAKES_SHARE = 1 << 3,  /* by=packet|flow */
+	TAKES_PAIR = 1 << 4,   /* by=flow|host */
+	TAKES_HEADER = 1 << 5, /* header=outer|inner */
+};
+
+struct st_builtin {
+	const char *name;
+	const char *program;
+	const unsigned char *object;
+	size_t size;
+	int32_t priority;
+	unsigned int takes;
+};
+
+#define OBJECT(name) st_object_hook_##name, sizeof(st_object_hook_##name)
+
+static const struct st_builtin builtins[] = {
+	{"sizes", "sizes_by_path", OBJECT(sizes), SOCKTALLY_PRIORITY_SEEN, 0},
+	{"tcpflags", "tcpflags_by_direction", OBJECT(tcpflags), SOCKTALLY_PRIORITY_SEEN, 0},
+	{"icmp", "icmp_by_type", OBJECT(icmp), SOCKTALLY_PRIORITY_SEEN, 0},
+	{"talkers", "talkers_by_flow", OBJECT(talkers), SOCKTALLY_PRIORITY_SEEN,
+	 TAKES_PAIR | TAKES_HEADER},
+	{"rate", "rate_and_peak", OBJECT(rate), SOCKTALLY_PRIORITY_SEEN, 0},
+	{"drop", "drop", OBJECT(drop), SOCKTALLY_PRIORITY_DROP, TAKES_PATH},
+	{"snap", "snap", OBJECT(snap), SOCKTALLY_PRIORITY_SNAP, TAKES_PATH | TAKES_BYTES},
+	{"sample", "sample", OBJECT(sample), SOCKTALLY_PRIORITY_SAMPLE,
+	 TAKES_PATH | TAKES_N | TAKES_SHARE | TAKES_HEADER},
+};
+
+const struct st_builtin *st_builtin_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(builtins) / sizeof(*builtins); i++)
+		if (!strcmp(builtins[i].name, name))
+			return &builtins[i];
+	return NULL;
+}
+
+/* The value of an option; NULL: it isn't given. */
+static const char *option(const struct socktally_hook_opts *opts, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (size_t i = 0; i < opts->variable_count; i++)
+		if (!strncmp(opts->variables[i], name, length) && opts->variables[i][length] == '=')
+			return opts->variables[i] + length + 1;
+	return NULL;
+}
+
+static bool is_option(const struct socktally_hook_opts *opts, const char *name, const char *value)
+{
+	const char *given = option(opts, name);
+
+	return given && !strcmp(given, value);
+}
+
+/* Whether this kernel has atomic operations that say what was there before: Linux 5.12. */
+static bool has_fetch_add(void)
+{
+	static const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_STX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_10,
+		 .src_reg = BPF_REG_0,
+		 .off = -8},
+		{.code = BPF_STX | 0xc0 | BPF_DW, /* BPF_ATOMIC */
+		 .dst_reg = BPF_REG_10,
+		 .src_reg = BPF_REG_0,
+		 .off = -8,
+		 .imm = BPF_ADD | 1 /* BPF_FETCH */},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int prog =
+		st_bpf_prog_load("socktally_try", insns, sizeof(insns) / sizeof(*insns), NULL, 0);
+
+	if (prog >= 0)
+		close(prog);
+	return prog >= 0;
+}
+
+static int options_check(struct socktally *meter, const struct st_builtin *builtin,
+			 const struct socktally_hook_opts *opts)
+{
+	static const struct {
+		const char *name;
+		unsigned int takes;
+		bool needed;
+		const char *values[2]; /* NULL: any */
+	} known[] = {
+		{"path", TAKES_PATH, true, {NULL}},
+		{"bytes", TAKES_BYTES, true, {NULL}},
+		{"n", TAKES_N, true, {NULL}},
+		{"by", TAKES_SHARE, false, {"packet", "flow"}},
+		{"by", TAKES_PAIR, false, {"flow", "host"}},
+		{"header", TAKES_HEADER, false, {"outer", "inner"}},
+	};
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		const char *value =
+			builtin->takes & known[i].takes ? option(opts, known[i].name) : NULL;
+
+		if (!value && known[i].needed && builtin->takes & known[i].takes)
+			return st_fail(meter, -EINVAL, "the hook %s needs the option %s",
+				       builtin->name, known[i].name);
+		if (value && known[i].values[0] && strcmp(value, known[i].values[0]) != 0 &&
+		    strcmp(value, known[i].values[1]) != 0)
+			return st_fail(meter, -EINVAL, "the hook %s: %s=%s: must be %s or %s",
+				       builtin->name, known[i].name, value, known[i].values[0],
+				       known[i].values[1]);
+		used += value != NULL;
+	}
+	if (used != opts->variable_count)
+		return st_fail(meter, -EINVAL,
+			       "the hook %s has no such option, or one is given twice",
+			       builtin->name);
+	return 0;
+}
+
+int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
+		    struct socktally_hook_opts *opts)
+{
+	int result;
+
+	if (opts->file || opts->object || opts->program)
+		return st_fail(meter, -EINVAL, "the hook %s is built in: it needs no object file",
+			       builtin->name);
+	result = options_check(meter, builtin, opts);
+	if (result)
+		return result;
+	opts->object = builtin->object;
+	opts->object_size = builtin->size;
+	opts->program = builtin->program;
+	if (!opts->priority)
+		opts->priority = builtin->priority;
+	if (builtin->takes & TAKES_PAIR && is_option(opts, "by", "host"))
+		opts->program = "talkers_by_host";
+	if (builtin->takes & TAKES_N) {
+		if (is_option(opts, "by", "flow"))
+			opts->program = "sample_flows";
+		else if (!has_fetch_add())
+			opts->program = "sample_on_cpu";
+	}
+	return 0;
+}
+
+/* "NAME=VALUE" for a variable of the object file. */
+static int set(struct socktally *meter, const struct st_builtin *builtin, struct st_hook_own *own,
+	       const char *name, const char *value)
+{
+	char assignment[64];
+
+	snprintf(assignment, sizeof(assignment), "%s=%.32s", name, value);
+	return st_object_variable_set(meter, own, builtin->name, assignment);
+}
+
+static int set_path(struct socktally *meter, const struct st_builtin *builtin,
+		    struct st_hook_own *own, const char *text)
+{
+	struct st_pattern pattern;
+	const char *wrong;
+	size_t length;
+
+	if (st_pattern_read(&pattern, text, &wrong, &length))
+		return st_fail(meter, -EINVAL,
+			       "the hook %s: '%s': '%.*s' is no protocol's name: a path is like "
+			       "eth:ip:udp or *:dns",
+			       builtin->name, text, (int)length, wrong);
+	return st_object_variable_write(own, "pattern", &pattern, sizeof(pattern))
+		       ? 0
+		       : st_fail(meter, -EINVAL, "the hook %s: is not as built", builtin->name);
+}
+
+int st_builtin_prepare(struct socktally *meter, const struct st_builtin *builtin,
+		       struct st_hook_own *own, const struct socktally_hook_opts *opts)
+{
+	int result = 0;
+
+	if (builtin->takes & TAKES_PATH)
+		result = set_path(meter, builtin, own, option(opts, "path"));
+	if (!result && builtin->takes & TAKES_BYTES)
+		result = set(meter, builtin, own, "bytes", option(opts, "bytes"));
+	if (!result && builtin->takes & TAKES_N)
+		result = set(meter, builtin, own, "n", option(opts, "n"));
+	if (!result && is_option(opts, "n", "0"))
+		result = st_fail(meter, -EINVAL, "the hook %s: n=0: must be 1 at least",
+				 builtin->name);
+	if (!result && is_option(opts, "header", "inner"))
+		result = set(meter, builtin, own, "inner", "1");
+	return result;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What a path is to begin with, as text: "eth:ip:udp", or with "*" for any number of layers, also
+ * none: "*:dns", "eth:*:ip:tcp".
+ */
+#ifndef SOCKTALLY_HOOK_PATTERN_H
+#define SOCKTALLY_HOOK_PATTERN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* struct st_pattern of bpf/hook_pattern.h. */
+struct st_pattern {
+	uint32_t parts[256];
+	uint32_t stars;
+	uint32_t whole;
+};
+
+/* 0, or -EINVAL with *wrong and *length at the part that is no protocol's name. */
+int st_pattern_read(struct st_pattern *pattern, const char *text, const char **wrong,
+		    size_t *length);
+
+#endif
