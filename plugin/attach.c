@@ -4,6 +4,7 @@
 #include "meter.h"
 #include "record.h"
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 
 #ifndef SO_ATTACH_BPF
 #define SO_ATTACH_BPF 50
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55 /* Linux 4.12 */
 #endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
@@ -153,14 +157,25 @@ static bool slot_holds(int fd, enum slot slot, const struct sock_filter *insns, 
 	return same;
 }
 
-/*
- * The kernel doesn't tell which eBPF program is on a socket, but ours lives as long as it is on one: if
- * it is gone, the tool has put an eBPF program of its own in its place, and that is not touched. Where
- * we may not ask (that takes CAP_SYS_ADMIN), it is taken to be ours.
- */
-bool st_may_be_on(const struct st_attachment *attachment)
+/* What the socket's filter and other options take, as the kernel charges it; 0: it doesn't tell. */
+static uint32_t option_memory(int fd)
 {
-	return !attachment->program || st_program_exists(attachment->program) != 0;
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(info);
+
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size) ? 0 : info[SK_MEMINFO_OPTMEM];
+}
+
+/*
+ * The kernel doesn't tell which eBPF program is on a socket. One of another length is not ours; and
+ * ours lives as long as it is on one: if it is gone, the tool has put a program of its own in its
+ * place, and that is not touched. Where we may not ask for programs (that takes CAP_SYS_ADMIN), one of
+ * the same length is taken to be ours.
+ */
+bool st_may_be_on(const struct st_attachment *attachment, int fd)
+{
+	return attachment->option_memory == option_memory(fd) &&
+	       (!attachment->program || st_program_exists(attachment->program) != 0);
 }
 
 /* So that the socket can be given back after this process was killed: better without than not. */
@@ -239,6 +254,7 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 		free(attachment);
 		return attach_failed(meter, result, count);
 	}
+	attachment->option_memory = option_memory(fd);
 	attachment->cookie = cookie;
 	attachment->tap = *tap;
 	attachment->insns = insns;
@@ -268,7 +284,7 @@ static int tool_filter(struct socktally *meter, int fd, const struct st_attachme
 {
 	int result = st_filter_read(fd, insns, count);
 
-	*ours = result == -EACCES && known && st_may_be_on(known);
+	*ours = result == -EACCES && known && st_may_be_on(known, fd);
 	if (*ours) {
 		*count = known->count;
 		*insns = filter_copy(known->insns, known->count);
@@ -428,7 +444,7 @@ static int detach(struct socktally *meter, int fd)
 	known = attachment_find(meter, cookie);
 	if (!known)
 		return st_fail(meter, -ENOENT, "%s is not on this meter", meter->attaching);
-	if (!slot_holds(fd, SLOT_OURS, NULL, 0) || !st_may_be_on(known)) {
+	if (!slot_holds(fd, SLOT_OURS, NULL, 0) || !st_may_be_on(known, fd)) {
 		attachment_remove(meter, cookie); /* the socket has got another filter since */
 		return 0;
 	}

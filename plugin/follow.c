@@ -40,7 +40,7 @@ static bool is_ours(const struct st_attachment *attachment)
 	socklen_t length = 0;
 
 	return getsockopt(attachment->fd, SOL_SOCKET, SO_GET_FILTER, NULL, &length) &&
-	       errno == EACCES && st_may_be_on(attachment);
+	       errno == EACCES && st_may_be_on(attachment, attachment->fd);
 }
 
 static void tell(struct socktally *meter, const struct st_attachment *attachment, int result,

@@ -15,7 +15,8 @@
 /* A socket with our program on it, known by its cookie: no descriptor of it is kept. */
 struct st_attachment {
 	uint64_t cookie;
-	uint32_t program; /* id of the attached program */
+	uint32_t program;       /* id of the attached program */
+	uint32_t option_memory; /* that the socket took when it had been attached */
 	struct st_tap tap;
 	struct sock_filter *insns; /* the tool's own filter */
 	size_t count;              /* 0: none */
@@ -83,11 +84,8 @@ int st_kernel_open(struct socktally *meter);
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count);
 
-/*
- * Whether our program is still on the attachment's socket, which has an eBPF program. Where we may
- * not ask, it is taken to be ours.
- */
-bool st_may_be_on(const struct st_attachment *attachment);
+/* Whether our program is still on the attachment's socket fd, which has an eBPF program. */
+bool st_may_be_on(const struct st_attachment *attachment, int fd);
 
 /*
  * The socket's classic filter, malloc'ed; count 0 and NULL: it has none. -EACCES: it is eBPF. (The

@@ -132,6 +132,8 @@ bool broker_open_meter(struct broker *broker)
 
 	lift_memlock();
 	result = socktally_open(&broker->meter, &opts);
+	if (!broker_drop_privileges(broker->signals))
+		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	if (!result)
 		result = report_open(&broker->report, broker->report_fd, broker->options->format);
 	if (!result)

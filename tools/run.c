@@ -187,6 +187,7 @@ static void serve(struct run *run)
 	broker_init(&broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker.tool = run->tool;
+	broker.signals = true;
 	broker_open_meter(&broker); /* while the tool starts; a failure is said when it needs it */
 	do
 		broker_serve(&broker, run->signals, -1);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * What the broker may do once its meter is open: load socket filters, and for `run` signal its tool.
+ * It becomes another user as well, since root's files are root's without any capability.
+ */
+#include "broker.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38 /* Linux 5.8 */
+#endif
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+#define NOBODY 65534
+
+/* Version 3 has 64 capabilities in two words of 32. */
+struct capabilities {
+	struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3];
+};
+
+static bool get_capabilities(struct capabilities *have)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	memset(have, 0, sizeof(*have));
+	return !syscall(SYS_capget, &header, have->words);
+}
+
+static bool set_capabilities(const struct capabilities *wanted)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	return !syscall(SYS_capset, &header, wanted->words);
+}
+
+static bool has(const struct capabilities *have, int capability)
+{
+	return have->words[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability);
+}
+
+/* A capability that we don't have is not asked for. */
+static void keep(struct capabilities *kept, const struct capabilities *have, int capability)
+{
+	if (!has(have, capability))
+		return;
+	kept->words[CAP_TO_INDEX(capability)].permitted |= CAP_TO_MASK(capability);
+	kept->words[CAP_TO_INDEX(capability)].effective |= CAP_TO_MASK(capability);
+}
+
+/* Where both capabilities for BPF are not there, CAP_SYS_ADMIN is what stands for them. */
+static struct capabilities needed(const struct capabilities *have, bool signals)
+{
+	struct capabilities kept = {0};
+
+	keep(&kept, have, CAP_BPF);
+	keep(&kept, have, CAP_PERFMON);
+	if (!has(have, CAP_BPF) || !has(have, CAP_PERFMON))
+		keep(&kept, have, CAP_SYS_ADMIN);
+	if (signals)
+		keep(&kept, have, CAP_KILL);
+	return kept;
+}
+
+/*
+ * Not where our parent, who most likely has what we have, could not send signals to another user;
+ * and in a user namespace there may be no such user.
+ */
+static void change_user(const struct capabilities *have)
+{
+	if (geteuid() || !has(have, CAP_SETUID) || !has(have, CAP_SETGID) || !has(have, CAP_KILL))
+		return;
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		return;
+	if (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+	    !setresuid(NOBODY, NOBODY, NOBODY))
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* what we hold keeps others of that user out */
+	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+}
+
+bool broker_drop_privileges(bool signals)
+{
+	struct capabilities have, kept;
+
+	if (!get_capabilities(&have))
+		return false;
+	kept = needed(&have, signals);
+	change_user(&have);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return set_capabilities(&kept) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
