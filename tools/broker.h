@@ -20,6 +20,12 @@
 #define BROKER_CONNECTIONS 16
 /* Sockets on the meter at a time. */
 #define BROKER_SOCKETS 1024
+/*
+ * Requests that load a program: so many a second, and so many at once. A tool that changes its filter
+ * all the time has some hundred a second; one that was taken over shall not keep a CPU busy.
+ */
+#define BROKER_RATE 1000
+#define BROKER_BURST 10000
 /* Processes that can't be asked any more, at a time (CHANNEL_SANDBOX). */
 #define BROKER_SANDBOXES 16
 /* Causes of which each is said once. */
@@ -42,7 +48,8 @@ struct broker {
 	unsigned int next_connection;
 	struct broker_sandbox sandboxes[BROKER_SANDBOXES];
 	unsigned int next_sandbox;
-	int scratch; /* a socket of our own, to have the kernel check filters */
+	int64_t spent; /* microseconds of the clock up to which BROKER_RATE is used up */
+	int scratch;   /* a socket of our own, to have the kernel check filters */
 
 	pid_t tool;
 	char comm[32];

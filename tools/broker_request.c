@@ -213,8 +213,13 @@ static void attach(struct broker *broker, const struct message *message)
 					     .flags = head->flags & CHANNEL_BEFORE_BIND
 							      ? SOCKTALLY_ATTACH_BEFORE_BIND
 							      : 0};
-	int result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
+	int result;
 
+	if (head->ifindex < 0) {
+		pass(message); /* the kernel says that there is no such interface */
+		return;
+	}
+	result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
 	if (!result) {
 		broker_first_socket(broker);
 		done(message, 0);
@@ -375,6 +380,35 @@ static bool sandbox(struct broker *broker, struct message *message)
 	return true;
 }
 
+/* Each request takes its time of a budget that is never larger than the burst. */
+static bool is_within_rate(struct broker *broker)
+{
+	struct timespec clock;
+	int64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &clock);
+	now = (int64_t)clock.tv_sec * 1000000 + clock.tv_nsec / 1000;
+	if (broker->spent < now - BROKER_BURST * (1000000 / BROKER_RATE))
+		broker->spent = now - BROKER_BURST * (1000000 / BROKER_RATE);
+	if (broker->spent > now)
+		return false;
+	broker->spent += 1000000 / BROKER_RATE;
+	return true;
+}
+
+/* The tool's filter goes back, and what it asked for is the kernel's to do. */
+static void refuse(struct broker *broker, const struct message *message)
+{
+	broker_say(broker, message->pid, EBUSY,
+		   "sends more than %d requests a second: some are refused, and what they were "
+		   "for is not metered",
+		   BROKER_RATE);
+	if (message->request->head.op != CHANNEL_ATTACH &&
+	    !socktally_detach(broker->meter, message->fds[TOOL_SOCKET]))
+		broker_retire(broker, socket_cookie(message->fds[TOOL_SOCKET]));
+	pass(message);
+}
+
 static bool socket_can_be_metered(struct broker *broker, const struct message *message)
 {
 	int fd = message->fds[TOOL_SOCKET], number = message->request->head.fd;
@@ -418,10 +452,12 @@ static bool serve(struct broker *broker, struct message *message)
 		return true; /* the shim has given up: the socket is the tool's again */
 	if (op == CHANNEL_FORGET)
 		forget_socket(broker, message);
-	else if (socket_can_be_metered(broker, message))
-		serve_op[op](broker, message);
-	else
+	else if (!socket_can_be_metered(broker, message))
 		pass(message);
+	else if (op != CHANNEL_GET_FILTER && !is_within_rate(broker))
+		refuse(broker, message);
+	else
+		serve_op[op](broker, message);
 	return true;
 }
 

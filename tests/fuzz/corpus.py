@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/paths.txt."""
 import os
+import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,11 +26,33 @@ def capture_file(all_packets):
         [packets.pcap(of_one_type[i:i + 3]) for i in range(0, len(of_one_type), 10)]
 
 
+def broker(_packets):
+    """Requests, as plugin/channel.h has them, with the descriptors that they need (as in broker.c), and
+    the variable in the environment."""
+    reply, packet, dgram, page = 0, 1, 2, 4
+    attach, set_filter, detach, get, forget, finish, sandbox = range(1, 8)
+    head = struct.Struct("=IHH16siIiI")
+    accept = struct.pack("=HBBI", 6, 0, 0, 0x40000)
+    udp = struct.pack("=HBBI", 0x30, 0, 0, 23) + struct.pack("=HBBI", 0x15, 0, 1, 17) + accept + \
+        struct.pack("=HBBI", 6, 0, 0, 0)
+
+    def request(op, kinds, filter_=b"", ifindex=0, flags=0):
+        return bytes([len(kinds), *kinds]) + head.pack(0x79746b73, 2, op, bytes(16), ifindex, flags, 3,
+                                                       len(filter_) // 8) + filter_
+    return [request(attach, [reply, packet]), request(attach, [reply, dgram], ifindex=1, flags=1),
+            request(set_filter, [reply, packet], accept), request(set_filter, [reply, packet], udp),
+            request(set_filter, [reply, dgram], accept * 700), request(detach, [reply, packet]),
+            request(get, [reply, packet], flags=4096), request(forget, [reply, packet], flags=1),
+            request(finish, [reply]), request(sandbox, [reply, page]),
+            f"2:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    make = {"parser": parser, "capture_file": capture_file}.get(os.path.basename(sys.argv[1]))
+    make = {"parser": parser, "capture_file": capture_file,
+            "broker": broker}.get(os.path.basename(sys.argv[1]))
     with open(os.path.join(HERE, "..", "paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.removeprefix("!") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)
