@@ -60,6 +60,14 @@ WRONG = [
     ("watch -i lo --format html", "'html'"),
     ("watch -i lo --paths x", "--paths 'x'"),
     ("watch -i lo -x", "'-x'"),
+    ("attach", "no process given"),
+    ("attach -i", "'-i' needs an argument"),
+    ("attach --interface= 1", "no interface given"),
+    ("attach -c 0 1", "-c '0'"),
+    ("attach --follow=yes 1", "takes no argument"),
+    ("attach -x 1", "'-x'"),
+    ("detach", "no process given"),
+    ("detach --each 1", "'--each'"),
 ]
 
 
@@ -71,8 +79,8 @@ def wrong_usage():
 
 
 def help_and_version():
-    for line in ("--help", "-h", "help", "read --help", "watch --help", "watch -i lo --help",
-                 "--version", "-V"):
+    for line in ("--help", "-h", "help", "read --help", "watch --help", "watch -i lo --help", "attach --help",
+                 "detach --help", "--version", "-V"):
         status, out, err = run(*line.split())
         text = out.decode()
         tap.ok(status == 0 and out and not err and max(map(len, text.splitlines())) <= 80,
@@ -91,7 +99,7 @@ def manual():
     """Every option that --help knows is in the manual page."""
     with open(os.path.join(os.environ.get("SRCDIR", ".."), "man/socktally.1"), encoding="utf-8") as file:
         page = file.read()
-    for command in ("run", "watch", "read"):
+    for command in ("run", "watch", "read", "attach"):
         text = run(command, "--help")[1].decode()
         options = re.findall(r"^ +(?:(-\w), )?--([\w-]+)", text, re.M)
         missing = [long for short, long in options

@@ -113,14 +113,6 @@ static int write_report(void *ctx, struct socktally *meter)
 	return 0;
 }
 
-/* Locked memory was what BPF maps were charged to before Linux 5.11; the limit is our own. */
-static void lift_memlock(void)
-{
-	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
-}
-
 bool broker_open_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
@@ -130,7 +122,7 @@ bool broker_open_meter(struct broker *broker)
 					   .log_ctx = broker};
 	int result;
 
-	lift_memlock();
+	command_lift_memlock();
 	result = socktally_open(&broker->meter, &opts);
 	if (!broker_drop_privileges(broker->signals))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));

@@ -12,6 +12,8 @@ int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_read(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_attach(int argc, char **argv);
+int command_detach(int argc, char **argv);
 int command_broker(int argc, char **argv); /* started by the shim, not by people */
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths. */
@@ -66,6 +68,12 @@ int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)))
  * child that is to run something else sets SIGPIPE back to SIG_DFL.
  */
 int command_output(const struct report_options *options, int descriptor, int input);
+
+/*
+ * Before a meter is opened: locked memory was what BPF maps were charged to before Linux 5.11. The
+ * limit is our own.
+ */
+void command_lift_memlock(void);
 
 /* A report could not be written: says where, why and, so that they aren't lost, the totals. */
 int command_report_failed(const struct report_options *options, int error,

@@ -141,9 +141,9 @@ static int visit_all(struct captures *captures, int own)
 		const struct namespace *known = &captures->namespaces.namespace[i];
 		int namespace;
 
-		if (known->inode == captures->own_namespace)
-		namespace = fcntl(own, F_DUPFD_CLOEXEC, 0);
-		else namespace = open(known->path, O_RDONLY | O_CLOEXEC);
+		namespace = known->inode == captures->own_namespace
+				    ? fcntl(own, F_DUPFD_CLOEXEC, 0)
+				    : open(known->path, O_RDONLY | O_CLOEXEC);
 		if (namespace < 0) {
 			captures->namespaces_hidden |= errno == EACCES || errno == EPERM;
 			continue;
@@ -218,16 +218,8 @@ static void explain_untaken(struct capture *capture, int error, bool hidden)
 		capture->insns = capture->diag.insns;
 		capture->insn_count = capture->diag.insn_count;
 	}
-	if (error == -EPERM && root)
-		strcpy(capture->why,
-		       "the kernel doesn't let us take it from its process: ptrace scope, a "
-		       "security module or this container forbids it");
-	else if (error == -EPERM)
-		strcpy(capture->why, "taking it from its process needs root, or CAP_SYS_PTRACE");
-	else if (error == -ENOSYS)
-		strcpy(capture->why, "taking it from its process needs Linux 5.6 or later");
-	else if (error != -ENOENT)
-		strcpy(capture->why, "its process has just closed it or ended");
+	if (error != -ENOENT)
+		snprintf(capture->why, sizeof(capture->why), "%s", process_take_refused(error));
 	else if (hidden && !root)
 		strcpy(capture->why, "whose it is can't be seen: run as root");
 	else

@@ -98,6 +98,8 @@ void capture_probe(struct capture *capture, int fd, const struct st_record *reco
 		snprintf(
 			capture->why, sizeof(capture->why),
 			"a meter (pid %d) that was killed left its program, which goes on with the "
-			"socket's own filter%s",
-			capture->meter_pid, capture->locked ? "; its owner has locked it" : "");
+			"socket's own filter; %s",
+			capture->meter_pid,
+			capture->locked ? "its owner has locked it"
+					: "'socktally detach' gives it back");
 }

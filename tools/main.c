@@ -11,8 +11,9 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } subcommands[] = {
-	{"run", command_run},   {"watch", command_watch},   {"read", command_read},
-	{"list", command_list}, {"broker", command_broker},
+	{"run", command_run},       {"watch", command_watch},   {"read", command_read},
+	{"list", command_list},     {"attach", command_attach}, {"detach", command_detach},
+	{"broker", command_broker},
 };
 
 static const char help[] =
@@ -22,6 +23,8 @@ static const char help[] =
 	"  socktally watch -i INTERFACE [OPTIONS]        count without any tool\n"
 	"  socktally read [OPTIONS] FILE|-               count a pcap or pcapng file\n"
 	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
+	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"
+	"  socktally detach PID|COMMAND                  undo what a killed meter left\n"
 	"\n"
 	"  socktally COMMAND --help                      the options of one of them\n"
 	"  socktally --version\n"
@@ -85,7 +88,7 @@ int main(int argc, char **argv)
 	hold_standard_descriptors();
 
 	if (argc < 2)
-		return command_usage("no command given: run, watch, read or list");
+		return command_usage("no command given: run, watch, read, list, attach or detach");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return say_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))

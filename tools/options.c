@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +194,13 @@ int command_output(const struct report_options *options, int descriptor, int inp
 		return -1;
 	}
 	return fd;
+}
+
+void command_lift_memlock(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
 int command_report_failed(const struct report_options *options, int error,

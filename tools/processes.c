@@ -83,7 +83,6 @@ int namespaces_add(struct namespaces *namespaces, uint64_t inode, const char *pa
 	grown = &namespaces->namespace[namespaces->count];
 	memset(grown, 0, sizeof(*grown));
 	grown->inode = inode;
-	grown->fd = -1;
 	if (path) {
 		grown->path = strdup(path);
 		if (!grown->path)

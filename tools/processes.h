@@ -25,9 +25,7 @@ struct holders {
 struct namespace
 {
 	uint64_t inode;
-	char *path; /* "/proc/812/ns/net", "/run/netns/blue"; NULL: use pid and fd */
-	pid_t pid;  /* a process whose descriptor fd is a socket in it */
-	int fd;
+	char *path;    /* "/proc/812/ns/net", "/run/netns/blue"; NULL: only a socket leads there */
 	char name[64]; /* "blue" of "ip netns add blue"; "" */
 };
 
@@ -83,5 +81,7 @@ bool process_ended(int pidfd);
 int process_take(int pidfd, int fd);
 /* The same where the socket is to be that with this inode, whatever has the number by now. -EBADF */
 int process_take_socket(pid_t pid, int fd, uint64_t inode);
+/* Why these failed, as the end of a sentence. */
+const char *process_take_refused(int error);
 
 #endif

@@ -59,6 +59,42 @@ int process_take_socket(pid_t pid, int fd, uint64_t inode)
 	return -EBADF;
 }
 
+/* Yama's rule for looking into other processes: 0 to 3; -1: there is none. */
+static int ptrace_scope(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = -1;
+
+	if (file && fscanf(file, "%d", &scope) != 1)
+		scope = -1;
+	if (file)
+		fclose(file);
+	return scope;
+}
+
+const char *process_take_refused(int error)
+{
+	switch (error) {
+	case -ENOSYS:
+		return "taking it from its process needs Linux 5.6 or later";
+	case -EMFILE:
+	case -ENFILE:
+		return "no descriptor is free to take it with: raise the limit (ulimit -n)";
+	case -EPERM:
+	case -EACCES:
+		break;
+	default:
+		return "its process has just closed it or ended";
+	}
+	if (ptrace_scope() == 3)
+		return "kernel.yama.ptrace_scope is 3: until the next start of the system nobody "
+		       "can take it from its process";
+	if (geteuid())
+		return "taking it from its process needs root, or CAP_SYS_PTRACE";
+	return "the kernel doesn't let us take it from its process: a security module or this "
+	       "container forbids it (CAP_SYS_PTRACE is needed)";
+}
+
 bool process_has_packet_socket(pid_t pid, int fd)
 {
 	char path[64], name[32];

@@ -180,6 +180,11 @@ void report_close(struct report *report)
 	free(report);
 }
 
+void report_follows(struct report *report)
+{
+	report->written = true;
+}
+
 int report_write(struct report *report, const struct socktally *meter,
 		 const struct report_source *source, const struct timespec *start,
 		 const struct timespec *end)

@@ -10,6 +10,13 @@
 
 enum report_format { REPORT_TEXT, REPORT_JSON };
 
+/* Something that is to be known of what was counted, as that the tool has changed its filter. */
+struct report_note {
+	struct timespec time;
+	const char *event; /* one word for scripts */
+	const char *text;  /* a sentence for people */
+};
+
 /* What was metered. Strings may be NULL for "". */
 struct report_source {
 	const char *kind;      /* "socket" or "file" */
@@ -18,7 +25,9 @@ struct report_source {
 	int pid;
 	const char *comm;
 	const char *filter;
-	const char *file; /* name of the capture file, for the text's heading */
+	const char *file;                /* name of the capture file, for the text's heading */
+	const struct report_note *notes; /* of this report's time, the oldest first */
+	size_t note_count;
 };
 
 struct report; /* holds the last snapshot, for the differences of an interval */
@@ -26,6 +35,8 @@ struct report; /* holds the last snapshot, for the differences of an interval */
 /* fd: where to write, not owned. -errno. */
 int report_open(struct report **report, int fd, enum report_format format);
 void report_close(struct report *report);
+/* The descriptor has got another report before: the text begins with an empty line. */
+void report_follows(struct report *report);
 
 /*
  * JSON lists the paths sorted by their text, "in" before "out"; the text's tree has the busiest

@@ -102,6 +102,23 @@ static void print_source(FILE *out, const struct report_source *source)
 	fputc('}', out);
 }
 
+static void print_notes(FILE *out, const struct report_source *source)
+{
+	for (size_t i = 0; i < source->note_count; i++) {
+		const struct report_note *note = &source->notes[i];
+
+		fputs(i ? ",{\"time\":" : ",\"notes\":[{\"time\":", out);
+		print_time(out, &note->time);
+		fputs(",\"event\":", out);
+		report_json_string(out, note->event);
+		fputs(",\"text\":", out);
+		report_json_string(out, note->text);
+		fputc('}', out);
+	}
+	if (source->note_count)
+		fputc(']', out);
+}
+
 void report_json(FILE *out, const struct report_content *content)
 {
 	fputs("{\"schema\":\"socktally/1\",\"source\":", out);
@@ -110,6 +127,7 @@ void report_json(FILE *out, const struct report_content *content)
 	print_time(out, &content->start);
 	fputs(",\"end\":", out);
 	print_time(out, &content->end);
+	print_notes(out, content->source);
 	fputs(",\"totals\":{", out);
 	print_counts(out, &content->totals);
 	fprintf(out, ",\"overflow_packets\":%" PRIu64 "},\"paths\":[", content->overflow_packets);

@@ -263,9 +263,11 @@ static void print_source(FILE *out, const struct report_content *content)
 	char tool[64] = "";
 	size_t room;
 
-	if (source->comm && *source->comm)
+	if (source->comm && *source->comm && source->pid)
 		snprintf(tool, sizeof(tool), "%.30s (pid %d)%s", source->comm, source->pid,
 			 name && *name ? " on " : "");
+	else if (source->comm && *source->comm)
+		snprintf(tool, sizeof(tool), "%.40s%s", source->comm, name && *name ? " on " : "");
 	room = WIDTH - strlen(tool);
 	print_plain(out, tool, WIDTH);
 	if (name)
@@ -366,6 +368,23 @@ static void choose_columns(struct layout *layout)
 	layout->shown[ACCEPTED] = totals->accepted_packets != totals->packets;
 }
 
+static void print_notes(FILE *out, const struct report_source *source)
+{
+	char text[16];
+	struct tm utc;
+
+	for (size_t i = 0; i < source->note_count; i++) {
+		const struct report_note *note = &source->notes[i];
+
+		if (!gmtime_r(&note->time.tv_sec, &utc) ||
+		    !strftime(text, sizeof(text), "%H:%M:%S", &utc))
+			*text = '\0';
+		fprintf(out, "%s.%03ld ", text, note->time.tv_nsec / 1000000);
+		print_plain(out, note->text, SIZE_MAX);
+		fputc('\n', out);
+	}
+}
+
 int report_text(FILE *out, const struct report_content *content)
 {
 	struct layout layout = {.content = content};
@@ -376,6 +395,7 @@ int report_text(FILE *out, const struct report_content *content)
 	print_source(out, content);
 	print_duration(out, content);
 	print_totals(out, content);
+	print_notes(out, content->source);
 	if (root->first) {
 		choose_columns(&layout);
 		fit(&layout, root);

@@ -191,6 +191,7 @@ static int watch(const struct options *options, int out)
 	socket = watch_socket_open(&options->tap);
 	if (!socket)
 		return EXIT_FAILED;
+	command_lift_memlock();
 	error = socktally_open(&watching.meter, &opts);
 	if (error) {
 		status = open_failed(error);

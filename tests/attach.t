@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""`socktally attach`: captures that are running are counted exactly from the attachment on, capture
+what they would have, and get their sockets back bit by bit."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import attached
+import live
+import netns
+import tap
+
+KINDS = live.traffic()
+SOME = KINDS[:12]
+
+
+def exact(net):
+    """Every cell, through attachment, traffic and the end; the capture file is the same."""
+    for expression in ("", "udp", "tcp port 80 or icmp"):
+        command = ["tcpdump", "-n", "-s", "0", "-i", "near", "-w", "capture", *([expression] if expression else [])]
+        tools = [live.Tool(command, metered=False) for _ in range(2)]
+        before = attached.filter_of(tools[0].process.pid)
+        meter = attached.Attach(tools[0].process.pid)
+        netns.send(net.sender("far"), live.frames(KINDS))
+        netns.send(net.sender("near"), live.frames(SOME))
+        report = meter.stop()
+        want = {**live.expected(KINDS, "in", expression), **live.expected(SOME, "out", expression)}
+        tap.same(live.counts(report), want, f"tcpdump '{expression}': exact")
+        tap.same(attached.filter_of(tools[0].process.pid), before, "its filter is back bit by bit")
+        netns.send(net.sender("far"), live.frames(SOME))
+        live.settle(tools)
+        for tool in tools:
+            tool.stop(settle=0)
+        files = [[data for *_, data in live.records(tool.read("capture"))] for tool in tools]
+        tap.ok(files[0] == files[1] and (files[0] or expression), "its capture file is as without us")
+
+
+def source():
+    """What the report says of whom, by number and by name."""
+    program, name = attached.copy("tcpdump")
+    command = [program, "-n", "-i", "near", "-w", os.devnull, "arp"]
+    tool = live.Tool(command, metered=False)
+    for given in (tool.process.pid, name, program):
+        meter = attached.Attach(given)
+        attached.until(lambda: attached.all_on(tool.process.pid))
+        report = meter.stop(settle=0)
+        have = report["source"]
+        tap.same((have["kind"], have["interface"], have["linktype"], have["pid"], have["comm"]),
+                 ("socket", "near", "eth", tool.process.pid, name), "attach by number, name, path: source")
+        tap.ok(have["filter"].endswith("6 0 0 262144,6 0 0 0") and report["start"] < report["end"] and
+               "notes" not in report, "its filter and the time", report)
+    other = live.Tool(command, metered=False)
+    meter = attached.Attach(name, ready=False)
+    meter.wait()
+    pids = sorted([tool.process.pid, other.process.pid])
+    tap.ok(meter.status == 1 and f"{pids[0]}, {pids[1]}" in meter.said() and "--all" in meter.said(),
+           "a name that two have: which", meter.said())
+    meter = attached.Attach("--all", name, ready=False)
+    for one in pids:
+        attached.until(lambda: attached.all_on(one))
+    report = meter.stop(settle=0)
+    tap.same((report["source"]["pid"], report["source"]["comm"]), (0, name), "--all: both")
+    tool.stop(settle=0)
+    other.stop(settle=0)
+
+
+def own_end(net):
+    """Each way to end gives the socket back, and the report has what came until then."""
+    tool = live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull, "udp port 53"], metered=False)
+    pid = tool.process.pid
+    before = attached.filter_of(pid)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        meter = attached.Attach(pid)
+        netns.send(net.sender("far"), live.frames(SOME))
+        report = meter.stop(number=number)
+        tap.ok(meter.status == 0 and live.counts(report) == live.expected(SOME, "in", "udp port 53"),
+               f"{signal.Signals(number).name}: report and status", meter.said())
+        tap.same(attached.filter_of(pid), before, "and the filter is back")
+    meter = attached.Attach(pid, "-c", "0.4")
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.wait()
+    tap.ok(meter.status == 0 and live.counts(report) == live.expected(SOME, "in", "udp port 53"),
+           "-c: report and status", meter.said())
+    tap.same(attached.filter_of(pid), before, "and the filter is back")
+    tool.stop(settle=0)
+
+
+def tools_end(net):
+    """When the tool ends so does the attachment."""
+    tool = live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull], metered=False)
+    meter = attached.Attach(tool.process.pid)
+    netns.send(net.sender("far"), live.frames(SOME))
+    tool.stop()
+    report = meter.wait()
+    tap.ok(meter.status == 0 and live.counts(report) == live.expected(SOME, "in"),
+           "the tool's end: report and status", meter.said())
+
+    sock = attached.sniffer("near")
+    child = os.fork()
+    if not child:
+        netns.die_with_parent()
+        attached.sleep_for_ever()
+    os.set_inheritable(sock.fileno(), True)
+    attached.set_filter(sock, (0x06, 0, 0, 77))
+    meter = attached.Attach(child)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    meter.wait()
+    tap.same((meter.status, attached.filter_of_socket(sock)), (0, attached.code((0x06, 0, 0, 77))),
+             "the process ends, another one has its socket: given back there")
+    sock.close()
+
+
+def closed(net):
+    """The tool closes its socket and goes on: over, unless what it opens next is to be followed."""
+    for follow in (False, True):
+        sock = attached.sniffer("near")
+        meter = attached.Attach(os.getpid(), *(["--follow"] if follow else []))
+        netns.send(net.sender("far"), live.frames(SOME))
+        time.sleep(0.1)
+        sock.close()
+        if follow:
+            sock = attached.sniffer("near")
+            attached.await_on(sock)
+            netns.send(net.sender("far"), live.frames(SOME))
+            report = meter.stop()
+            tap.same([note["event"] for note in report.get("notes", [])], ["opened"], "which is noted")
+            doubled = [kind._replace(copies=2 * kind.copies) for kind in SOME]
+            tap.same(live.counts(report), live.expected(doubled, "in"), "--follow: the next socket, too")
+            sock.close()
+        else:
+            report = meter.wait()
+            tap.ok(meter.status == 0 and live.counts(report) == live.expected(SOME, "in"),
+                   "a socket that is closed ends it", meter.said())
+
+
+def changed_filter(net):
+    """A filter that the tool sets later is followed, and the gap is told."""
+    sock = attached.sniffer("near")
+    attached.set_filter(sock, (0x06, 0, 0, 50))
+    meter = attached.Attach(os.getpid(), "-I", "0.2")
+    netns.send(net.sender("far"), live.frames(SOME))
+    time.sleep(0.1)
+    for length in (60, 0):
+        if length:
+            attached.set_filter(sock, (0x06, 0, 0, length))
+        else:
+            sock.setsockopt(attached.SOL_SOCKET, attached.SO_DETACH_FILTER, 0)
+        note = meter.await_note("filter")
+        tap.ok("changed its filter on near" in note["text"], "noted", note)
+        netns.send(net.sender("far"), live.frames(SOME))
+        time.sleep(0.1)
+    meter.stop()
+    sums = attached.add(meter.reports())
+    want = attached.add_tables([live.expected(SOME, "in", snaplen=length) for length in (50, 60, 262144)])
+    tap.same(sums, want, "before and after: every cell, in all intervals together")
+    tap.same(attached.filter_of_socket(sock), b"", "the socket has no filter, as the tool wanted it last")
+    sock.close()
+
+
+def pieces(net):
+    """Several processes and sockets: one report or one each, by interface, by name."""
+    netns.run("ip", "link", "set", "lo", "up")
+    tools = [live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull], metered=False) for _ in range(2)]
+    pids = [tool.process.pid for tool in tools]
+    meter = attached.Attach(*pids)
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.stop()
+    doubled = [kind._replace(copies=2 * kind.copies) for kind in SOME]
+    tap.same((live.counts(report), report["source"]["pid"], report["source"]["comm"]),
+             (live.expected(doubled, "in"), 0, "tcpdump"), "two processes in one report")
+    meter = attached.Attach("--each", *pids)
+    netns.send(net.sender("far"), live.frames(SOME))
+    meter.stop()
+    reports = meter.reports()
+    tap.same(sorted(one["source"]["pid"] for one in reports), sorted(pids), "--each: one report each")
+    tap.ok(all(live.counts(one) == live.expected(SOME, "in") for one in reports), "each is exact")
+    for tool in tools:
+        tool.stop(settle=0)
+
+    near, local = attached.sniffer("near"), attached.sniffer("lo")
+    meter = attached.Attach("-i", "near", os.getpid(), ready=False)
+    attached.await_on(near)
+    netns.send(net.sender("far"), live.frames(SOME))
+    tap.ok(attached.is_on(near) and not attached.is_on(local), "-i: that socket, and the other one not")
+    report = meter.stop()
+    tap.same((live.counts(report), report["source"]["interface"]), (live.expected(SOME, "in"), "near"),
+             "-i: its packets")
+    meter = attached.Attach("-i", "eth9", os.getpid(), ready=False)
+    meter.wait()
+    tap.ok(meter.status == 1 and "lo,near" in meter.said() and meter.said().count("\n") == 1,
+           "-i with another name: which there are", meter.said())
+    near.close()
+    local.close()
+
+
+def through_another(net):
+    """tshark leaves the capture to a dumpcap that it starts."""
+    tool = live.Tool(["tshark", "-n", "-i", "near", "-w", "capture"], metered=False, ready="Capturing on")
+    attached.await_socket(tool.process.pid)
+    meter = attached.Attach(tool.process.pid)
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.stop()
+    tap.same((live.counts(report), report["source"]["comm"]), (live.expected(SOME, "in"), "dumpcap"),
+             "tshark: its dumpcap")
+    tool.stop(settle=0)
+
+
+def refused():
+    """What can't be metered is said in one line, with status 1, and stays as it is."""
+    def says(what, *arguments, name):
+        meter = attached.Attach(*arguments, ready=False)
+        meter.wait()
+        tap.ok(meter.status == 1 and what in meter.said() and meter.said().count("\n") == 1 and
+               not meter.reports(), name, f"{meter.status} {meter.said()}")
+    says("no such process", 4194305, name="no such process")
+    says("no such command", "no-such-command", name="no such command")
+    says("no packet socket", os.getpid(), name="no packet socket")
+    sock = attached.sniffer("near")
+    attached.set_filter(sock, (0x06, 0, 0, 50))
+    meter = attached.Attach(os.getpid())
+    says(f"(pid {meter.process.pid}) is metering", os.getpid(), name="another one is on it")
+    meter.stop(settle=0)
+    tap.same(attached.filter_of_socket(sock), attached.code((0x06, 0, 0, 50)), "and it had gone on")
+    sock.setsockopt(attached.SOL_SOCKET, attached.SO_LOCK_FILTER, 1)
+    says("SO_LOCK_FILTER", os.getpid(), name="locked")
+    tap.same(attached.filter_of_socket(sock), attached.code((0x06, 0, 0, 50)), "and it has its filter")
+    other = attached.sniffer("near")
+    meter = attached.Attach(os.getpid(), ready=False)
+    attached.await_on(other)
+    report = meter.stop()
+    tap.ok(meter.status == 1 and "SO_LOCK_FILTER" in meter.said() and report["source"]["pid"] == os.getpid(),
+           "one of two is locked: the other one is metered", meter.said())
+    sock.close()
+    other.close()
+    result = subprocess.run([live.SOCKTALLY, "attach", "1"], capture_output=True, text=True, check=False,
+                            user="nobody", group="nogroup", extra_groups=[], executable=attached.copy(live.SOCKTALLY)[0])
+    tap.ok(result.returncode == 1 and "CAP_SYS_PTRACE" in result.stderr and
+           result.stderr.count("\n") == 1, "an ordinary user: what is needed", result.stderr)
+
+
+def main():
+    live.need("tcpdump", "tshark")
+    tap.time_limit(150)
+    net = netns.Net()
+    exact(net)
+    source()
+    own_end(net)
+    tools_end(net)
+    closed(net)
+    changed_filter(net)
+    pieces(net)
+    through_another(net)
+    refused()
+    tap.done()
+
+
+sys.dont_write_bytecode = True
+main()

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The meters that sockets are attached to, and their reports. */
+#include "attach.h"
+#include "filter_text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int open_failed(int error)
+{
+	if (error == -EPERM)
+		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF, "
+				    "CAP_PERFMON and CAP_SYS_PTRACE");
+	return command_fail("can't start counting: %s", strerror(-error));
+}
+
+static struct attach_meter *meter_open(struct attaching *attaching)
+{
+	const struct report_options *options = &attaching->options->report;
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = options->paths,
+					   .flags = SOCKTALLY_OPEN_RECORDS};
+	struct attach_meter *meter = calloc(1, sizeof(*meter));
+	int error;
+
+	if (!meter) {
+		command_fail("out of memory");
+		return NULL;
+	}
+	command_lift_memlock();
+	error = socktally_open(&meter->meter, &opts);
+	if (!error)
+		error = report_open(&meter->report, attaching->report_fd, options->format);
+	if (error) {
+		attach_meter_free(meter);
+		open_failed(error);
+		return NULL;
+	}
+	if (attaching->meter_count)
+		report_follows(meter->report);
+	return meter;
+}
+
+struct attach_meter *attach_meter_of(struct attaching *attaching)
+{
+	struct attach_meter **grown, *meter;
+
+	/* the first one is there before the first socket is */
+	if (attaching->meter_count && (!attaching->options->each || !attaching->meters[0]->used))
+		return attaching->meters[0];
+	grown = reallocarray(attaching->meters, attaching->meter_count + 1, sizeof(*grown));
+	if (!grown) {
+		command_fail("out of memory");
+		return NULL;
+	}
+	attaching->meters = grown;
+	meter = meter_open(attaching);
+	if (meter)
+		grown[attaching->meter_count++] = meter;
+	return meter;
+}
+
+static void notes_free(struct attach_meter *meter)
+{
+	for (size_t i = 0; i < meter->note_count; i++)
+		free((char *)meter->notes[i].text);
+	free(meter->notes);
+	meter->notes = NULL;
+	meter->note_count = 0;
+	meter->notes_full = false;
+}
+
+void attach_meter_free(struct attach_meter *meter)
+{
+	report_close(meter->report);
+	socktally_close(meter->meter);
+	notes_free(meter);
+	free(meter->filter);
+	free(meter);
+}
+
+/* text: malloc'ed, or NULL */
+static void note_add(struct attach_meter *meter, const char *event, char *text)
+{
+	struct report_note note = {.event = event, .text = text}, *grown;
+
+	grown = text ? reallocarray(meter->notes, meter->note_count + 1, sizeof(*grown)) : NULL;
+	if (!grown) {
+		free(text);
+		return;
+	}
+	meter->notes = grown;
+	clock_gettime(CLOCK_REALTIME, &note.time);
+	grown[meter->note_count++] = note;
+}
+
+void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	if (meter->notes_full)
+		return;
+	if (meter->note_count == ATTACH_NOTES) {
+		meter->notes_full = true;
+		note_add(meter, "more", strdup("more has happened than is listed here"));
+		return;
+	}
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	note_add(meter, event, text);
+}
+
+void attach_meter_use(struct attach_meter *meter, const struct attached *socket)
+{
+	name_list_add(&meter->comms, socket->comm);
+	if (!meter->used) {
+		meter->used = true;
+		meter->pid = socket->pid;
+		clock_gettime(CLOCK_REALTIME, &meter->start);
+	} else if (meter->pid != socket->pid) {
+		meter->pid = 0;
+	}
+}
+
+struct sight {
+	struct attached *socket;
+	uint32_t program;
+};
+
+static int see(void *ctx, const struct socktally_socket *metered)
+{
+	struct sight *sight = ctx;
+	struct attached *socket = sight->socket;
+	struct attach_meter *meter = socket->meter;
+
+	if (metered->cookie != socket->cookie)
+		return 0;
+	sight->program = metered->program;
+	if (!strcmp(socket->interface, metered->interface) && socket->program == metered->program)
+		return 1;
+	snprintf(socket->interface, sizeof(socket->interface), "%s", metered->interface);
+	name_list_add(&meter->interfaces, metered->interface);
+	name_list_add(&meter->linktypes, metered->linktype);
+	free(meter->filter);
+	meter->filter = metered->insn_count
+				? filter_text_numbers(metered->insns, metered->insn_count)
+				: NULL;
+	return 1;
+}
+
+uint32_t attach_meter_see(struct attached *socket)
+{
+	struct sight sight = {.socket = socket};
+
+	socktally_sockets(socket->meter->meter, see, &sight);
+	return sight.program;
+}
+
+static void write_report(struct attaching *attaching, struct attach_meter *meter)
+{
+	struct report_source source = {
+		.kind = "socket",
+		.interface = meter->interfaces.text,
+		.linktype = meter->linktypes.text,
+		.pid = meter->pid,
+		.comm = meter->comms.text,
+		.filter = meter->filter,
+	};
+	struct timespec end;
+	int error;
+
+	source.notes = meter->notes;
+	source.note_count = meter->note_count;
+	clock_gettime(CLOCK_REALTIME, &end);
+	error = report_write(meter->report, meter->meter, &source, &meter->start, &end);
+	if (error) {
+		attaching->status =
+			command_report_failed(&attaching->options->report, error, meter->meter);
+		return;
+	}
+	notes_free(meter);
+	meter->start = end;
+}
+
+void attach_report(struct attaching *attaching)
+{
+	/* a script gets its object in any case */
+	bool always = attaching->options->report.format == REPORT_JSON;
+
+	for (size_t i = 0; i < attaching->meter_count && !attaching->status; i++)
+		if (attaching->meters[i]->used || (!i && always))
+			write_report(attaching, attaching->meters[i]);
+}
