@@ -42,10 +42,12 @@ static __always_inline _Bool st_packet_load(const struct st_packet *pkt, struct 
 	size = walk->size;
 	if (size > ST_BLOCK_LOAD)
 		size = ST_BLOCK_LOAD;
+	/* The subtraction: verifiers up to Linux 6.2 don't learn from "is not 0". */
+	size--;
 	__asm__("" : "+r"(size)); /* so that the next line stays: the verifier needs it */
-	if (!size || size > ST_BLOCK_LOAD)
+	if (size >= ST_BLOCK_LOAD)
 		return 0;
-	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size);
+	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size + 1);
 }
 
 static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb, __u32 cpu,
@@ -91,7 +93,12 @@ static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 	__u8 *link = pkt->block + ST_BLOCK_LOAD;
 
 	if (bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC))
-		return NULL;
+		link = NULL;
+	/*
+	 * The caller has to ask the pointer. Compilers would ask the helper's result once more, and
+	 * verifiers up to Linux 6.2 have forgotten by then that it was not 0.
+	 */
+	__asm__("" : "+r"(link));
 	return link;
 }
 

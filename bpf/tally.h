@@ -59,9 +59,15 @@ static __always_inline struct st_cell *st_cell_find(struct st_region *region, st
 		number = index[slot];
 		if (!number)
 			goto insert;
-		if (number > sizes.paths)
+		/*
+		 * Verifiers up to Linux 6.2 don't learn from "is not 0": they see that this is not
+		 * below 0 only if it is checked after the subtraction.
+		 */
+		number--;
+		__asm__("" : "+r"(number));
+		if (number >= sizes.paths)
 			return NULL;
-		cell = &cells[number - 1];
+		cell = &cells[number];
 		if (cell->path.lo == path.lo && cell->path.hi == path.hi)
 			return cell;
 	}
