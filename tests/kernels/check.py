@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""check.py [ENTRY...]: the core tests on other kernels and machines, in emulated guests, as TAP.
+
+Without ENTRY, those that KERNELS names, or all. VERBOSE=1 shows a guest's console as it comes.
+Nothing is installed. What is fetched is kept in BUILDDIR/kernels.
+"""
+import os
+import re
+import sys
+
+import entries
+import image
+import machine
+import packages
+
+SOURCES = os.path.abspath(os.environ.get("SRCDIR", "."))
+BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
+WORK = os.path.join(BUILD, "kernels")
+# What the guest's system is made of, besides what these depend on.
+USERLAND = ("busybox-static", "iproute2", "libcap2-bin", "libzstd1", "python3", "tcpdump", "zlib1g")
+# Parts of the packages that no test looks at.
+LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/terminfo", "usr/share/perl5",
+            "usr/share/bash-completion", "usr/share/lintian", "usr/share/python3", "usr/share/zoneinfo",
+            "usr/include", "usr/share/info", "usr/share/dpkg", "usr/share/debconf", "usr/lib/systemd",
+            "lib/systemd", "usr/share/common-licenses", "usr/share/pixmaps", "usr/share/applications")
+MODULES = ("veth", "tun", "dummy", "af_packet", "af_packet_diag", "unix_diag", "8021q", "vxlan", "nlmon")
+
+
+def kernel_of(entry):
+    """The unpacked kernel package of an entry."""
+    suites = packages.Suites(os.path.join(WORK, "apt"), entry.architecture, entry.suites)
+    name = suites.field(entry.package, "Depends").split(" ")[0]
+    folder = os.path.join(WORK, f"{name}_{suites.field(name, 'Version')}")
+    packages.unpack([suites.fetch_one(name)], folder)
+    return folder
+
+
+def system_of(architecture):
+    """The unpacked packages of a guest's system, for what was built on this machine's release."""
+    own = packages.own_suite()
+    suites = packages.Suites(os.path.join(WORK, "apt"), architecture, [own, f"{own}-security"])
+    folder = os.path.join(WORK, f"system-{architecture}")
+    packages.unpack(suites.fetch(*USERLAND), folder)
+    return folder
+
+
+def add_system(cpio, folder):
+    for where, names, files in os.walk(folder):
+        inside = os.path.relpath(where, folder)
+        inside = "" if inside == "." else inside
+        names[:] = sorted(name for name in names if os.path.join(inside, name) not in LEFT_OUT)
+        for name in list(names):
+            if os.path.islink(os.path.join(where, name)):
+                files.append(name)
+                names.remove(name)
+        for name in sorted(files):
+            cpio.add(os.path.join(where, name), os.path.join(inside, name))
+        if not files and not names:
+            cpio.folder(inside)
+    cpio.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
+              "tcpdump:x:100:100::/:/bin/false\nuser:x:1000:1000::/:/bin/sh\n")
+    cpio.text("etc/group", "root:x:0:\ntty:x:5:\ntcpdump:x:100:\nnogroup:x:65534:\nuser:x:1000:\n")
+    cpio.text("etc/nsswitch.conf", "passwd: files\ngroup: files\n")
+
+
+def add_project(cpio, build, programs):
+    """The project's build and its tests."""
+    for name in sorted(os.listdir(build)):
+        if re.fullmatch(r"socktally|libsocktally[^/]*\.so[.\d]*", name):
+            cpio.add(os.path.join(build, name), f"socktally/build/{name}")
+    for name in programs:
+        cpio.add(os.path.join(build, name), f"socktally/build/{name}")
+    for folder in ("tests", "include", "docs"):
+        for where, names, files in os.walk(os.path.join(SOURCES, folder)):
+            names[:] = [name for name in names if name not in ("fuzz", "kernels", "__pycache__")]
+            for name in sorted(files):
+                path = os.path.join(where, name)
+                if not name.endswith((".c", ".h")) or folder == "include":
+                    cpio.add(path, os.path.join("socktally/src", os.path.relpath(path, SOURCES)))
+
+
+def image_of(entry, kernel, system):
+    path = os.path.join(WORK, f"{entry.name}.cpio")
+    cpio = image.Cpio(path)
+    add_system(cpio, system)
+    programs = sorted({test.program for test in entry.tests if test.program} | set(entries.HELPERS))
+    add_project(cpio, entry.build(BUILD), programs)
+    for number, (name, data) in enumerate(image.modules(kernel, MODULES)):
+        cpio.text(f"modules/{number:02}-{name}.ko", data)
+    with open(os.path.join(SOURCES, "tests/kernels/init"), encoding="utf-8") as file:
+        cpio.text("init", file.read(), 0o755)
+    cpio.text("settings", entry.settings)
+    cpio.text("tests", "".join(f"{test.seconds} {test.name} {test.command}\n" for test in entry.tests))
+    cpio.close()
+    return path
+
+
+class Report:
+    """TAP of all entries."""
+    def __init__(self):
+        self.ran = self.failed = 0
+
+    def result(self, problem, text):
+        self.ran += 1
+        self.failed += bool(problem)
+        print(f"{'not ' if problem else ''}ok {self.ran} - {text}{': ' if problem else ''}{problem}",
+              flush=True)
+
+    def skip(self, text, why):
+        self.ran += 1
+        print(f"ok {self.ran} - {text} # SKIP {why}", flush=True)
+
+    def test(self, entry, run):
+        problem = run.problem()
+        name = f"{entry.name}: {run.name}"
+        if not problem and run.skipped() is not None:
+            self.skip(name, run.skipped())
+            return
+        time = "" if run.seconds is None else f" ({run.count()} tests, {run.seconds:.1f} s)"
+        self.result(problem, name + time)
+        for line in run.lines:
+            if problem or line.startswith("# measured"):
+                print(f"#     {line.lstrip('# ') if not problem else line}")
+
+    def guest(self, entry, guest):
+        print(f"# {entry.name}: {guest.kernel or 'no kernel'}{entry.about and ', '}{entry.about}")
+        for run in guest.runs:
+            self.test(entry, run)
+        for name in [test.name for test in entry.tests][len(guest.runs):]:
+            self.result("it was not reached", f"{entry.name}: {name}")
+        problem = guest.problem()
+        self.result(problem, f"{entry.name}: the guest and its kernel's log")
+        for line in guest.said + guest.log if problem else []:
+            print(f"#     {line}")
+
+
+def main():
+    names = sys.argv[1:] or os.environ.get("KERNELS", "").split() or list(entries.ENTRIES)
+    unknown = [name for name in names if name not in entries.ENTRIES]
+    if unknown:
+        print(f"{' '.join(unknown)}: no such entry; there are: {' '.join(entries.ENTRIES)}",
+              file=sys.stderr)
+        sys.exit(2)
+    os.makedirs(WORK, exist_ok=True)
+    report = Report()
+    for entry in map(entries.ENTRIES.get, names):
+        try:
+            machine.need(entry.architecture)
+            kernel, system = kernel_of(entry), system_of(entry.architecture)
+        except packages.Missing as why:
+            report.skip(entry.name, why)
+            continue
+        initramfs = image_of(entry, kernel, system)
+        boot = os.path.join(kernel, "boot")
+        vmlinuz = next(name for name in sorted(os.listdir(boot)) if name.startswith("vmlinu"))
+        guest = machine.boot(entry.architecture, os.path.join(boot, vmlinuz), initramfs,
+                             entry.arguments, entry.seconds, bool(os.environ.get("VERBOSE")))
+        os.unlink(initramfs)
+        report.guest(entry, guest)
+    print(f"1..{report.ran}")
+    sys.exit(1 if report.failed else 0)
+
+
+main()
