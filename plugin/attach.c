@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Sockets on a meter. */
 #include "bpf_syscall.h"
+#include "class.h"
 #include "meter.h"
 #include "record.h"
 #include <errno.h>
@@ -238,7 +239,8 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	attachment = malloc(sizeof(*attachment));
 	if (!attachment)
 		return st_fail(meter, -ENOMEM, "no memory for one more socket");
-	prog = st_program_load(meter, tap, insns, count);
+	result = st_classes_serve(meter, tap);
+	prog = result ? result : st_program_load(meter, tap, insns, count);
 	if (prog < 0) {
 		free(attachment);
 		return prog;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Counting without a kernel: the same table and the same classifier, on packets that one has. */
+#include "class.h"
 #include "classify.h"
 #include "meter.h"
 #include <errno.h>
@@ -21,5 +22,5 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 	facts.accepted = true; /* also one of which nothing was captured */
 	st_tally(st_region_of(meter, 0), meter->sizes,
 		 st_classify(st_link_of_linktype(linktype), data, captured), &facts);
-	return 0;
+	return st_classes_count(meter, linktype, data, &facts, captured);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Opening and closing a meter, its errors and options. */
+#include "class.h"
 #include "meter.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -134,6 +135,7 @@ void socktally_close(struct socktally *meter)
 	if (!meter)
 		return;
 	st_attachments_free(meter);
+	st_classes_free(meter);
 	st_hooks_free(meter);
 	st_thresholds_free(meter);
 	if (meter->timer >= 0)

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct st_classes; /* class.h */
+struct st_pcap;
+
 /* A socket with our program on it, known by its cookie: no descriptor of it is kept. */
 struct st_attachment {
 	uint64_t cookie;
@@ -37,6 +40,8 @@ struct socktally {
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
 	int count_prog; /* the whole chain while there are no hooks */
 	struct st_hooks hooks;
+	struct st_classes *classes; /* NULL: none */
+	struct st_pcap *pcap;       /* once it has been needed */
 	int timer;
 	socktally_interval_fn interval_fn;
 	void *interval_ctx;

@@ -79,6 +79,7 @@ void st_island(struct st_translation *t);
 
 /* translate_load.c */
 void st_plan_stack(struct st_translation *t);
+void st_emit_block_address(struct st_code *code);
 void st_emit_block(struct st_translation *t);
 void st_emit_load(struct st_translation *t, __u32 pc);
 

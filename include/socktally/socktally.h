@@ -273,6 +273,61 @@ SOCKTALLY_API int socktally_hook_rows(struct socktally *meter, const char *hook,
 SOCKTALLY_API int socktally_hook_map(struct socktally *meter, const char *hook, const char *map);
 
 /*
+ * Classes: named filters that every packet is asked, and counters of what each one accepts. They cost
+ * about the same whether there are ten or a thousand of them, as most are decided together. A packet
+ * counts in every class whose filter accepts it, or with SOCKTALLY_CLASSES_FIRST in the first of them.
+ * In the chain they stand as one hook of the name "classes".
+ *
+ * An expression is one of pcap-filter(7), and needs libpcap, which is loaded when the first one comes.
+ * It is compiled for each kind of link that the meter's sockets have; where it makes no sense for one
+ * ("ether host" on a tunnel), none of its packets is in the class.
+ */
+struct socktally_class {
+	const char *name;                /* of 1 to 127 characters; not "none" */
+	const char *expression;          /* NULL: a filter as the kernel would take it */
+	const struct sock_filter *insns; /* read during the call only */
+	size_t insn_count;
+	uint32_t linktype; /* LINKTYPE_ of the packets that the filter is for; 276: of a cooked socket */
+	uint32_t reserved;
+};
+
+struct socktally_classes_opts {
+	size_t sz;        /* sizeof(struct socktally_classes_opts) */
+	uint32_t flags;   /* SOCKTALLY_CLASSES_* */
+	int32_t priority; /* 0: SOCKTALLY_PRIORITY_TAKEN, where the verdict is final but for the hooks
+			     of the user's that come later */
+	size_t *failed;   /* NULL, or where the index of the class goes that the error is about */
+};
+#define SOCKTALLY_CLASSES_FIRST 0x1u
+
+/*
+ * From now on these are the meter's classes, in this order; count 0: none. Those that it had before,
+ * by name and expression or filter, go on counting. The change takes effect between two packets; one
+ * that fails leaves everything as it was. *failed is only set if the fault is one class's.
+ * -EINVAL: an expression or filter that is wrong, a name that is not allowed or there twice; -E2BIG:
+ * more than the kernel takes in one program; -ENOSYS: there is no libpcap; -ENETDOWN: "vlan" needs an
+ * interface that is up.
+ */
+SOCKTALLY_API int socktally_set_classes(struct socktally *meter,
+					const struct socktally_class *classes, size_t count,
+					const struct socktally_classes_opts *opts);
+
+/* What a class has counted. Valid until the callback returns. */
+struct socktally_class_counts {
+	const char *name;
+	const char *expression; /* NULL: it is a filter, or "none" */
+	struct socktally_counts in, out;
+};
+typedef int (*socktally_class_fn)(void *ctx, const struct socktally_class_counts *counts);
+
+/*
+ * Calls fn for each class in order and then, with SOCKTALLY_CLASSES_FIRST, for "none": the packets that
+ * are in no class. Takes no system call and no privilege. Each counter is exact once the traffic has
+ * stopped. To be called by the thread that uses the meter.
+ */
+SOCKTALLY_API int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void *ctx);
+
+/*
  * The last failure on this meter in words, or "". Valid until the next call on it. NULL: that of
  * socktally_open() in this thread.
  */

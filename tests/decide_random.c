@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * One decision of many random filters says of each packet what the filters say, one by one, run by
+ * libpcap. Without the kernel. SEED, COUNT: which filters, how many decisions.
+ */
+#include "decide_help.h"
+
+#define FILTERS_MAX 1100
+#define PACKETS 120
+
+static struct st_filter filters[FILTERS_MAX];
+static char texts[FILTERS_MAX][1024];
+static bool met[FILTERS_MAX];
+static unsigned long verdicts, accepted, kept, compiled, lookups;
+static size_t lists_met, numbers_met;
+
+static void meet(void *ctx, uint32_t list)
+{
+	const struct st_decision *decision = ctx;
+
+	lists_met++;
+	for (;; list++) {
+		met[decision->lists[list] & ~ST_LIST_END] = true;
+		numbers_met++;
+		if (decision->lists[list] & ST_LIST_END)
+			return;
+	}
+}
+
+static void show(const char *text, const unsigned char *packet, size_t size, bool wanted)
+{
+	printf("# '%s': libpcap %s, the decision doesn't\n", text, wanted ? "accepts" : "rejects");
+	show_packet(packet, size);
+}
+
+static bool same(const struct st_decision *decision, size_t count, int linktype)
+{
+	unsigned char packet[PACKET_ROOM];
+	size_t size = random_packet(linktype, packet);
+	struct st_decision_packet seen = {.data = packet, .caplen = (uint32_t)size};
+	uint32_t smallest = UINT32_MAX, found = UINT32_MAX;
+
+	seen.len = seen.caplen + (random_percent(20) ? random_below(1000) : 0);
+	memset(met, 0, sizeof(met));
+	lists_met = numbers_met = 0;
+	st_decision_run(decision, &seen, meet, (void *)decision);
+	if (lists_met > decision->pushes || numbers_met > decision->longest) {
+		printf("# met %zu lists of at most %zu, %zu numbers of at most %zu\n", lists_met,
+		       decision->pushes, numbers_met, decision->longest);
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		bool wanted = offline(&filters[i], packet, size, seen.len);
+
+		verdicts++;
+		accepted += wanted;
+		if (wanted && smallest == UINT32_MAX)
+			smallest = (uint32_t)i;
+		if (met[i] && found == UINT32_MAX)
+			found = (uint32_t)i;
+		if (met[i] != wanted && !decision->first) {
+			show(texts[i], packet, size, wanted);
+			return false;
+		}
+	}
+	if (smallest != found)
+		show("the first one", packet, size, smallest != UINT32_MAX);
+	return smallest == found;
+}
+
+static bool decide(size_t count, int linktype, bool wide, bool first)
+{
+	struct st_decision decision;
+	bool good = true;
+	int error;
+
+	random_filters(filters, texts, count, linktype, wide);
+	error = st_decision_make(&decision, filters, count, first);
+	if (error) {
+		printf("# %zu filters: %s\n", count, strerror(-error));
+		good = false;
+	}
+	for (int i = 0; i < PACKETS && good; i++)
+		good = same(&decision, count, linktype);
+	compiled += count;
+	if (!error) {
+		kept += decision.filter_count;
+		lookups += decision.table_count;
+		if (count > 500)
+			printf("# %zu filters%s: %zu ops, %zu tables, %zu words, %zu stay "
+			       "filters; a packet meets %zu at most\n",
+			       count, wide ? " of all kinds" : "", decision.op_count,
+			       decision.table_count, decision.word_count, decision.filter_count,
+			       decision.longest);
+		st_decision_free(&decision);
+	}
+	for (size_t i = 0; i < count; i++)
+		free((void *)filters[i].insns);
+	return good;
+}
+
+int main(void)
+{
+	static const int linktypes[] = {DLT_EN10MB, DLT_EN10MB,    DLT_EN10MB,    DLT_RAW,
+					DLT_NULL,   DLT_LINUX_SLL, DLT_LINUX_SLL2};
+	unsigned long seed = from_environment("SEED", (unsigned long)time(NULL));
+	unsigned long count = from_environment("COUNT", 400), wrong = 0;
+	double start = seconds_now();
+
+	printf("# SEED=%lu COUNT=%lu\n", seed, count);
+	random_seed(seed);
+	for (unsigned long i = 0; i < count && wrong < 5; i++)
+		wrong += !decide(1 + random_below(random_percent(50) ? 5 : 60), PICK(linktypes),
+				 random_percent(60), random_percent(20));
+	ok(wrong == 0, "%lu decisions of up to 60 random filters", count);
+	wrong = 0;
+	for (int i = 0; i < 4; i++)
+		wrong += !decide(1000, DLT_EN10MB, i & 1, i & 2);
+	ok(wrong == 0, "1000 filters at once");
+	printf("# %lu filters, %lu of them kept, %lu tables; %lu verdicts, %lu accept; %.1f s\n",
+	       compiled, kept, lookups, verdicts, accepted, seconds_now() - start);
+	ok(accepted > verdicts / 50, "the filters do accept");
+	done_testing();
+}
