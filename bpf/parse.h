@@ -182,9 +182,12 @@ static __always_inline __u32 st_link_layer(struct st_step *step, const __u8 *h, 
 		st_raw(step, h);
 		return ST_RAW;
 	case ST_LINK_NULL:
-	case ST_LINK_LOOP:
 		st_step_init(step, 4);
 		st_null(step, h);
+		return ST_NULL;
+	case ST_LINK_LOOP:
+		st_step_init(step, 4);
+		st_loop(step, h);
 		return ST_NULL;
 	case ST_LINK_PPP:
 		st_step_init(step, 1);

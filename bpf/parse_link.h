@@ -141,7 +141,7 @@ static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
 }
 
 /* Address families of <sys/socket.h>, which differ from system to system. */
-static __always_inline __u32 st_null_next(__u32 family)
+static __always_inline __u32 st_family(__u32 family)
 {
 	switch (family) {
 	case 2:
@@ -151,7 +151,12 @@ static __always_inline __u32 st_null_next(__u32 family)
 	case 30: /* Darwin */
 		return ST_DIRECT(ST_IPV6);
 	}
-	return family > ST_IEEE_802_3_MAX && family <= 0xffff ? ST_ETHERTYPE(family) : ST_STOP;
+	return ST_STOP;
+}
+
+static __always_inline void st_loop(struct st_step *step, const __u8 *h)
+{
+	step->next = st_family(st_get32(h));
 }
 
 /* The family is in the byte order of the host that captured, which is not known. */
@@ -161,7 +166,8 @@ static __always_inline void st_null(struct st_step *step, const __u8 *h)
 
 	if (family & 0xffff0000)
 		family = __builtin_bswap32(family);
-	step->next = st_null_next(family);
+	step->next = family > ST_IEEE_802_3_MAX && family <= 0xffff ? ST_ETHERTYPE(family)
+								    : st_family(family);
 }
 
 static __always_inline void st_raw(struct st_step *step, const __u8 *h)

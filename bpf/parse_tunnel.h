@@ -30,6 +30,7 @@ static __always_inline void st_udp(struct st_step *step, const __u8 *h)
 }
 
 #define ST_GRE_ERSPAN 0x88be
+#define ST_GRE_PPP 0x880b
 
 /* RFC 2784, 2890, 2637 */
 #define ST_GRE_CHECKSUM 0x8000
@@ -37,7 +38,6 @@ static __always_inline void st_udp(struct st_step *step, const __u8 *h)
 #define ST_GRE_KEY 0x2000
 #define ST_GRE_SEQUENCE 0x1000
 #define ST_GRE_ACK 0x0080
-#define ST_GRE_VERSION 0x0007
 
 static __always_inline void st_gre(struct st_step *step, const __u8 *h)
 {
@@ -49,7 +49,7 @@ static __always_inline void st_gre(struct st_step *step, const __u8 *h)
 	step->header += flags & ST_GRE_CHECKSUM ? 4 : 0;
 	step->header += flags & ST_GRE_KEY ? 4 : 0;
 	step->header += flags & ST_GRE_SEQUENCE ? 4 : 0;
-	step->header += (flags & (ST_GRE_ACK | ST_GRE_VERSION)) == (ST_GRE_ACK | 1) ? 4 : 0;
+	step->header += type == ST_GRE_PPP && flags & ST_GRE_ACK ? 4 : 0;
 	/* ERSPAN without a sequence number is its type I, which has no header of its own. */
 	if (type == ST_GRE_ERSPAN && !(flags & ST_GRE_SEQUENCE))
 		step->next = ST_DIRECT(ST_ERSPAN);
@@ -86,12 +86,19 @@ static __always_inline void st_geneve(struct st_step *step, const __u8 *h)
 	step->next = ST_ETHERTYPE(st_get16(h + 2));
 }
 
-/* An IP packet, told by its first byte as far as it can be. */
-static __always_inline __u32 st_gtp_payload(__u32 first)
+/*
+ * An IP packet, told by its first byte as far as it can be, or a frame (3GPP TS 23.501, 5.6.10.2), told
+ * by what is in it: the session knows, the packet doesn't say.
+ */
+static __always_inline __u32 st_gtp_payload(const __u8 *payload)
 {
-	if (first >= 0x45 && first <= 0x4e)
+	__u32 type = st_get16(payload + 12);
+
+	if (payload[0] >= 0x45 && payload[0] <= 0x4e)
 		return ST_DIRECT(ST_IP);
-	return first >> 4 == 6 ? ST_DIRECT(ST_IPV6) : ST_STOP;
+	if (payload[0] >> 4 == 6)
+		return ST_DIRECT(ST_IPV6);
+	return type == 0x0800 || type == 0x86dd || type == 0x0806 ? ST_DIRECT(ST_ETH) : ST_STOP;
 }
 
 /* The message types of 3GPP TS 29.060, table 1, as bits: anything else on the port is not GTP. */
@@ -120,16 +127,16 @@ static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 	step->more = 1;
 	if (version == 0) {
 		step->header = 20;
-		step->next = st_gtp_payload(h[20]);
+		step->next = st_gtp_payload(h + 20);
 		return;
 	}
 	step->limit = 8 + st_get16(h + 2);
 	if (!(flags & 7)) {
-		step->next = st_gtp_payload(h[8]);
+		step->next = st_gtp_payload(h + 8);
 		return;
 	}
 	step->header = 12;
-	step->next = flags & 4 && h[11] ? ST_MORE(ST_GTP) : st_gtp_payload(h[12]);
+	step->next = flags & 4 && h[11] ? ST_MORE(ST_GTP) : st_gtp_payload(h + 12);
 }
 
 /* An extension header: its length in units of 4 bytes, ..., the type of the next one. */
@@ -144,7 +151,7 @@ static __always_inline void st_gtp_extension(struct st_step *step, const __u8 *h
 static __always_inline void st_gtp_extension_end(struct st_step *step, const __u8 *h)
 {
 	step->more = 1;
-	step->next = h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h[1]);
+	step->next = h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h + 1);
 }
 
 /* RFC 4380, 5.1.1: authentication and origin before the IPv6 packet. */
