@@ -42,41 +42,46 @@ struct {
 	__type(value, struct window);
 } _window SEC(".maps");
 
-static __always_inline void window_end(struct window *last, struct rate *all, __u64 now)
+static __always_inline void window_begin(struct window *window, struct rate *all, __u64 now)
 {
-	__u64 packets = all->packets, bytes = all->bytes;
-	__u64 packets_more = (packets - last->packets) * (SECOND / GRAIN);
-	__u64 bytes_more = (bytes - last->bytes) * (SECOND / GRAIN);
-	__u64 milliseconds = (now - last->first) / 1000000;
+	__u64 milliseconds;
 
-	if (packets_more > all->peak_packets_per_second)
-		all->peak_packets_per_second = packets_more;
-	if (bytes_more > all->peak_bytes_per_second)
-		all->peak_bytes_per_second = bytes_more;
+	if (!window->first)
+		window->first = now;
+	milliseconds = (now - window->first) / 1000000;
 	if (milliseconds) {
-		all->packets_per_second = packets * 1000 / milliseconds;
-		all->bytes_per_second = bytes * 1000 / milliseconds;
+		all->packets_per_second = all->packets * 1000 / milliseconds;
+		all->bytes_per_second = all->bytes * 1000 / milliseconds;
 	}
-	last->packets = packets;
-	last->bytes = bytes;
+	window->packets = all->packets;
+	window->bytes = all->bytes;
+	window->number = now / GRAIN;
+}
+
+static __always_inline void peak_note(const struct window *window, struct rate *all)
+{
+	__u64 packets = (all->packets - window->packets) * (SECOND / GRAIN);
+	__u64 bytes = (all->bytes - window->bytes) * (SECOND / GRAIN);
+
+	if (packets > all->peak_packets_per_second)
+		all->peak_packets_per_second = packets;
+	if (bytes > all->peak_bytes_per_second)
+		all->peak_bytes_per_second = bytes;
 }
 
 SOCKTALLY_HOOK(rate_and_peak, skb, packet)
 {
 	__u64 now = bpf_ktime_get_ns();
 	__u32 first = 0;
-	struct window *last = bpf_map_lookup_elem(&_window, &first);
+	struct window *window = bpf_map_lookup_elem(&_window, &first);
 	struct rate *all = bpf_map_lookup_elem(&rate, &first);
 
-	if (!last || !all)
+	if (!window || !all)
 		return SOCKTALLY_PASS;
-	if (last->number != now / GRAIN) {
-		if (!last->first)
-			last->first = now;
-		window_end(last, all, now);
-		last->number = now / GRAIN;
-	}
+	if (window->number != now / GRAIN)
+		window_begin(window, all, now);
 	__sync_fetch_and_add(&all->packets, 1);
 	__sync_fetch_and_add(&all->bytes, socktally_bytes(packet));
+	peak_note(window, all);
 	return SOCKTALLY_PASS;
 }

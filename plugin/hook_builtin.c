@@ -33,21 +33,22 @@ struct st_builtin {
 	size_t size;
 	int32_t priority;
 	unsigned int takes;
+	uint32_t top; /* 0: as for all hooks */
 };
 
 #define OBJECT(name) st_object_hook_##name, sizeof(st_object_hook_##name)
 
 static const struct st_builtin builtins[] = {
-	{"sizes", "sizes_by_path", OBJECT(sizes), SOCKTALLY_PRIORITY_SEEN, 0},
-	{"tcpflags", "tcpflags_by_direction", OBJECT(tcpflags), SOCKTALLY_PRIORITY_SEEN, 0},
-	{"icmp", "icmp_by_type", OBJECT(icmp), SOCKTALLY_PRIORITY_SEEN, 0},
+	{"sizes", "sizes_by_path", OBJECT(sizes), SOCKTALLY_PRIORITY_SEEN, 0, 0},
+	{"tcpflags", "tcpflags_by_direction", OBJECT(tcpflags), SOCKTALLY_PRIORITY_SEEN, 0, 0},
+	{"icmp", "icmp_by_type", OBJECT(icmp), SOCKTALLY_PRIORITY_SEEN, 0, 0},
 	{"talkers", "talkers_by_flow", OBJECT(talkers), SOCKTALLY_PRIORITY_SEEN,
-	 TAKES_PAIR | TAKES_HEADER},
-	{"rate", "rate_and_peak", OBJECT(rate), SOCKTALLY_PRIORITY_SEEN, 0},
-	{"drop", "drop", OBJECT(drop), SOCKTALLY_PRIORITY_DROP, TAKES_PATH},
-	{"snap", "snap", OBJECT(snap), SOCKTALLY_PRIORITY_SNAP, TAKES_PATH | TAKES_BYTES},
+	 TAKES_PAIR | TAKES_HEADER, 10},
+	{"rate", "rate_and_peak", OBJECT(rate), SOCKTALLY_PRIORITY_SEEN, 0, 0},
+	{"drop", "drop", OBJECT(drop), SOCKTALLY_PRIORITY_DROP, TAKES_PATH, 0},
+	{"snap", "snap", OBJECT(snap), SOCKTALLY_PRIORITY_SNAP, TAKES_PATH | TAKES_BYTES, 0},
 	{"sample", "sample", OBJECT(sample), SOCKTALLY_PRIORITY_SAMPLE,
-	 TAKES_PATH | TAKES_N | TAKES_SHARE | TAKES_HEADER},
+	 TAKES_PATH | TAKES_N | TAKES_SHARE | TAKES_HEADER, 0},
 };
 
 const struct st_builtin *st_builtin_find(const char *name)
@@ -153,6 +154,8 @@ int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
 	opts->object = builtin->object;
 	opts->object_size = builtin->size;
 	opts->program = builtin->program;
+	if (!opts->top)
+		opts->top = builtin->top;
 	if (!opts->priority)
 		opts->priority = builtin->priority;
 	if (builtin->takes & TAKES_PAIR && is_option(opts, "by", "host"))

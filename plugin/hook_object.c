@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Rows of a map, where the caller has no wish. */
+#define ROWS_MAX 1000
+
 static int read_whole(int fd, uint8_t *bytes, size_t size)
 {
 	size_t done = 0;
@@ -65,7 +68,7 @@ static int object_read(struct socktally *meter, const struct socktally_hook_opts
 	size_t size = 0;
 	int result;
 
-	if (opts->file) {
+	if (!opts->object && opts->file) {
 		result = file_read(meter, opts->file, &bytes, &size);
 		if (result)
 			return result;
@@ -172,6 +175,7 @@ struct st_hook *st_hook_object_new(struct socktally *meter, const struct socktal
 		return NULL;
 	}
 	hook->own = own;
+	own->top = source.opts.top ? source.opts.top : ROWS_MAX;
 	*error = own_load(meter, hook, &source);
 	if (!*error)
 		return hook;

@@ -29,6 +29,7 @@ struct st_hook_own {
 	struct st_object object;
 	struct st_object_map maps[ST_OBJECT_MAPS];
 	unsigned int map_count;
+	uint32_t top; /* rows of each hash map at most */
 };
 
 /*

@@ -89,32 +89,40 @@ static void variables_fill(struct walk *walk)
 	}
 }
 
+/* The value at the key, with its fields. */
+static int value_read(struct walk *walk)
+{
+	const struct st_object_map *map = walk->map;
+	int result = st_bpf_map_lookup(map->fd, walk->key, walk->value);
+
+	if (result)
+		return result;
+	if (is_per_cpu(map->type))
+		add_cpus(walk);
+	st_fields_clear(&walk->values);
+	if (map->contents)
+		variables_fill(walk);
+	else
+		st_fields_fill(&walk->values, &walk->own->object.btf, map->value_type, "value",
+			       walk->value, map->value_size);
+	return 0;
+}
+
 static int report(struct walk *walk)
 {
 	const struct st_object_map *map = walk->map;
-	const struct st_btf *btf = &walk->own->object.btf;
 	struct socktally_row row = {.map = map->name,
 				    .raw_key = walk->key,
 				    .raw_value = walk->value,
-				    .raw_key_size = map->key_size,
+				    .raw_key_size = map->contents ? 0 : map->key_size,
 				    .raw_value_size = map->value_size};
 
-	if (is_per_cpu(map->type))
-		add_cpus(walk);
 	if (is_array(map->type) && is_zero(walk->value, map->value_size))
 		return 0;
 	st_fields_clear(&walk->keys);
-	st_fields_clear(&walk->values);
-	if (map->contents) {
-		variables_fill(walk);
-		row.raw_key_size = 0;
-	} else {
-		if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
-			st_fields_fill(&walk->keys, btf, map->key_type, "key", walk->key,
-				       map->key_size);
-		st_fields_fill(&walk->values, btf, map->value_type, "value", walk->value,
-			       map->value_size);
-	}
+	if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
+		st_fields_fill(&walk->keys, &walk->own->object.btf, map->key_type, "key", walk->key,
+			       map->key_size);
 	row.key = walk->keys.field;
 	row.key_count = walk->keys.count;
 	row.value = walk->values.field;
@@ -122,18 +130,67 @@ static int report(struct walk *walk)
 	return walk->fn(walk->ctx, &row);
 }
 
+/* What a row is sorted by. */
+static uint64_t weight_of(const struct st_fields *values)
+{
+	static const char *const names[] = {"bytes", "packets"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		for (uint32_t j = 0; j < values->count; j++)
+			if (!strcmp(values->field[j].name, names[i]))
+				return values->field[j].number;
+	for (uint32_t i = 0; i < values->count; i++)
+		if (values->field[i].type == SOCKTALLY_UNSIGNED)
+			return values->field[i].number;
+	return 0;
+}
+
+/* The keys with the greatest weights so far, in order. */
+struct best {
+	uint32_t most, count;
+	uint64_t *weights;
+	uint8_t *keys;
+	size_t key_size;
+};
+
+static void best_take(struct best *best, uint64_t weight, const uint8_t *key)
+{
+	uint32_t low = 0, high = best->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (best->weights[middle] >= weight)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == best->most)
+		return;
+	if (best->count < best->most)
+		best->count++;
+	memmove(best->weights + low + 1, best->weights + low,
+		(best->count - low - 1) * sizeof(*best->weights));
+	memmove(best->keys + (low + 1) * best->key_size, best->keys + low * best->key_size,
+		(best->count - low - 1) * best->key_size);
+	best->weights[low] = weight;
+	memcpy(best->keys + low * best->key_size, key, best->key_size);
+}
+
 /*
  * Elements may come and go meanwhile, and the kernel begins again where the last key is gone: no more
- * than the map holds are looked at.
+ * than the map holds are looked at. best NULL: all are reported.
  */
-static int elements(struct walk *walk)
+static int elements(struct walk *walk, struct best *best)
 {
 	const struct st_object_map *map = walk->map;
 	int result = st_bpf_map_next_key(map->fd, NULL, walk->key);
 
 	for (uint32_t i = 0; i < map->entries && !result; i++) {
-		result = st_bpf_map_lookup(map->fd, walk->key, walk->value);
-		if (!result)
+		result = value_read(walk);
+		if (!result && best)
+			best_take(best, weight_of(&walk->values), walk->key);
+		else if (!result)
 			result = report(walk);
 		else if (result == -ENOENT)
 			result = 0;
@@ -143,6 +200,30 @@ static int elements(struct walk *walk)
 			memcpy(walk->key, walk->next, map->key_size);
 	}
 	return result == -ENOENT ? 0 : result;
+}
+
+static int sorted_elements(struct walk *walk)
+{
+	const struct st_object_map *map = walk->map;
+	struct best best = {.most = walk->own->top < map->entries ? walk->own->top : map->entries,
+			    .key_size = map->key_size};
+	int result = -ENOMEM;
+
+	best.weights = calloc(best.most, sizeof(*best.weights));
+	best.keys = calloc(best.most, best.key_size);
+	if (best.weights && best.keys)
+		result = elements(walk, &best);
+	for (uint32_t i = 0; i < best.count && !result; i++) {
+		memcpy(walk->key, best.keys + i * best.key_size, best.key_size);
+		result = value_read(walk);
+		if (!result)
+			result = report(walk);
+		else if (result == -ENOENT)
+			result = 0;
+	}
+	free(best.weights);
+	free(best.keys);
+	return result;
 }
 
 static int map_rows(struct walk *walk)
@@ -156,7 +237,7 @@ static int map_rows(struct walk *walk)
 	walk->value = malloc(values ? values : 1);
 	if (walk->key && walk->value) {
 		walk->next = walk->key + map->key_size;
-		result = elements(walk);
+		result = is_array(map->type) ? elements(walk, NULL) : sorted_elements(walk);
 	} else {
 		result = -ENOMEM;
 	}

@@ -37,6 +37,20 @@ int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void
 	return result;
 }
 
+/* And no hooks. */
+int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx)
+{
+	(void)meter, (void)fn, (void)ctx;
+	return 0;
+}
+
+int socktally_hook_rows(struct socktally *meter, const char *hook, const char *map,
+			socktally_row_fn fn, void *ctx)
+{
+	(void)meter, (void)hook, (void)map, (void)fn, (void)ctx;
+	return 0;
+}
+
 /* A row that is there already is replaced: counts go on from report to report. */
 static void set_row(const struct row *row)
 {

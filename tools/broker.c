@@ -113,26 +113,32 @@ static int write_report(void *ctx, struct socktally *meter)
 	return 0;
 }
 
-bool broker_open_meter(struct broker *broker)
+bool broker_load_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = broker->options->paths,
 					   .flags = SOCKTALLY_OPEN_RECORDS,
 					   .log = log_line,
 					   .log_ctx = broker};
-	int result;
 
 	command_lift_memlock();
-	result = socktally_open(&broker->meter, &opts);
+	broker->open_error = socktally_open(&broker->meter, &opts);
+	return broker->open_error || !hook_options_add(&broker->options->hooks, broker->meter);
+}
+
+bool broker_open_meter(struct broker *broker)
+{
+	if (!broker->meter && !broker->open_error)
+		broker_load_meter(broker);
 	if (!broker_drop_privileges(broker->signals))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
-	if (!result)
-		result = report_open(&broker->report, broker->report_fd, broker->options->format);
-	if (!result)
+	if (!broker->open_error)
+		broker->open_error =
+			report_open(&broker->report, broker->report_fd, broker->options->format);
+	if (!broker->open_error)
 		return true;
 	socktally_close(broker->meter);
 	broker->meter = NULL;
-	broker->open_error = result;
 	return false;
 }
 

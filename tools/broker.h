@@ -57,9 +57,9 @@ struct broker {
 	int finish;     /* where to reply to CHANNEL_FINISH; -1: it hasn't come */
 
 	struct socktally *meter;
-	int open_error;                            /* why there is none */
-	bool attached;                             /* some socket has been metered */
-	char log[512];                             /* the library's last message */
+	int open_error;                         /* why there is none */
+	bool attached;                          /* some socket has been metered */
+	char log[512];                          /* the library's last message */
 	struct name_list interfaces, linktypes; /* of sockets that are no longer metered */
 	struct timespec start;
 	struct report *report;
@@ -88,7 +88,12 @@ bool broker_serve(struct broker *broker, int other, int timeout);
 bool broker_request(struct broker *broker, int fd);
 
 /*
- * Opens the meter, which takes some time, and drops privileges; without it the first request does.
+ * Opens the meter and puts the hooks on it, if it is opened: false if one of them could not be, after
+ * a message.
+ */
+bool broker_load_meter(struct broker *broker);
+/*
+ * Opens the meter if it isn't, which takes some time, and drops privileges; without it the first request does.
  */
 bool broker_open_meter(struct broker *broker);
 /*

@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -53,6 +54,19 @@ static int open_lifeline(void)
 	return fd;
 }
 
+/* SOCKTALLY_HOOKS: what --hook takes, with ";" between them. */
+static void take_hooks(struct report_options *options)
+{
+	const char *value = secure_getenv("SOCKTALLY_HOOKS");
+	char *list = value ? strdup(value) : NULL, *rest = NULL, *hook;
+
+	for (hook = list ? strtok_r(list, ";", &rest) : NULL; hook;
+	     hook = strtok_r(NULL, ";", &rest))
+		if (command_option(options, OPTION_HOOK, hook))
+			command_fail("SOCKTALLY_HOOKS: goes on without '%s'", hook);
+	free(list);
+}
+
 static bool take_options(struct report_options *options)
 {
 	static const struct {
@@ -72,6 +86,7 @@ static bool take_options(struct report_options *options)
 			continue;
 		command_fail("%s: the default is used in its place", variables[i].variable);
 	}
+	take_hooks(options);
 	return true;
 }
 

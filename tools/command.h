@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_COMMAND_H
 #define SOCKTALLY_COMMAND_H
 
+#include "hooks.h"
 #include "report.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -16,25 +17,27 @@ int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
 int command_broker(int argc, char **argv); /* started by the shim, not by people */
 
-/* Options that every reporting subcommand has: --format, -I, -o, --paths. */
+/* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook. */
 struct report_options {
 	enum report_format format;
 	const char *output;    /* NULL: the subcommand's own stream */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
 	unsigned int paths;    /* 0: the default */
+	struct hook_options hooks;
 };
 
 /*
  * The shared options in getopt_long's form: COMMAND_SHORT and COMMAND_LONG are to be put into a
- * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE after a message.
+ * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE, or EXIT_FAILED, after a message.
  */
 #define COMMAND_SHORT "I:o:"
-enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HELP, OPTION_OWN };
+enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HOOK, OPTION_HELP, OPTION_OWN };
 #define COMMAND_LONG                                                                               \
 	{"format", required_argument, NULL, OPTION_FORMAT},                                        \
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
+		{"hook", required_argument, NULL, OPTION_HOOK},                                    \
 	{                                                                                          \
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}

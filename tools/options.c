@@ -25,6 +25,10 @@ const char command_option_help[] =
 	"  -o, --output FILE       write the report there\n"
 	"      --format FORMAT     text (default), or json: one object a line\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
+	"      --hook HOOK         sizes, tcpflags, icmp, talkers, rate: count more;\n"
+	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
+	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
+	"                          see socktally-hook(7)\n"
 	"      --help              this text\n";
 
 void command_name(const char *name)
@@ -152,6 +156,8 @@ int command_option(struct report_options *options, int option, const char *argum
 			return command_usage("-o '': no file name");
 		options->output = argument;
 		return 0;
+	case OPTION_HOOK:
+		return hook_option(&options->hooks, argument);
 	case OPTION_PATHS:
 		return parse_paths(argument, &options->paths);
 	default:

@@ -270,6 +270,9 @@ static int check(const struct options *options, int argc, char **argv)
 		return command_usage("--packets writes plain lines: not with --format json");
 	if (options->packets && options->report.interval)
 		return command_usage("--packets lists every packet: not with -I");
+	if (options->report.hooks.count)
+		return command_usage("--hook: a hook runs in the kernel, on the packets of a "
+				     "socket: not with a file");
 	return 0;
 }
 

@@ -14,6 +14,7 @@ struct report {
 	bool color;
 	bool written; /* one at least */
 	struct report_rows last;
+	struct report_hooks last_hooks;
 };
 
 static void rows_free(struct report_rows *rows)
@@ -177,6 +178,7 @@ void report_close(struct report *report)
 	if (!report)
 		return;
 	rows_free(&report->last);
+	report_hooks_free(&report->last_hooks);
 	free(report);
 }
 
@@ -185,16 +187,17 @@ void report_follows(struct report *report)
 	report->written = true;
 }
 
-int report_write(struct report *report, const struct socktally *meter,
-		 const struct report_source *source, const struct timespec *start,
-		 const struct timespec *end)
+int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
+		 const struct timespec *start, const struct timespec *end)
 {
 	struct report_rows now = {0}, since = {0};
+	struct report_hooks hooks = {0}, last_hooks = {0};
 	struct report_content content = {
 		.source = source,
 		.start = *start,
 		.end = *end,
 		.rows = &since,
+		.hooks = &hooks,
 		.color = report->color,
 	};
 	int error = socktally_snapshot(meter, rows_add, &now, NULL);
@@ -212,10 +215,20 @@ int report_write(struct report *report, const struct socktally *meter,
 		if (!strcmp(since.row[i].path, REPORT_OVERFLOW))
 			content.overflow_packets += since.row[i].counts.packets;
 	}
+	error = report_hooks_read(&hooks, meter);
+	if (!error)
+		error = report_hooks_copy_taken(&last_hooks, &hooks);
+	if (error)
+		goto out;
+	report_hooks_since(&hooks, &report->last_hooks);
 	error = write_content(report, &content);
 	if (!error) {
 		struct report_rows last = report->last;
 
+		struct report_hooks before = report->last_hooks;
+
+		report->last_hooks = last_hooks;
+		last_hooks = before;
 		report->last = now;
 		report->written = true;
 		now = last;
@@ -223,5 +236,7 @@ int report_write(struct report *report, const struct socktally *meter,
 out:
 	free(since.row);
 	rows_free(&now);
+	report_hooks_free(&hooks);
+	report_hooks_free(&last_hooks);
 	return error;
 }

@@ -48,8 +48,7 @@ void report_follows(struct report *report);
  * opening, for the first), from start to end. Returns -errno if not all of it could be written;
  * the next report then covers this one's time too.
  */
-int report_write(struct report *report, const struct socktally *meter,
-		 const struct report_source *source, const struct timespec *start,
-		 const struct timespec *end);
+int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
+		 const struct timespec *start, const struct timespec *end);
 
 #endif

@@ -141,5 +141,7 @@ void report_json(FILE *out, const struct report_content *content)
 		print_counts(out, &row->counts);
 		fputc('}', out);
 	}
-	fputs("]}\n", out);
+	fputc(']', out);
+	report_hooks_json(out, content->hooks);
+	fputs("}\n", out);
 }

@@ -4,6 +4,7 @@
 #define SOCKTALLY_REPORT_ROWS_H
 
 #include "report.h"
+#include "report_hooks.h"
 
 struct report_row {
 	char *path;
@@ -23,6 +24,7 @@ struct report_content {
 	struct timespec start;
 	struct timespec end;
 	const struct report_rows *rows;
+	const struct report_hooks *hooks;
 	struct socktally_counts totals; /* of the rows */
 	uint64_t overflow_packets;
 	bool color;
@@ -31,6 +33,13 @@ struct report_content {
 #define REPORT_OVERFLOW "overflow" /* the path of what the full table could not hold */
 
 void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
+
+#define NUMBER_TEXT_MAX 48 /* room for a number as text, with its unit */
+
+/* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
+void report_number_short(char *text, double number, const char *unit);
+/* "1 packet", "1,234 packets" */
+void report_number_packets(char *text, uint64_t packets);
 
 /* In quotes, whatever is in it: what isn't UTF-8 becomes U+FFFD. NULL is "". */
 void report_json_string(FILE *out, const char *string);

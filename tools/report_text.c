@@ -9,7 +9,7 @@
 
 #define WIDTH 80  /* columns of the plainest terminal */
 #define DAY 86400 /* seconds */
-#define NUMBER 48 /* room for a number as text, with its unit */
+#define NUMBER NUMBER_TEXT_MAX
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
 
@@ -45,8 +45,7 @@ static void number_exact(char *text, uint64_t number)
 	*text = 0;
 }
 
-/* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
-static void number_short(char *text, double number, const char *unit)
+void report_number_short(char *text, double number, const char *unit)
 {
 	static const char prefixes[][2] = {"", "k", "M", "G", "T", "P", "E"};
 	bool whole = number < 999.5 && number == (double)(unsigned int)number;
@@ -65,8 +64,7 @@ static void number_short(char *text, double number, const char *unit)
 		 prefixes[prefix], unit);
 }
 
-/* "1 packet", "1,234 packets" */
-static void number_packets(char *text, uint64_t packets)
+void report_number_packets(char *text, uint64_t packets)
 {
 	number_exact(text, packets);
 	strcat(text, packets == 1 ? " packet" : " packets");
@@ -96,7 +94,7 @@ static void cell_text(const struct layout *layout, const struct report_node *nod
 		number_share(text, node->sum.packets, totals->packets);
 		return;
 	case BYTES:
-		number_short(text, (double)node->sum.bytes, "B");
+		report_number_short(text, (double)node->sum.bytes, "B");
 		return;
 	case BYTES_SHARE:
 		number_share(text, node->sum.bytes, totals->bytes);
@@ -114,7 +112,7 @@ static void cell_text(const struct layout *layout, const struct report_node *nod
 		break;
 	}
 	if (layout->short_numbers)
-		number_short(text, (double)packets, "");
+		report_number_short(text, (double)packets, "");
 	else
 		number_exact(text, packets);
 }
@@ -313,8 +311,8 @@ static void print_rates(FILE *out, const struct report_content *content)
 
 	if (seconds <= 0)
 		return;
-	number_short(packets, (double)content->totals.packets / seconds, "");
-	number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
+	report_number_short(packets, (double)content->totals.packets / seconds, "");
+	report_number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
 	fprintf(out, ": %s packets/s, %s", packets, bits);
 }
 
@@ -324,12 +322,12 @@ static void print_accepted(FILE *out, const struct report_content *content)
 	const struct socktally_counts *totals = &content->totals;
 	char packets[NUMBER], bytes[NUMBER], share[NUMBER];
 
-	number_short(bytes, (double)totals->accepted_bytes, "B");
+	report_number_short(bytes, (double)totals->accepted_bytes, "B");
 	if (totals->accepted_packets == totals->packets) {
 		fprintf(out, "captured of each only the beginning: %s\n", bytes);
 		return;
 	}
-	number_packets(packets, totals->accepted_packets);
+	report_number_packets(packets, totals->accepted_packets);
 	number_share(share, totals->accepted_packets, totals->packets);
 	fprintf(out, "accepted by the filter: %s (%s %%), %s\n", packets, share, bytes);
 }
@@ -339,8 +337,8 @@ static void print_totals(FILE *out, const struct report_content *content)
 	const struct socktally_counts *totals = &content->totals;
 	char packets[NUMBER], bytes[NUMBER];
 
-	number_packets(packets, totals->packets);
-	number_short(bytes, (double)totals->bytes, "B");
+	report_number_packets(packets, totals->packets);
+	report_number_short(bytes, (double)totals->bytes, "B");
 	fprintf(out, "%s, %s", packets, bytes);
 	print_rates(out, content);
 	fputc('\n', out);
@@ -351,7 +349,7 @@ static void print_totals(FILE *out, const struct report_content *content)
 	if (totals->accepted_packets != totals->packets || totals->accepted_bytes != totals->bytes)
 		print_accepted(out, content);
 	if (content->overflow_packets) {
-		number_packets(packets, content->overflow_packets);
+		report_number_packets(packets, content->overflow_packets);
 		fprintf(out, "table full: %s counted as overflow (see --paths)\n", packets);
 	}
 }
@@ -403,6 +401,7 @@ int report_text(FILE *out, const struct report_content *content)
 		print_titles(out, &layout);
 		print_nodes(out, &layout, root->first);
 	}
+	report_hooks_text(out, content->hooks);
 	report_tree_free(root);
 	return 0;
 }

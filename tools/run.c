@@ -27,7 +27,7 @@ static const char usage_text[] =
 struct inherited {
 	struct sigaction pipe, child;
 	sigset_t mask;
-	struct rlimit descriptors;
+	struct rlimit descriptors, locked;
 };
 
 struct run {
@@ -35,6 +35,7 @@ struct run {
 	struct inherited inherited;
 	struct channel_address address;
 	struct channel_ends ends;
+	struct broker broker;
 	int report_fd;
 	bool metered; /* the tool has a channel */
 	char **argv;  /* the tool's */
@@ -68,6 +69,7 @@ static void raise_descriptors(struct run *run)
 {
 	struct rlimit limit;
 
+	getrlimit(RLIMIT_MEMLOCK, &run->inherited.locked);
 	getrlimit(RLIMIT_NOFILE, &run->inherited.descriptors);
 	limit = run->inherited.descriptors;
 	if (limit.rlim_max < ENOUGH_DESCRIPTORS) {
@@ -126,6 +128,7 @@ static void exec_tool(const struct run *run, int failed)
 	sigaction(SIGPIPE, &run->inherited.pipe, NULL);
 	sigaction(SIGCHLD, &run->inherited.child, NULL);
 	setrlimit(RLIMIT_NOFILE, &run->inherited.descriptors);
+	setrlimit(RLIMIT_MEMLOCK, &run->inherited.locked);
 	sigprocmask(SIG_SETMASK, &run->inherited.mask, NULL);
 	execvp(run->argv[0], run->argv);
 	error = errno;
@@ -180,25 +183,36 @@ static bool some_are_left(const struct broker *broker)
 	       !(poll(&channel, 1, LEFT_MILLISECONDS) > 0 && channel.revents & POLLHUP);
 }
 
+/*
+ * Hooks are there before the tool is: who asks for one does not want the tool to run without it. False
+ * if one of them can't be.
+ */
+static bool set_up_broker(struct run *run)
+{
+	struct broker *broker = &run->broker;
+
+	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
+		    run->ends.listener);
+	broker->signals = true;
+	return !run->options.hooks.count || broker_load_meter(broker);
+}
+
 static void serve(struct run *run)
 {
-	struct broker broker;
+	struct broker *broker = &run->broker;
 
-	broker_init(&broker, &run->options, run->report_fd, &run->address, run->ends.server,
-		    run->ends.listener);
-	broker.tool = run->tool;
-	broker.signals = true;
-	broker_open_meter(&broker); /* while the tool starts; a failure is said when it needs it */
+	broker->tool = run->tool;
+	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
 	do
-		broker_serve(&broker, run->signals, -1);
+		broker_serve(broker, run->signals, -1);
 	while (!take_signals(run));
-	if (broker.attached || run->options.format == REPORT_JSON)
-		broker_report(&broker, true); /* a script gets its object in any case */
-	if (!broker.contacted)
+	if (broker->attached || run->options.format == REPORT_JSON)
+		broker_report(broker, true); /* a script gets its object in any case */
+	if (!broker->contacted)
 		run_say_no_contact(run->argv[0]);
-	else if (broker.attached && some_are_left(&broker))
+	else if (broker->attached && some_are_left(broker))
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
-	broker_close(&broker);
+	broker_close(broker);
 }
 
 /* The tool without us, but for its end. */
@@ -270,6 +284,8 @@ int command_run(int argc, char **argv)
 		return EXIT_FAILED;
 	raise_descriptors(&run);
 	set_up_channel(&run);
+	if (run.metered && !set_up_broker(&run))
+		return EXIT_FAILED;
 	status = start_tool(&run);
 	if (status)
 		return say_not_started(&run, status);

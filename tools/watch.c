@@ -195,6 +195,8 @@ static int watch(const struct options *options, int out)
 	error = socktally_open(&watching.meter, &opts);
 	if (error) {
 		status = open_failed(error);
+	} else if (hook_options_add(&options->report.hooks, watching.meter)) {
+		status = EXIT_FAILED;
 	} else if (socktally_attach(watching.meter, watch_socket_fd(socket), NULL)) {
 		status = command_fail("%s: %s", options->tap.interface,
 				      socktally_error(watching.meter));

@@ -180,7 +180,7 @@ struct socktally_hook_opts {
 	const char *name; /* NULL: the program's, with a number if there is one of that name */
 	/* One of these three: */
 	const char *builtin; /* a hook of the library's, see socktally-hook(7): "sizes", "drop" */
-	const char *file;    /* an object file */
+	const char *file;    /* an object file; with object, what messages call that */
 	const void *object;  /* one in memory, read during the call only */
 	size_t object_size;  /* bytes */
 	const char *program; /* the function in the object file; NULL: the only one */
@@ -192,6 +192,12 @@ struct socktally_hook_opts {
 	 */
 	const char *const *variables;
 	size_t variable_count;
+	/*
+	 * Elements of each hash map that socktally_hook_rows() gives at most, those with the most bytes,
+	 * or packets, or whatever number comes first. 0: 1000, or the built-in hook's own default.
+	 */
+	uint32_t top;
+	uint32_t reserved;
 };
 
 /* A hook, and what it has taken of what came to it to be delivered. Valid until the callback returns. */
