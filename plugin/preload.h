@@ -114,4 +114,23 @@ enum preload_note { NOTE_OTHER, NOTE_PACKET, NOTE_METERED };
 void preload_note(int fd, enum preload_note note);
 enum preload_note preload_noted(int fd);
 
+/*
+ * The tool's filters in the shim's own memory (preload_memory.c). First take a slot for the socket's new
+ * filter (NULL: there is none), then put up to CHANNEL_MAX_INSNS instructions into it, then keep it in
+ * the place of the one before, or drop it.
+ */
+struct preload_slot;
+struct preload_slot *preload_memory_take(int fd);
+struct sock_filter *preload_memory_insns(struct preload_slot *slot);
+void preload_memory_keep(struct preload_slot *slot, int fd, uint32_t count);
+void preload_memory_drop(struct preload_slot *slot);
+void preload_memory_forget(int fd);
+/* Keeps the filter that the socket has now, if the kernel shows it. */
+void preload_memory_ask_kernel(int fd);
+/*
+ * How many instructions the tool's filter has where the kernel doesn't show it; -1: not known. They may
+ * change as soon as another thread sets a filter.
+ */
+int preload_memory_count(int fd, const struct sock_filter **insns);
+
 #endif

@@ -32,10 +32,12 @@ static bool attach(int fd, const struct sockaddr *tools)
 	if (exchange_copy(&exchange, &address, tools, sizeof(address)) &&
 	    address.sll_family == AF_PACKET) {
 		now = protocol_now(fd);
-		if (now || address.sll_protocol) /* protocol 0 keeps the one before */
+		if (now || address.sll_protocol) { /* protocol 0 keeps the one before */
+			preload_memory_ask_kernel(fd);
 			rebound = exchange_ask(&exchange, fd, CHANNEL_ATTACH, address.sll_ifindex,
 					       now ? 0 : CHANNEL_BEFORE_BIND, NULL, &reply) &&
 				  now && reply.answer == CHANNEL_DONE;
+		}
 	}
 	exchange_end(&exchange);
 	return rebound;

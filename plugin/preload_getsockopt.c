@@ -48,11 +48,37 @@ static bool put_length(socklen_t *length, int count)
 	return put;
 }
 
+/*
+ * Without the broker what the shim remembers: CHANNEL_PASS, or as above. As sk_get_filter() in
+ * net/core/filter.c answers.
+ */
+static enum channel_answer recall(int fd, void *value, const socklen_t *length, int *error,
+				  int *count)
+{
+	const struct sock_filter *insns;
+	struct exchange exchange;
+	int room;
+
+	*count = preload_memory_count(fd, &insns);
+	if (*count < 0 || !exchange_begin(&exchange))
+		return CHANNEL_PASS;
+	if (!exchange_copy(&exchange, &room, length, sizeof(room)))
+		*error = EFAULT;
+	else if (room < 0 || (room && room < *count))
+		*error = EINVAL;
+	else if (room && *count &&
+		 !exchange_copy(&exchange, value, insns, (size_t)*count * sizeof(*insns)))
+		*error = EFAULT;
+	exchange_end(&exchange);
+	return CHANNEL_DONE;
+}
+
 static int get_filter(int fd, void *value, socklen_t *length)
 {
 	int error = 0, count = 0;
 
-	if (!preload_meters(fd) || ask(fd, value, length, &error, &count) != CHANNEL_DONE)
+	if (!(preload_meters(fd) && ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
+	    recall(fd, value, length, &error, &count) != CHANNEL_DONE)
 		return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
 	if (!error && put_length(length, count))
 		return 0;

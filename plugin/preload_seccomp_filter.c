@@ -164,6 +164,7 @@ struct call {
 static const struct call calls[] = {
 	{SYS_getsockopt, {FD, SOL_SOCKET, SO_DOMAIN, ANY, ANY}},
 	{SYS_getsockopt, {FD, SOL_SOCKET, SO_COOKIE, ANY, ANY}},
+	{SYS_getsockopt, {FD, SOL_SOCKET, SO_GET_FILTER, ANY, ANY}},
 	{SYS_getsockopt, {FD, SOL_SOCKET, SO_PEERCRED, ANY, ANY}},
 	{SYS_getsockname, {FD, ANY, ANY}},
 	{SYS_bind, {FD, ANY, 20}},

@@ -10,6 +10,19 @@
 
 PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
+/* The filter, as it is now, goes into the shim's memory; it is kept once it is set. */
+static struct preload_slot *remember(struct exchange *exchange, int fd,
+				     const struct sock_fprog *program)
+{
+	struct preload_slot *slot = preload_memory_take(fd);
+
+	if (slot && exchange_copy(exchange, preload_memory_insns(slot), program->filter,
+				  program->len * sizeof(*program->filter)))
+		return slot;
+	preload_memory_drop(slot);
+	return NULL;
+}
+
 /* CHANNEL_DONE: the broker has set the filter, or knows with which error the kernel wouldn't. */
 static enum channel_answer attach_filter(int fd, const void *value, int *error)
 {
@@ -18,17 +31,23 @@ static enum channel_answer attach_filter(int fd, const void *value, int *error)
 	struct exchange_body body = {0};
 	struct exchange exchange;
 	struct sock_fprog program;
+	struct preload_slot *slot;
 
 	if (!exchange_begin(&exchange))
 		return CHANNEL_PASS;
 	if (exchange_copy(&exchange, &program, value, sizeof(program)) && program.len &&
 	    program.len <= CHANNEL_MAX_INSNS && program.filter) {
+		slot = remember(&exchange, fd, &program);
 		body.send = program.filter;
 		body.send_size = program.len * sizeof(struct sock_filter);
 		if (exchange_ask(&exchange, fd, CHANNEL_SET_FILTER, 0, 0, &body, &reply)) {
 			answer = reply.answer;
 			*error = reply.error;
 		}
+		if (answer == CHANNEL_DONE && !*error)
+			preload_memory_keep(slot, fd, program.len);
+		else
+			preload_memory_drop(slot);
 	}
 	exchange_end(&exchange);
 	return answer;
@@ -54,8 +73,10 @@ static int preload_attach_bpf(int fd, const void *value, socklen_t length)
 {
 	int error, result = real_setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, value, length);
 
-	if (!result)
-		preload_ask(fd, CHANNEL_FORGET, 0, CHANNEL_EBPF, &error);
+	if (result)
+		return result;
+	preload_memory_forget(fd);
+	preload_ask(fd, CHANNEL_FORGET, 0, CHANNEL_EBPF, &error);
 	return result;
 }
 
@@ -82,23 +103,32 @@ static bool detach_filter(int fd, const void *value, enum channel_answer *answer
 static int preload_detach_filter(int fd, const void *value, socklen_t length)
 {
 	enum channel_answer answer = CHANNEL_PASS;
+	const struct sock_filter *unused;
 	int result, error = 0;
-	bool answered = length >= sizeof(int) && detach_filter(fd, value, &answer, &error);
+	bool answered = length >= sizeof(int) && detach_filter(fd, value, &answer, &error), none;
 
 	if (answered && answer == CHANNEL_DONE) {
 		if (error)
 			errno = error;
+		else
+			preload_memory_keep(preload_memory_take(fd), fd, 0);
 		return error ? -1 : 0;
 	}
+	none = !answered && !preload_memory_count(fd, &unused);
 	result = real_setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, value, length);
 	if (!result && answered) /* an unmetered filter is gone, so it can be metered again */
 		preload_ask(fd, CHANNEL_ATTACH, 0, 0, &error);
+	if (!result && none) { /* it was ours that the kernel took away */
+		errno = ENOENT;
+		return -1;
+	}
 	return result;
 }
 
 static int metered_setsockopt(int fd, int name, const void *value, socklen_t length)
 {
-	if (!preload_meters(fd))
+	/* of a packet socket the kernel might take away ours, also when there is no broker any more */
+	if (!preload_meters(fd) && (name != SO_DETACH_FILTER || preload_noted(fd) == NOTE_OTHER))
 		return real_setsockopt(fd, SOL_SOCKET, name, value, length);
 	if (name == SO_ATTACH_FILTER)
 		return preload_attach_filter(fd, value, length);

@@ -22,6 +22,7 @@ static int metered_socket(int type, int protocol)
 	fd = real_socket(AF_PACKET, type, 0);
 	if (fd < 0)
 		return fd;
+	preload_memory_keep(preload_memory_take(fd), fd, 0);
 	preload_ask(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
 	if (!real_bind(fd, &address, sizeof(address)))
 		return fd;

@@ -222,8 +222,27 @@ static long bind_socket(const char *interface, const char *protocol)
 	return bind(fd, (struct sockaddr *)&name, sizeof(name));
 }
 
-/* The socket goes through another one and comes back with another number. */
-static long pass_socket(void)
+/* The child goes on; we end as it does. */
+static void step_fork(const char *how)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		return;
+	if (!strcmp(how, "daemon"))
+		_exit(0);
+	if (!strcmp(how, "forkclose"))
+		close(fd);
+	waitpid(child, &status, 0);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+}
+
+/*
+ * The socket goes through another one and comes back with another number: to us, or to a child that
+ * goes on while we end as it does.
+ */
+static long pass_socket(bool to_child)
 {
 	union {
 		struct cmsghdr header;
@@ -246,6 +265,8 @@ static long pass_socket(void)
 	if (sendmsg(pair[0], &message, 0) < 0)
 		return -1;
 	close(fd);
+	if (to_child)
+		step_fork("fork");
 	message.msg_controllen = sizeof(control.bytes);
 	if (recvmsg(pair[1], &message, 0) < 0)
 		return -1;
@@ -276,18 +297,18 @@ static void *thread_main(void *rest)
 	return NULL;
 }
 
-/* The child goes on; we end as it does. */
-static void step_fork(bool daemon)
+/* A child closes the socket, and changes its filter before; we go on. */
+static void step_child(void)
 {
 	pid_t child = fork();
-	int status;
 
-	if (!child)
-		return;
-	if (daemon)
+	if (!child) {
+		attach("reject");
+		attach("udp");
+		close(fd);
 		_exit(0);
-	waitpid(child, &status, 0);
-	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+	}
+	waitpid(child, NULL, 0);
 }
 
 /* This program again, which goes on with the same socket. */
@@ -308,8 +329,10 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 	pthread_t thread;
 
 	*stop = false;
-	if (!strcmp(name, "fork") || !strcmp(name, "daemon")) {
-		step_fork(!strcmp(name, "daemon"));
+	if (!strcmp(name, "fork") || !strcmp(name, "forkclose") || !strcmp(name, "daemon")) {
+		step_fork(name);
+	} else if (!strcmp(name, "child")) {
+		step_child();
 	} else if (!strcmp(name, "exec")) {
 		step_exec(step);
 	} else if (!strcmp(name, "thread")) {
@@ -333,6 +356,8 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		exit(7);
 	} else if (!strcmp(name, "kill")) {
 		raise(SIGTERM);
+	} else if (!strcmp(name, "sigkill")) {
+		raise(SIGKILL);
 	} else if (!strcmp(name, "wait")) { /* no child that isn't ours */
 		print(name, waitpid(-1, NULL, __WALL));
 	} else {
@@ -367,10 +392,10 @@ static void run_socket_step(const char *step, char *name, const char *first, con
 		step_ready();
 	else if (!strcmp(name, "close"))
 		print(step, close(fd));
-	else if (!strcmp(name, "pass"))
-		print(step, pass_socket());
-	else if (!strcmp(name, "dup")) {
-		other = dup(fd);
+	else if (!strcmp(name, "pass") || !strcmp(name, "handover"))
+		print(step, pass_socket(!strcmp(name, "handover")));
+	else if (!strcmp(name, "dup") || !strcmp(name, "fcntl")) {
+		other = *name == 'd' ? dup(fd) : fcntl(fd, F_DUPFD_CLOEXEC, 100);
 		close(fd);
 		fd = other;
 		print(step, fd < 0 ? -1 : 0);
@@ -396,6 +421,28 @@ static void run_steps(char **step)
 		}
 		free(copy);
 	}
+}
+
+/* Steps before main() and after it are in the environment. */
+static void run_variable(const char *name)
+{
+	char *copy = getenv(name) ? strdup(getenv(name)) : NULL, *rest = copy;
+	char *steps[64] = {NULL};
+
+	for (size_t i = 0; rest && *rest && i < sizeof(steps) / sizeof(*steps) - 1; i++)
+		steps[i] = strsep(&rest, " ");
+	run_steps(steps);
+	free(copy);
+}
+
+__attribute__((constructor)) static void before_main(void)
+{
+	run_variable("STEPS_BEFORE");
+}
+
+__attribute__((destructor)) static void after_main(void)
+{
+	run_variable("STEPS_AFTER");
 }
 
 int main(int argc, char **argv)

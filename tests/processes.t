@@ -3,9 +3,13 @@
 """Tools that fork, exec, start threads, close what they don't know, change root or user: they work
 as without socktally, and are metered wherever that is possible."""
 import os
+import shlex
+import subprocess
+import tempfile
+
+import netns
 import shim
 import tap
-import netns
 
 OPEN = "socket:raw:0 bind:near:3 filter:udp"
 SEE = "ready packets get:4"
@@ -19,6 +23,16 @@ CASES = [
     (f"thread {OPEN} {SEE}", 6, 6),
     (f"{OPEN} thread filter:reject filter:udp {SEE}", 6, 6),
     (f"thread fork {OPEN} {SEE}", 6, 6),
+    # who closes it is not who goes on
+    (f"{OPEN} forkclose {SEE}", 6, 6),
+    (f"{OPEN} forkclose filter:reject filter:udp {SEE}", 6, 6),
+    (f"{OPEN} child {SEE}", 6, 6),
+    (f"{OPEN} child filter:reject filter:udp {SEE}", 6, 6),
+    # the socket under other numbers, and in another process, as lldpd's monitor hands it over
+    (f"{OPEN} fcntl filter:reject filter:udp fcntl {SEE}", 6, 6),
+    (f"{OPEN} handover {SEE}", 6, 6),
+    (f"{OPEN} handover setuid filter:reject filter:udp {SEE}", 6, 6),
+    (f"{OPEN} lock handover closeall", None, None),
     (f"exec {OPEN} {SEE}", 6, 6),
     (f"{OPEN} exec filter:reject filter:udp {SEE}", 6, 6),
     (f"exec fork exec {OPEN} exec {SEE}", 6, 6),
@@ -41,6 +55,8 @@ CASES = [
     # how it ends
     (f"{OPEN} {SEE} exit", 6, 6),
     (f"{OPEN} {SEE} kill", 6, 6),
+    (f"{OPEN} {SEE} sigkill", 6, 6),
+    (f"{OPEN} fork {SEE} sigkill", 6, 6),
     (f"wait {OPEN} wait {SEE} wait", 6, 6),
 ]
 
@@ -51,6 +67,81 @@ DAEMONS = [
     f"daemon closeall {OPEN} {SEE}",
     f"closeall {OPEN} daemon {SEE}",
 ]
+
+
+# before main() and after it, when our own destructor may have run already
+STATIC = [
+    (f"{OPEN} {SEE}", "", "", 6),
+    (OPEN, "ready packets filter:reject filter:udp", SEE, 12),
+    ("", OPEN, f"{SEE} detach {SEE} filter:snap {SEE}", 18),
+    ("", f"{OPEN} ready packets exit", f"filter:reject filter:udp {SEE}", 12),
+    ("", f"{OPEN} fork ready packets", SEE, 18), # both processes end
+]
+
+# An interposer of somebody else's, before us or behind us: it sees each call of the tool's
+OTHER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/socket.h>
+static int sockets, filters;
+int socket(int domain, int type, int protocol)
+{
+	sockets += domain == AF_PACKET;
+	return ((int (*)(int, int, int))dlsym(RTLD_NEXT, "socket"))(domain, type, protocol);
+}
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	filters += level == SOL_SOCKET && name == SO_ATTACH_FILTER;
+	return ((int (*)(int, int, int, const void *, socklen_t))dlsym(RTLD_NEXT, "setsockopt"))(
+		fd, level, name, value, length);
+}
+long syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	return ((long (*)(long, long, long, long, long, long, long))dlsym(RTLD_NEXT, "syscall"))(
+		number, a, b, c, d, e, f);
+}
+__attribute__((destructor)) static void say(void)
+{
+	printf("other: %d sockets, %d filters\\n", sockets, filters);
+}
+"""
+
+
+def static_steps(sender):
+    for before, steps, after, count in STATIC:
+        environment = {"STEPS_BEFORE": before, "STEPS_AFTER": after}
+        plain = shim.run("plain", steps.split(), sender, environment=environment)
+        for way in "run", "preload":
+            metered = shim.run(way, steps.split(), sender, environment=environment)
+            name = f"{way}: {before} main() {steps} end {after}"
+            tap.same((metered.out, metered.status), (plain.out, plain.status), name)
+            tap.same(shim.packets_of(metered.report), count, f"{way}: {count} packets counted")
+            tap.same(shim.lines_of(metered.err), [], f"{way}: nothing to say")
+
+
+def other_interposer(sender):
+    with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        os.chmod(folder, 0o755)
+        source, other = f"{folder}/other.c", f"{folder}/other.so"
+        with open(source, "w", encoding="ascii") as file:
+            file.write(OTHER)
+        subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", "-w", "-o", other,
+                        "-fno-builtin", source], check=True)
+        steps = f"{OPEN} {SEE} filter:reject filter:udp {SEE} detach".split()
+        plain = shim.run("plain", steps, sender, environment={"LD_PRELOAD": other})
+        tap.ok("other: 1 sockets, 3 filters" in plain.out, "another interposer", plain.out)
+        for way, preload in (("run", other), ("preload", f"{other}:{shim.SHIM}"),
+                             ("preload", f"{shim.SHIM}:{other}")):
+            metered = shim.run(way, steps, sender, environment={"LD_PRELOAD": preload})
+            name = f"{way}, LD_PRELOAD={preload.replace(folder, '')}"
+            # behind us it sees that the broker has set the filter, not the tool
+            steps_out = [line for line in metered.out.splitlines() if not line.startswith("other")]
+            want = [line for line in plain.out.splitlines() if not line.startswith("other")]
+            tap.same((steps_out, metered.status), (want, 0), f"{name}: the same to the tool")
+            tap.ok("other: 1 sockets" in metered.out, f"{name}: the other one works, too", metered.out)
+            tap.same(shim.packets_of(metered.report), 12, f"{name}: 12 packets counted")
+            tap.same(shim.lines_of(metered.err), [], f"{name}: nothing to say")
 
 
 def main():
@@ -82,6 +173,8 @@ def main():
         metered = shim.run("run", steps, sender)
         tap.same(sorted(metered.out.splitlines()[:3]), sorted(plain.out.splitlines()[:3]),
                  f"run: {text}")
+    static_steps(sender)
+    other_interposer(sender)
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()
 

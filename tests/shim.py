@@ -111,12 +111,14 @@ def lines_of(err):
 
 
 def processes(word):
-    """Processes whose command line has this word."""
+    """Processes in this test's network namespace whose command line has this word."""
     found = []
+    namespace = os.readlink("/proc/thread-self/ns/net")
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/cmdline", "rb") as file:
-                if word.encode() in file.read().split(b"\0"):
+                if word.encode() in file.read().split(b"\0") and \
+                        os.readlink(f"/proc/{entry}/ns/net") == namespace:
                     found.append(int(entry))
         except OSError:
             continue
