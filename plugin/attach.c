@@ -4,6 +4,7 @@
 #include "class.h"
 #include "meter.h"
 #include "record.h"
+#include "service.h"
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <stdio.h>
@@ -240,13 +241,20 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	if (!attachment)
 		return st_fail(meter, -ENOMEM, "no memory for one more socket");
 	result = st_classes_serve(meter, tap);
-	prog = result ? result : st_program_load(meter, tap, insns, count);
+	if (result)
+		prog = result;
+	else if (meter->broker >= 0)
+		prog = st_broker_load(meter, cookie, tap, insns, count, &attachment->program);
+	else
+		prog = st_program_load(meter, tap, insns, count);
 	if (prog < 0) {
 		free(attachment);
 		return prog;
 	}
-	attachment->program = program_id(prog);
-	record_leave(meter, prog, cookie, insns, count);
+	if (meter->broker < 0) {
+		attachment->program = program_id(prog);
+		record_leave(meter, prog, cookie, insns, count);
+	}
 	result = -EAGAIN;
 	if (slot_holds(fd, slot, insns, count))
 		result =

@@ -414,6 +414,9 @@ static int set_classes(struct socktally *meter, const struct socktally_class *gi
 
 	if (!count)
 		return classes_remove(meter);
+	if (meter->broker >= 0)
+		return st_fail(meter, -EOPNOTSUPP,
+			       "a broker loads nobody's own programs: no classes");
 	if (!given || count > ST_CLASSES_MAX || opts->flags & ~SOCKTALLY_CLASSES_FIRST)
 		return st_fail(meter, -EINVAL, "a list of classes that makes no sense");
 	classes = calloc(1, sizeof(*classes));

@@ -3,7 +3,7 @@
  * Filters that were set past the library: the program that owns the socket is free to, and so is
  * every other library in it. The last one that attaches has the slot, so the counting has ended.
  */
-#include "meter.h"
+#include "service.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -53,7 +53,10 @@ static void tell(struct socktally *meter, const struct st_attachment *attachment
 				    .nanoseconds = st_now() - since};
 	double seconds = (double)gap.nanoseconds / SECOND;
 
-	if (result)
+	if (result == -ECONNRESET)
+		st_log(meter, SOCKTALLY_LOG_WARNING, "%s: the broker is gone: not counted any more",
+		       gap.interface);
+	else if (result)
 		st_log(meter, SOCKTALLY_LOG_WARNING,
 		       "%s: socket %d: its filter was set past socktally: not counted any more",
 		       gap.interface, attachment->fd);
@@ -120,10 +123,27 @@ static bool look_at(struct socktally *meter, struct st_attachment *attachment)
 	return result != 0;
 }
 
+/* The kernel has emptied the chain: each socket has its own filter, and that is all. */
+static void broker_gone(struct socktally *meter)
+{
+	for (size_t i = 0; i < meter->attachment_count; i++) {
+		struct st_attachment *attachment = meter->attachments[i];
+
+		if (attachment->lost)
+			continue;
+		attachment->lost = true;
+		tell(meter, attachment, -ECONNRESET, attachment->seen);
+	}
+}
+
 void st_follow(struct socktally *meter)
 {
 	bool retry = st_now() - meter->retried >= SECOND;
 
+	if (meter->broker >= 0 && st_broker_is_gone(meter)) {
+		broker_gone(meter);
+		return;
+	}
 	if (retry)
 		meter->retried = st_now();
 	/* composing anew moves an attachment to the end: what comes to its place is next */

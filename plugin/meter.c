@@ -2,6 +2,7 @@
 /* Opening and closing a meter, its errors and options. */
 #include "class.h"
 #include "meter.h"
+#include "service.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,14 +111,17 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->gap = own.gap;
 	meter->gap_ctx = own.gap_ctx;
 	meter->cells_map = meter->blocks.map = meter->chain_map = -1;
-	meter->count_prog = meter->timer = -1;
+	meter->count_prog = meter->broker = meter->timer = -1;
 	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
 	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
 	meter->sizes.slots = st_table_slots(meter->sizes.paths);
 	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);
-	error = meter->userspace ? userspace_open(meter) : st_kernel_open(meter);
+	if (meter->userspace)
+		error = userspace_open(meter);
+	else
+		error = own.broker ? st_broker_open(meter, own.broker) : st_kernel_open(meter);
 	if (error) {
 		refuse(error, meter->error);
 		socktally_close(meter);
@@ -140,6 +144,8 @@ void socktally_close(struct socktally *meter)
 	st_thresholds_free(meter);
 	if (meter->timer >= 0)
 		close(meter->timer);
+	if (meter->broker >= 0)
+		close(meter->broker);
 	if (meter->chain_map >= 0)
 		close(meter->chain_map);
 	if (meter->count_prog >= 0)

@@ -42,6 +42,7 @@ struct socktally {
 	struct st_hooks hooks;
 	struct st_classes *classes; /* NULL: none */
 	struct st_pcap *pcap;       /* once it has been needed */
+	int broker; /* the connection to the one that has the maps and loads programs; -1: none */
 	int timer;
 	socktally_interval_fn interval_fn;
 	void *interval_ctx;

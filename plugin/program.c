@@ -136,7 +136,7 @@ int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		st_fail(meter, result,
 			"%s: BPF is not permitted (any more), so it can't be metered: that takes "
 			"CAP_BPF and CAP_PERFMON whenever a filter is set (before Linux 5.8 "
-			"CAP_SYS_ADMIN)",
+			"CAP_SYS_ADMIN), or a broker",
 			meter->attaching);
 	else if (result < 0)
 		st_fail(meter, result,

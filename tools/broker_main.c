@@ -164,10 +164,10 @@ int command_broker(int argc, char **argv)
 	struct broker broker;
 	int report_fd;
 
-	(void)argv;
-	if (argc != 1 || !variable || !channel_parse(variable, &address) ||
-	    !descriptors_are_there())
-		return command_usage("is started by libsocktally-preload.so, not by hand");
+	if (argc > 1)
+		return command_broker_service(argc, argv);
+	if (!variable || !channel_parse(variable, &address) || !descriptors_are_there())
+		return command_usage("--socket PATH and --group GROUP are needed");
 	if (!broker_has_descriptors())
 		return EXIT_FAILED; /* the shim says so when it is needed */
 	for (int fd = CHANNEL_SERVER; fd < CHANNEL_LIFELINE; fd++)

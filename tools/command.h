@@ -15,7 +15,8 @@ int command_read(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
-int command_broker(int argc, char **argv); /* started by the shim, not by people */
+int command_broker(int argc, char **argv); /* without arguments it is started by the shim */
+int command_broker_service(int argc, char **argv);
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook. */
 struct report_options {

@@ -95,6 +95,12 @@ struct socktally_open_opts {
 	void *log_ctx;
 	socktally_gap_fn gap; /* NULL: gaps are told to log only */
 	void *gap_ctx;
+	/*
+	 * Path of the socket of `socktally broker --socket`, for a process without the privileges that
+	 * BPF takes; NULL: this process loads its programs itself. When the broker ends so does the
+	 * counting: that is a gap of every socket, with -ECONNRESET.
+	 */
+	const char *broker;
 };
 
 /* A meter without a kernel part, to be fed by socktally_count(): needs no privilege. */
