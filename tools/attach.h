@@ -72,6 +72,7 @@ struct attaching {
 	size_t socket_count, socket_room;
 	uint64_t *refused; /* inodes of sockets that can't be metered: said once */
 	size_t refused_count, refused_room;
+	size_t given_back;
 	bool begun;              /* what is found from now on has come later */
 	bool failed;             /* some socket could not be metered, or not given back */
 	struct name_list others; /* interfaces of sockets that are not asked for */
@@ -92,6 +93,8 @@ int attaching_patience(const struct attaching *attaching);
 void attaching_step(struct attaching *attaching);
 /* Whether there is nothing to wait for any more. */
 bool attaching_over(const struct attaching *attaching);
+/* Whether some socket has ever been metered. */
+bool attaching_used(const struct attaching *attaching);
 /* Gives all sockets back and writes the last report. Returns an exit status. */
 int attaching_close(struct attaching *attaching);
 void attaching_free(struct attaching *attaching);

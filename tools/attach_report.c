@@ -33,9 +33,10 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 	error = socktally_open(&meter->meter, &opts);
 	if (!error)
 		error = report_open(&meter->report, attaching->report_fd, options->format);
-	if (error) {
-		attach_meter_free(meter);
+	if (error)
 		open_failed(error);
+	if (error || hook_options_add(&options->hooks, meter->meter)) {
+		attach_meter_free(meter);
 		return NULL;
 	}
 	if (attaching->meter_count)

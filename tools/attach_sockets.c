@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
@@ -24,6 +25,11 @@
 #define BUSY (100 * MILLISECOND)
 /* A search of all processes takes at most one part in so many of the time. */
 #define SEARCH_SHARE 50
+
+static int64_t later(int64_t one, int64_t other)
+{
+	return one > other ? one : other;
+}
 
 /* --- taking */
 
@@ -118,7 +124,7 @@ static bool in_between(struct attaching *attaching, struct attached *socket, int
 	}
 	if (!socket->rejecting)
 		socket->rejecting = now;
-	attaching->busy_until = now + BUSY;
+	attaching->busy_until = later(attaching->busy_until, now + BUSY);
 	return now - socket->rejecting < REJECTING;
 }
 
@@ -181,7 +187,7 @@ static void attached_now(struct attaching *attaching, struct attached *socket)
 
 	if (socket->on && socket->program != program) {
 		note_change(socket, now);
-		attaching->busy_until = now + BUSY;
+		attaching->busy_until = later(attaching->busy_until, now + BUSY);
 	}
 	socket->program = program;
 	socket->seen = now;
@@ -237,7 +243,7 @@ static void attach_first(struct attaching *attaching, struct attached *socket, i
 	attach_meter_use(meter, socket);
 	attached_now(attaching, socket);
 	socket->on = true;
-	attaching->busy_until = socket->seen + BUSY;
+	attaching->busy_until = later(attaching->busy_until, socket->seen + BUSY);
 	if (attaching->begun)
 		note_opened(socket, socket->seen, receiving);
 }
@@ -397,18 +403,33 @@ int attach_sockets(struct attaching *attaching, struct target *target)
 
 /* --- giving back */
 
-static void give_back(struct attaching *attaching, struct attached *socket)
+/* A socket that was closed just now is gone when our program is, which takes the kernel a moment. */
+static int take_or_closed(struct attached *socket, int64_t deadline, bool *closed)
 {
-	int fd = take(socket), result;
+	int fd = take(socket);
 
+	for (*closed = false; fd < 0 && !*closed && monotonic_now() < deadline; fd = take(socket)) {
+		*closed = st_program_exists(socket->program) != 1;
+		if (!*closed)
+			nanosleep(&(struct timespec){.tv_nsec = 5 * MILLISECOND}, NULL);
+	}
+	return fd;
+}
+
+/* Whether there was something to give back. */
+static bool give_back(struct attaching *attaching, struct attached *socket, int64_t deadline)
+{
+	bool closed;
+	int fd = take_or_closed(socket, deadline, &closed), result;
+
+	if (fd < 0 && closed)
+		return false;
 	if (fd < 0) {
-		if (st_program_exists(socket->program) != 1)
-			return;
 		attaching->failed = true;
 		command_fail("%s (pid %d): its socket on %s can't be given back, as no process has "
 			     "it open: it goes on with its own filter as a program of ours",
 			     socket->comm, socket->pid, socket->interface);
-		return;
+		return false;
 	}
 	result = socktally_detach(socket->meter->meter, fd);
 	if (result && result != -ENOENT) {
@@ -416,11 +437,17 @@ static void give_back(struct attaching *attaching, struct attached *socket)
 		say_refused(socket, fd, result);
 	}
 	close(fd);
+	return true;
 }
 
 void attach_give_back(struct attaching *attaching)
 {
-	for (; attaching->socket_count; attaching->socket_count--)
-		if (attaching->sockets[attaching->socket_count - 1].on)
-			give_back(attaching, &attaching->sockets[attaching->socket_count - 1]);
+	int64_t deadline = monotonic_now() + SECOND;
+
+	for (; attaching->socket_count; attaching->socket_count--) {
+		struct attached *socket = &attaching->sockets[attaching->socket_count - 1];
+
+		if (socket->on && give_back(attaching, socket, deadline))
+			attaching->given_back++;
+	}
 }

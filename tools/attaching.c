@@ -9,6 +9,8 @@
 /* How often sockets are looked at: as a rule, and when something has just happened. */
 #define LOOK (20 * MILLISECOND)
 #define BUSY_LOOK MILLISECOND
+/* A tool that has just been started opens its sockets. */
+#define STARTING (10000 * MILLISECOND)
 /* What takes long is done less often: it may take one part in so many of the time. */
 #define SHARE 20
 
@@ -45,6 +47,10 @@ void attaching_begin(struct attaching *attaching)
 {
 	int64_t now = monotonic_now();
 
+	if (attaching->options->family) {
+		attaching->begun = true;
+		attaching->busy_until = now + STARTING;
+	}
 	scan(attaching);
 	attaching->begun = true;
 	attaching->walked = now;
@@ -109,10 +115,21 @@ void attaching_step(struct attaching *attaching)
 
 bool attaching_over(const struct attaching *attaching)
 {
+	const struct attach_options *options = attaching->options;
+
 	if (attaching->status)
 		return true;
-	return !attaching->targets.count ||
-	       (!attaching->socket_count && !attaching->options->follow);
+	if (options->follow) /* all there will ever be don't end */
+		return !attaching->targets.count && options->choice.name_count;
+	return !attaching->targets.count || !attaching->socket_count;
+}
+
+bool attaching_used(const struct attaching *attaching)
+{
+	for (size_t i = 0; i < attaching->meter_count; i++)
+		if (attaching->meters[i]->used)
+			return true;
+	return false;
 }
 
 int attaching_close(struct attaching *attaching)

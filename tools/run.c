@@ -3,6 +3,7 @@
  * `socktally run`: the tool's parent and its broker. The tool has the terminal, the process group and
  * the standard streams; its exit status becomes ours.
  */
+#include "attach.h"
 #include "broker.h"
 #include "channel_open.h"
 #include "run.h"
@@ -19,7 +20,11 @@ static const char usage_text[] =
 	"\n"
 	"Runs a capture tool and counts every packet that reaches its sockets. The tool works as\n"
 	"always; the report comes on standard error when it ends.\n"
-	"\n";
+	"\n"
+	"      --attach            without a library in the tool: for static programs, and those\n"
+	"                          with file capabilities\n";
+
+enum { OPTION_ATTACH = OPTION_OWN };
 
 #define ENOUGH_DESCRIPTORS 1024
 
@@ -33,11 +38,14 @@ struct inherited {
 struct run {
 	struct report_options options;
 	struct inherited inherited;
+	bool attach; /* its sockets are taken from outside */
+	struct attach_options attach_options;
+	struct attaching attaching;
 	struct channel_address address;
 	struct channel_ends ends;
 	struct broker broker;
 	int report_fd;
-	bool metered; /* the tool has a channel */
+	bool metered; /* the tool has a channel, or there is a meter to attach with */
 	char **argv;  /* the tool's */
 	pid_t tool;
 	int signals;
@@ -191,6 +199,9 @@ static bool set_up_broker(struct run *run)
 {
 	struct broker *broker = &run->broker;
 
+	set_up_channel(run);
+	if (!run->metered)
+		return true;
 	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->signals = true;
@@ -213,6 +224,44 @@ static void serve(struct run *run)
 	else if (broker->attached && some_are_left(broker))
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
 	broker_close(broker);
+}
+
+/*
+ * run --attach: the meter is made first, so that the first socket is attached to at once. False as
+ * above.
+ */
+static bool set_up_attaching(struct run *run)
+{
+	run->attach_options = (struct attach_options){
+		.report = run->options,
+		.follow = true,
+		.family = true,
+	};
+	run->metered = !attaching_open(&run->attaching, &run->attach_options, run->report_fd);
+	if (!run->metered && run->options.hooks.count)
+		return false;
+	if (!run->metered)
+		command_fail("%s goes on unmetered", run->argv[0]);
+	return true;
+}
+
+static void serve_attached(struct run *run)
+{
+	struct attaching *attaching = &run->attaching;
+	struct pollfd signals = {.fd = run->signals, .events = POLLIN};
+
+	targets_add(&attaching->targets, run->tool); /* if it hasn't ended already */
+	attaching_begin(attaching);
+	do {
+		poll(&signals, 1, attaching_patience(attaching));
+		attaching_step(attaching);
+	} while (!take_signals(run));
+	attaching_close(attaching);
+	if (attaching->given_back)
+		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
+	else if (!attaching_used(attaching) && !attaching->failed)
+		command_fail("no packet socket of %s was seen: nothing to report", run->argv[0]);
+	attaching_free(attaching);
 }
 
 /* The tool without us, but for its end. */
@@ -250,7 +299,11 @@ static int end_as_tool(const struct run *run)
 /* -1: go on; else the exit status. */
 static int read_options(struct run *run, int argc, char **argv)
 {
-	static const struct option long_options[] = {COMMAND_LONG, {0}};
+	static const struct option long_options[] = {
+		COMMAND_LONG,
+		{"attach", no_argument, NULL, OPTION_ATTACH},
+		{0},
+	};
 	int option, status;
 
 	opterr = 0;
@@ -260,6 +313,10 @@ static int read_options(struct run *run, int argc, char **argv)
 			return command_print("%s%s", usage_text, command_option_help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);
+		if (option == OPTION_ATTACH) {
+			run->attach = true;
+			continue;
+		}
 		status = command_option(&run->options, option, optarg);
 		if (status)
 			return status;
@@ -283,13 +340,14 @@ int command_run(int argc, char **argv)
 	if (run.report_fd < 0)
 		return EXIT_FAILED;
 	raise_descriptors(&run);
-	set_up_channel(&run);
-	if (run.metered && !set_up_broker(&run))
+	if (!(run.attach ? set_up_attaching(&run) : set_up_broker(&run)))
 		return EXIT_FAILED;
 	status = start_tool(&run);
 	if (status)
 		return say_not_started(&run, status);
-	if (run.metered)
+	if (run.metered && run.attach)
+		serve_attached(&run);
+	else if (run.metered)
 		serve(&run);
 	else
 		wait_for_tool(&run);

@@ -142,7 +142,7 @@ void run_say_no_contact(const char *tool)
 	rights = raised_rights(path);
 	if (is_static(path))
 		command_fail("%s is linked statically, so LD_PRELOAD can't reach it: nothing was "
-			     "metered",
+			     "metered; try run --attach",
 			     path);
 	else if (rights)
 		command_fail("%s %s, so LD_PRELOAD can't reach it: nothing was metered; try as "

@@ -75,6 +75,7 @@ void targets_free(struct targets *targets)
 	while (targets->count)
 		targets_remove(targets, targets->count - 1);
 	free(targets->target);
+	free(targets->walked);
 	memset(targets, 0, sizeof(*targets));
 }
 
@@ -101,38 +102,43 @@ int target_sockets(struct target *target, target_socket_fn fn, void *ctx)
 	return result;
 }
 
-static int found_one(void *ctx, struct target *target, const struct holder *holder)
+/* Whether the process has a packet socket: 1, 0, -errno. */
+static int captures_now(pid_t pid)
 {
-	(void)ctx;
-	(void)target;
-	(void)holder;
-	return 1;
-}
+	struct holders holders = {0};
+	int result = process_sockets(pid, &holders);
 
-/* 1: it has; 0; -errno. */
-static int has_sockets(struct target *target)
-{
-	return target_sockets(target, found_one, NULL);
+	for (size_t i = 0; i < holders.count && !result; i++)
+		result = process_has_packet_socket(pid, holders.holder[i].fd);
+	holders_free(&holders);
+	return result;
 }
 
 /* --- by who has started them */
 
 struct family {
-	pid_t pid, parent;
+	pid_t pid, parent; /* parent 0: it was looked at before */
 };
 
 struct families {
 	struct family *family;
 	size_t count, room;
+	const struct targets *targets;
 };
+
+static int compare_pids(const void *one, const void *other)
+{
+	const pid_t *a = one, *b = other;
+
+	return *a < *b ? -1 : *a > *b;
+}
 
 static int families_add(void *ctx, pid_t pid)
 {
 	struct families *families = ctx;
-	struct process process;
+	const struct targets *targets = families->targets;
+	struct process process = {0};
 
-	if (process_read(pid, &process))
-		return 0;
 	if (families->count == families->room) {
 		size_t room = families->room ? 2 * families->room : 256;
 		struct family *grown = reallocarray(families->family, room, sizeof(*grown));
@@ -142,8 +148,26 @@ static int families_add(void *ctx, pid_t pid)
 		families->family = grown;
 		families->room = room;
 	}
+	if ((!targets->walked_count ||
+	     !bsearch(&pid, targets->walked, targets->walked_count, sizeof(pid), compare_pids)) &&
+	    process_read(pid, &process))
+		return 0;
 	families->family[families->count++] = (struct family){pid, process.parent};
 	return 0;
+}
+
+/* Whose parent isn't a target now will not have another one that is. */
+static void remember_walked(struct targets *targets, const struct families *families)
+{
+	pid_t *walked = reallocarray(targets->walked, families->count + 1, sizeof(*walked));
+
+	targets->walked_count = 0;
+	if (!walked)
+		return;
+	targets->walked = walked;
+	for (size_t i = 0; i < families->count; i++)
+		walked[targets->walked_count++] = families->family[i].pid;
+	qsort(walked, targets->walked_count, sizeof(*walked), compare_pids);
 }
 
 /* They were not there at that time. */
@@ -155,16 +179,18 @@ static void came_since(struct targets *targets, size_t first, int64_t since)
 
 void targets_add_children(struct targets *targets, int64_t since)
 {
-	struct families families = {0};
+	struct families families = {.targets = targets};
 	size_t first = targets->count, before;
 
 	processes_walk(families_add, &families);
 	do {
 		before = targets->count;
 		for (size_t i = 0; i < families.count; i++)
-			if (targets_have(targets, families.family[i].parent))
+			if (families.family[i].parent &&
+			    targets_have(targets, families.family[i].parent))
 				targets_add(targets, families.family[i].pid);
 	} while (targets->count > before);
+	remember_walked(targets, &families);
 	free(families.family);
 	came_since(targets, first, since);
 }
@@ -173,26 +199,31 @@ void targets_add_children(struct targets *targets, int64_t since)
 
 struct search {
 	struct targets *targets;
-	const char *command; /* NULL: any */
-	int failed;
+	const char *command; /* NULL: any that captures */
+	int hidden;          /* the last reason why that couldn't be seen */
 };
 
-static int add_if_named(void *ctx, pid_t pid)
+static int add_if_wanted(void *ctx, pid_t pid)
 {
 	struct search *search = ctx;
+	int captures = 1;
 
 	if (pid == getpid() || (search->command && !process_is(pid, search->command)))
 		return 0;
-	if (targets_add(search->targets, pid) == -ENOMEM)
-		return -ENOMEM;
-	return 0;
+	if (!search->command)
+		captures = captures_now(pid);
+	if (captures == -EACCES || captures == -EPERM)
+		search->hidden = captures;
+	return captures > 0 && targets_add(search->targets, pid) == -ENOMEM ? -ENOMEM : 0;
 }
 
-static int find_named(struct targets *targets, const char *command)
+static int find(struct targets *targets, const char *command, int *hidden)
 {
 	struct search search = {.targets = targets, .command = command};
+	int result = processes_walk(add_if_wanted, &search);
 
-	return processes_walk(add_if_named, &search);
+	*hidden = search.hidden;
+	return result;
 }
 
 static bool is_number(const char *name)
@@ -203,12 +234,13 @@ static bool is_number(const char *name)
 void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since)
 {
 	size_t first = targets->count;
+	int hidden;
 
 	for (size_t i = 0; i < choice->name_count; i++)
 		if (!is_number(choice->names[i]))
-			find_named(targets, choice->names[i]);
+			find(targets, choice->names[i], &hidden);
 	if (!choice->name_count)
-		find_named(targets, NULL);
+		find(targets, NULL, &hidden);
 	came_since(targets, first, since);
 }
 
@@ -218,7 +250,7 @@ static int keep_capturing(struct targets *targets)
 	int hidden = 0;
 
 	for (size_t i = targets->count; i--;) {
-		int has = has_sockets(&targets->target[i]);
+		int has = captures_now(targets->target[i].pid);
 
 		if (has == -EACCES || has == -EPERM)
 			hidden = has;
@@ -244,7 +276,7 @@ static int choose_process(struct targets *targets, pid_t pid, const char *name, 
 	if (result)
 		return result == -ENOMEM ? command_fail("out of memory")
 					 : command_fail("%s: there is no such process", name);
-	has = has_sockets(&family.target[0]);
+	has = captures_now(pid);
 	if (!has) {
 		targets_add_children(&family, 0);
 		keep_capturing(&family);
@@ -278,7 +310,7 @@ static int choose_named(struct targets *targets, const char *name,
 {
 	struct targets named = {0}, capturing = {0};
 	char text[256];
-	int result = find_named(&named, name), hidden;
+	int hidden, result = find(&named, name, &hidden);
 
 	if (result || !named.count) {
 		targets_free(&named);
@@ -315,11 +347,10 @@ static int choose_named(struct targets *targets, const char *name,
 /* All processes that have a packet socket. */
 static int choose_all(struct targets *targets, bool waiting)
 {
-	int result = find_named(targets, NULL), hidden;
+	int hidden, result = find(targets, NULL, &hidden);
 
 	if (result)
 		return command_fail("can't look into /proc: %s", strerror(-result));
-	hidden = keep_capturing(targets);
 	if (targets->count || waiting)
 		return 0;
 	return hidden ? command_fail("no process with a packet socket is in sight: other users' "

@@ -15,6 +15,8 @@ struct target {
 struct targets {
 	struct target *target;
 	size_t count, room;
+	pid_t *walked; /* all processes at the last look for children, in order */
+	size_t walked_count;
 };
 
 /* What the command line says. */
