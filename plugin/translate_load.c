@@ -104,7 +104,8 @@ void st_emit_block(struct st_translation *t)
 	st_code_emit(code, ST_MOV(BPF_REG_3, REG_BLOCK));
 	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
 	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_BLOCK_LOAD, 2));
-	st_code_emit(code, ST_JUMP(BPF_JEQ, REG_LEN, 0, 4));
+	/* "Below 1" and not "is 0", of which verifiers up to Linux 6.2 learn nothing. */
+	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 4));
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
 	st_code_emit(code, ST_ADD(BPF_REG_0, 1));
