@@ -54,3 +54,16 @@ int st_pattern_read(struct st_pattern *pattern, const char *text, const char **w
 	pattern->whole = 1u << parts;
 	return 0;
 }
+
+bool st_pattern_fits(const struct st_pattern *pattern, const uint8_t *layers, size_t count)
+{
+	const uint32_t stars = pattern->stars;
+	uint32_t state = 1 | (1 & stars) << 1, all = state;
+
+	for (size_t i = 0; i < count; i++) {
+		state = (state & pattern->parts[layers[i]]) << 1 | (state & stars);
+		state |= (state & stars) << 1;
+		all |= state;
+	}
+	return all & pattern->whole;
+}

@@ -6,6 +6,7 @@
 #ifndef SOCKTALLY_HOOK_PATTERN_H
 #define SOCKTALLY_HOOK_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,8 @@ struct st_pattern {
 /* 0, or -EINVAL with *wrong and *length at the part that is no protocol's name. */
 int st_pattern_read(struct st_pattern *pattern, const char *text, const char **wrong,
 		    size_t *length);
+
+/* As the function of bpf/hook_pattern.h, on a cell's layers. */
+bool st_pattern_fits(const struct st_pattern *pattern, const uint8_t *layers, size_t count);
 
 #endif

@@ -8,6 +8,24 @@ static int set_filter(struct socktally *meter, int fd, const void *insns, size_t
 	return socktally_set_filter(meter, fd, insns, count);
 }
 
+/* Walks through the hooks, each followed by its rows. */
+struct hooks_walk {
+	struct socktally *meter;
+	const struct socktally_sink *sink;
+	void *ctx;
+};
+
+static int hook_walk(void *ctx, const struct socktally_hook *hook)
+{
+	const struct hooks_walk *walk = ctx;
+	int result = walk->sink->hook ? walk->sink->hook(walk->ctx, hook) : 0;
+
+	if (!result && walk->sink->row)
+		result = socktally_hook_rows(walk->meter, hook->name, NULL, walk->sink->row,
+					     walk->ctx);
+	return result;
+}
+
 static int snapshot(struct socktally *meter, const struct socktally_sink *sink, void *ctx)
 {
 	struct socktally_totals totals;
@@ -21,6 +39,13 @@ static int snapshot(struct socktally *meter, const struct socktally_sink *sink, 
 		result = socktally_snapshot(meter, own.cell, ctx, &totals);
 	if (!result && own.totals)
 		result = own.totals(ctx, &totals);
+	if (!result && own.class_counts)
+		result = socktally_classes(meter, own.class_counts, ctx);
+	if (!result && (own.hook || own.row))
+		result = socktally_hooks(meter, hook_walk,
+					 &(struct hooks_walk){.meter = meter,
+							      .sink = &own,
+							      .ctx = ctx});
 	return result;
 }
 
@@ -41,4 +66,9 @@ const struct socktally_plugin socktally_plugin = {
 	.poll = socktally_poll,
 	.threshold_add = socktally_threshold_add,
 	.threshold_remove = socktally_threshold_remove,
+	.hook_add = socktally_hook_add,
+	.hook_replace = socktally_hook_replace,
+	.hook_remove = socktally_hook_remove,
+	.hook_set_priority = socktally_hook_set_priority,
+	.set_classes = socktally_set_classes,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Rates that cross a bound: the difference of two snapshots, looked at once an interval. */
 #include "meter.h"
-#include "pattern.h"
+#include "hook_pattern.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 struct st_threshold {
 	int number; /* 0: removed while rates were looked at */
 	char *path; /* "": all packets */
+	struct st_pattern pattern;
 	uint32_t rate;
 	double above, below;
 	socktally_crossing_fn fn;
@@ -34,7 +35,8 @@ void st_thresholds_free(struct socktally *meter)
 	meter->threshold_count = 0;
 }
 
-static int check(struct socktally *meter, const struct socktally_threshold_opts *opts)
+static int check(struct socktally *meter, const struct socktally_threshold_opts *opts,
+		 struct st_pattern *pattern)
 {
 	const char *bad;
 	size_t length;
@@ -45,7 +47,7 @@ static int check(struct socktally *meter, const struct socktally_threshold_opts 
 	    opts->below < 0 || opts->below > opts->above)
 		return st_fail(meter, -EINVAL,
 			       "a threshold: its bounds are not 0 <= below <= above");
-	if (opts->path && !st_pattern_is_valid(opts->path, &bad, &length))
+	if (opts->path && st_pattern_read(pattern, opts->path, &bad, &length))
 		return st_fail(meter, -EINVAL,
 			       "a threshold on '%.100s': no protocol is named '%.*s'", opts->path,
 			       (int)(length < 40 ? length : 40), bad);
@@ -56,7 +58,8 @@ static int add(struct socktally *meter, const struct socktally_threshold_opts *o
 	       socktally_crossing_fn fn, void *ctx)
 {
 	struct st_threshold *threshold, **grown;
-	int result = check(meter, opts);
+	struct st_pattern pattern;
+	int result = check(meter, opts, &pattern);
 
 	if (result)
 		return result;
@@ -72,6 +75,8 @@ static int add(struct socktally *meter, const struct socktally_threshold_opts *o
 		return st_fail(meter, -ENOMEM, "no memory for a threshold");
 	}
 	threshold->number = ++meter->threshold_last;
+	if (opts->path)
+		threshold->pattern = pattern;
 	threshold->rate = opts->rate;
 	threshold->above = opts->above;
 	threshold->below = opts->below;
@@ -148,7 +153,8 @@ static int add_cell(void *ctx, const struct socktally_cell *cell)
 	for (size_t i = 0; i < meter->threshold_count; i++) {
 		struct st_threshold *threshold = meter->thresholds[i];
 
-		if (st_pattern_matches(threshold->path, cell->path))
+		if (!*threshold->path ||
+		    st_pattern_fits(&threshold->pattern, cell->layers, cell->layer_count))
 			threshold->count += counted(&cell->counts, threshold->rate);
 	}
 	return 0;

@@ -58,7 +58,8 @@ extern "C" {
 #define SOCKTALLY_API
 #endif
 
-struct socktally; /* a meter */
+struct socktally;   /* a meter */
+struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
 
 enum socktally_direction {
 	SOCKTALLY_IN = 0,  /* received: to this host, broadcast, multicast or promiscuous */
@@ -182,11 +183,123 @@ struct socktally_crossing {
 };
 typedef void (*socktally_crossing_fn)(void *ctx, const struct socktally_crossing *crossing);
 
-/* Where a snapshot goes. Each callback may be NULL; all get the same ctx. */
+/* Hooks that a meter may have. */
+#define SOCKTALLY_MAX_HOOKS 28
+
+/* Lower ones come first; equal ones in the order in which they were added. Put yours in between. */
+enum socktally_hook_priority {
+	SOCKTALLY_PRIORITY_FIRST = INT32_MIN,
+	SOCKTALLY_PRIORITY_SEEN = -300,   /* statistics of all that comes */
+	SOCKTALLY_PRIORITY_DROP = -200,   /* what is not wanted at all */
+	SOCKTALLY_PRIORITY_SAMPLE = -100, /* a part of what is wanted */
+	SOCKTALLY_PRIORITY_DEFAULT = 0,
+	SOCKTALLY_PRIORITY_SNAP = 200,  /* how much of each packet */
+	SOCKTALLY_PRIORITY_TAKEN = 300, /* statistics of what the tool gets */
+	SOCKTALLY_PRIORITY_LAST = INT32_MAX,
+};
+
+struct socktally_hook_opts {
+	size_t sz;        /* sizeof(struct socktally_hook_opts) */
+	const char *name; /* NULL: the program's, with a number if there is one of that name */
+	/* One of these three: */
+	const char *builtin; /* a hook of the library's, see socktally-hook(7): "sizes", "drop" */
+	const char *file;    /* an object file; with object, what messages call that */
+	const void *object;  /* one in memory, read during the call only */
+	size_t object_size;  /* bytes */
+	const char *program; /* the function in the object file; NULL: the only one */
+	int32_t priority;    /* 0: SOCKTALLY_PRIORITY_DEFAULT, or the built-in hook's own */
+	uint32_t flags;      /* none yet: 0 */
+	/*
+	 * "name=value": what the object file's global variables are to start with, numbers or text
+	 * for char arrays; or a built-in hook's options, like "path=eth:arp".
+	 */
+	const char *const *variables;
+	size_t variable_count;
+	/*
+	 * Elements of each hash map that socktally_hook_rows() gives at most, those with the most bytes,
+	 * or packets, or whatever number comes first. 0: 1000, or the built-in hook's own default.
+	 */
+	uint32_t top;
+	uint32_t reserved;
+};
+
+/* A hook, and what it has taken of what came to it to be delivered. Valid until the callback returns. */
+struct socktally_hook {
+	const char *name;
+	const char *kind; /* "object", "built-in", ... */
+	int32_t priority;
+	uint32_t reserved;
+	uint64_t dropped_packets;
+	uint64_t dropped_bytes; /* that the sockets would have delivered of these */
+	uint64_t cut_packets;
+	uint64_t cut_bytes; /* that were cut off these */
+};
+typedef int (*socktally_hook_fn)(void *ctx, const struct socktally_hook *hook);
+
+enum socktally_field_type {
+	SOCKTALLY_UNSIGNED, /* number */
+	SOCKTALLY_SIGNED,   /* number, as int64_t */
+	SOCKTALLY_TEXT,     /* only as text */
+};
+
+/* One value: a number, a member of a struct, an array of characters, a path, an address. */
+struct socktally_field {
+	const char *name; /* "packets", "source.port"; "key" and "value" where it is the only one */
+	const char *text; /* the value as reports show it, whatever its type */
+	uint32_t type;    /* enum socktally_field_type */
+	uint32_t reserved;
+	uint64_t number;
+};
+
+/* An element of one of a hook's maps, by the types that its object file says. */
+struct socktally_row {
+	const char *map; /* ".bss", ".data": the global variables */
+	const struct socktally_field *key, *value;
+	uint32_t key_count, value_count;
+	const void *raw_key, *raw_value; /* as in the map; CPUs' values are added up */
+	uint32_t raw_key_size, raw_value_size;
+};
+typedef int (*socktally_row_fn)(void *ctx, const struct socktally_row *row);
+
+/* A named filter that every packet is asked. */
+struct socktally_class {
+	const char *name;                /* of 1 to 127 characters; not "none" */
+	const char *expression;          /* NULL: a filter as the kernel would take it */
+	const struct sock_filter *insns; /* read during the call only */
+	size_t insn_count;
+	uint32_t
+		linktype; /* LINKTYPE_ of the packets that the filter is for; 276: of a cooked socket */
+	uint32_t reserved;
+};
+
+struct socktally_classes_opts {
+	size_t sz;        /* sizeof(struct socktally_classes_opts) */
+	uint32_t flags;   /* SOCKTALLY_CLASSES_* */
+	int32_t priority; /* 0: SOCKTALLY_PRIORITY_TAKEN, where the verdict is final but for the hooks
+			     of the user's that come later */
+	size_t *failed;   /* NULL, or where the index of the class goes that the error is about */
+};
+#define SOCKTALLY_CLASSES_FIRST 0x1u
+
+/* What a class has counted. Valid until the callback returns. */
+struct socktally_class_counts {
+	const char *name;
+	const char *expression; /* NULL: it is a filter, or "none" */
+	struct socktally_counts in, out;
+};
+typedef int (*socktally_class_fn)(void *ctx, const struct socktally_class_counts *counts);
+
+/*
+ * Where a snapshot goes. Each callback may be NULL; all get the same ctx. Cells and totals may be taken
+ * by any thread; with one of the others, a snapshot is a call like all the rest.
+ */
 struct socktally_sink {
-	size_t sz;                  /* sizeof(struct socktally_sink) */
-	socktally_cell_fn cell;     /* each path and direction with packets, in no order */
-	socktally_totals_fn totals; /* after them: their sum */
+	size_t sz;                       /* sizeof(struct socktally_sink) */
+	socktally_cell_fn cell;          /* each path and direction with packets, in no order */
+	socktally_totals_fn totals;      /* after them: their sum */
+	socktally_class_fn class_counts; /* each class */
+	socktally_hook_fn hook;          /* each hook, */
+	socktally_row_fn row;            /* and after each its results, row by row */
 };
 
 /*
@@ -240,6 +353,19 @@ struct socktally_plugin {
 			     socktally_crossing_fn fn, void *ctx);
 	/* [socktally_threshold_remove] */
 	int (*threshold_remove)(struct socktally *meter, int threshold);
+
+	/* One of the library's own hooks, or one from an object file. [socktally_hook_add] */
+	int (*hook_add)(struct socktally *meter, const struct socktally_hook_opts *opts);
+	/* [socktally_hook_replace] */
+	int (*hook_replace)(struct socktally *meter, const char *name,
+			    const struct socktally_hook_opts *opts);
+	/* *last, if not NULL, is what it has taken in the end. [socktally_hook_remove] */
+	int (*hook_remove)(struct socktally *meter, const char *name, struct socktally_hook *last);
+	/* [socktally_hook_set_priority] */
+	int (*hook_set_priority)(struct socktally *meter, const char *name, int32_t priority);
+	/* These and no others are the classes from now on; opts may be NULL. [socktally_set_classes] */
+	int (*set_classes)(struct socktally *meter, const struct socktally_class *classes,
+			   size_t count, const struct socktally_classes_opts *opts);
 };
 
 /* Counts upwards only when a host could no longer do with the table as it knows it. */

@@ -43,8 +43,6 @@ enum socktally_protocol {
 /* Room for the longest path as text, terminating NUL included. */
 #define SOCKTALLY_PATH_TEXT_MAX 256
 
-struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
-
 /* One metered socket. The library owns it; valid until the callback returns. */
 struct socktally_socket {
 	uint64_t cookie;       /* SO_COOKIE: names the socket for the life of the system */
@@ -161,57 +159,6 @@ SOCKTALLY_API int socktally_threshold_remove(struct socktally *meter, int thresh
  * they are after. When the function returns, no packet is on its way through the former ones. A change
  * that fails leaves everything as it was.
  */
-#define SOCKTALLY_MAX_HOOKS 28
-
-/* Lower ones come first; equal ones in the order in which they were added. Put yours in between. */
-enum socktally_hook_priority {
-	SOCKTALLY_PRIORITY_FIRST = INT32_MIN,
-	SOCKTALLY_PRIORITY_SEEN = -300,   /* statistics of all that comes */
-	SOCKTALLY_PRIORITY_DROP = -200,   /* what is not wanted at all */
-	SOCKTALLY_PRIORITY_SAMPLE = -100, /* a part of what is wanted */
-	SOCKTALLY_PRIORITY_DEFAULT = 0,
-	SOCKTALLY_PRIORITY_SNAP = 200,  /* how much of each packet */
-	SOCKTALLY_PRIORITY_TAKEN = 300, /* statistics of what the tool gets */
-	SOCKTALLY_PRIORITY_LAST = INT32_MAX,
-};
-
-struct socktally_hook_opts {
-	size_t sz;        /* sizeof(struct socktally_hook_opts) */
-	const char *name; /* NULL: the program's, with a number if there is one of that name */
-	/* One of these three: */
-	const char *builtin; /* a hook of the library's, see socktally-hook(7): "sizes", "drop" */
-	const char *file;    /* an object file; with object, what messages call that */
-	const void *object;  /* one in memory, read during the call only */
-	size_t object_size;  /* bytes */
-	const char *program; /* the function in the object file; NULL: the only one */
-	int32_t priority;    /* 0: SOCKTALLY_PRIORITY_DEFAULT, or the built-in hook's own */
-	uint32_t flags;      /* none yet: 0 */
-	/*
-	 * "name=value": what the object file's global variables are to start with, numbers or text
-	 * for char arrays; or a built-in hook's options, like "path=eth:arp".
-	 */
-	const char *const *variables;
-	size_t variable_count;
-	/*
-	 * Elements of each hash map that socktally_hook_rows() gives at most, those with the most bytes,
-	 * or packets, or whatever number comes first. 0: 1000, or the built-in hook's own default.
-	 */
-	uint32_t top;
-	uint32_t reserved;
-};
-
-/* A hook, and what it has taken of what came to it to be delivered. Valid until the callback returns. */
-struct socktally_hook {
-	const char *name;
-	const char *kind; /* "object", "built-in", ... */
-	int32_t priority;
-	uint32_t reserved;
-	uint64_t dropped_packets;
-	uint64_t dropped_bytes; /* that the sockets would have delivered of these */
-	uint64_t cut_packets;
-	uint64_t cut_bytes; /* that were cut off these */
-};
-typedef int (*socktally_hook_fn)(void *ctx, const struct socktally_hook *hook);
 
 /*
  * -EINVAL: not a hook's object file, or bad options; -EEXIST: a hook has this name already; -ENOSPC:
@@ -239,31 +186,6 @@ SOCKTALLY_API int socktally_hook_set_priority(struct socktally *meter, const cha
 /* Calls fn for each hook in the order of the chain. fn must not change it. */
 SOCKTALLY_API int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx);
 
-enum socktally_field_type {
-	SOCKTALLY_UNSIGNED, /* number */
-	SOCKTALLY_SIGNED,   /* number, as int64_t */
-	SOCKTALLY_TEXT,     /* only as text */
-};
-
-/* One value: a number, a member of a struct, an array of characters, a path, an address. */
-struct socktally_field {
-	const char *name; /* "packets", "source.port"; "key" and "value" where it is the only one */
-	const char *text; /* the value as reports show it, whatever its type */
-	uint32_t type;    /* enum socktally_field_type */
-	uint32_t reserved;
-	uint64_t number;
-};
-
-/* An element of one of a hook's maps, by the types that its object file says. */
-struct socktally_row {
-	const char *map; /* ".bss", ".data": the global variables */
-	const struct socktally_field *key, *value;
-	uint32_t key_count, value_count;
-	const void *raw_key, *raw_value; /* as in the map; CPUs' values are added up */
-	uint32_t raw_key_size, raw_value_size;
-};
-typedef int (*socktally_row_fn)(void *ctx, const struct socktally_row *row);
-
 /*
  * Calls fn for each element, of the hook's map of that name or (NULL) of all of them whose name does
  * not begin with "_"; of arrays, and of global variables, for those that are not zero. Takes system
@@ -288,23 +210,6 @@ SOCKTALLY_API int socktally_hook_map(struct socktally *meter, const char *hook, 
  * It is compiled for each kind of link that the meter's sockets have; where it makes no sense for one
  * ("ether host" on a tunnel), none of its packets is in the class.
  */
-struct socktally_class {
-	const char *name;                /* of 1 to 127 characters; not "none" */
-	const char *expression;          /* NULL: a filter as the kernel would take it */
-	const struct sock_filter *insns; /* read during the call only */
-	size_t insn_count;
-	uint32_t linktype; /* LINKTYPE_ of the packets that the filter is for; 276: of a cooked socket */
-	uint32_t reserved;
-};
-
-struct socktally_classes_opts {
-	size_t sz;        /* sizeof(struct socktally_classes_opts) */
-	uint32_t flags;   /* SOCKTALLY_CLASSES_* */
-	int32_t priority; /* 0: SOCKTALLY_PRIORITY_TAKEN, where the verdict is final but for the hooks
-			     of the user's that come later */
-	size_t *failed;   /* NULL, or where the index of the class goes that the error is about */
-};
-#define SOCKTALLY_CLASSES_FIRST 0x1u
 
 /*
  * From now on these are the meter's classes, in this order; count 0: none. Those that it had before,
@@ -318,20 +223,13 @@ SOCKTALLY_API int socktally_set_classes(struct socktally *meter,
 					const struct socktally_class *classes, size_t count,
 					const struct socktally_classes_opts *opts);
 
-/* What a class has counted. Valid until the callback returns. */
-struct socktally_class_counts {
-	const char *name;
-	const char *expression; /* NULL: it is a filter, or "none" */
-	struct socktally_counts in, out;
-};
-typedef int (*socktally_class_fn)(void *ctx, const struct socktally_class_counts *counts);
-
 /*
  * Calls fn for each class in order and then, with SOCKTALLY_CLASSES_FIRST, for "none": the packets that
  * are in no class. Takes no system call and no privilege. Each counter is exact once the traffic has
  * stopped. To be called by the thread that uses the meter.
  */
-SOCKTALLY_API int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void *ctx);
+SOCKTALLY_API int socktally_classes(const struct socktally *meter, socktally_class_fn fn,
+				    void *ctx);
 
 /*
  * The last failure on this meter in words, or "". Valid until the next call on it. NULL: that of
