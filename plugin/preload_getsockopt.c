@@ -78,7 +78,8 @@ static int get_filter(int fd, void *value, socklen_t *length)
 	int error = 0, count = 0;
 
 	if (!(preload_meters(fd) && ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
-	    recall(fd, value, length, &error, &count) != CHANNEL_DONE)
+	    !(preload_noted(fd) != NOTE_OTHER &&
+	      recall(fd, value, length, &error, &count) == CHANNEL_DONE))
 		return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
 	if (!error && put_length(length, count))
 		return 0;

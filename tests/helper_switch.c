@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * helper_switch INTERFACE: changes the filter of a metered socket without a pause while it reads all
- * that comes, until its standard input ends. All filters take IPv4 and none takes ARP; IPv6 comes
+ * helper_switch INTERFACE [plain]: changes the filter of a metered socket without a pause while it reads
+ * all that comes, until its standard input ends. All filters take IPv4 and none takes ARP; IPv6 comes
  * and goes. Then it prints what it did, what was delivered and what was counted, as lines of
- * "WORD NUMBER...".
+ * "WORD NUMBER...". "plain": the socket is not metered, or by the shim, which then reports.
  */
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -116,6 +116,18 @@ static int print_cell(void *ctx, const struct socktally_cell *cell)
 	return 0;
 }
 
+/* meter: NULL for a plain one. */
+static void set_filter(struct socktally *meter, int fd, unsigned long number)
+{
+	struct sock_fprog program = {.len = (unsigned short)filters[number].count,
+				     .filter = (struct sock_filter *)filters[number].insns};
+
+	if (meter && socktally_set_filter(meter, fd, filters[number].insns, filters[number].count))
+		die(socktally_error(meter));
+	if (!meter && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		die("SO_ATTACH_FILTER");
+}
+
 static int open_socket(struct socktally *meter, const char *interface)
 {
 	struct sockaddr_ll address = {
@@ -128,8 +140,7 @@ static int open_socket(struct socktally *meter, const char *interface)
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
 		die("packet socket");
-	if (socktally_set_filter(meter, fd, filters[0].insns, filters[0].count))
-		die(socktally_error(meter));
+	set_filter(meter, fd, 0);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		die("bind");
 	return fd;
@@ -140,13 +151,14 @@ int main(int argc, char **argv)
 	struct delivery delivery = {0};
 	struct tpacket_stats drops = {0};
 	socklen_t size = sizeof(drops);
-	struct socktally *meter;
+	struct socktally *meter = NULL;
 	unsigned long switches = 0;
-	int fd, error;
+	int fd, error = 0;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
-	error = socktally_open(&meter, NULL);
+	if (argc == 2)
+		error = socktally_open(&meter, NULL);
 	if (error) {
 		fprintf(stderr, "open: %s\n", strerror(-error));
 		return 1;
@@ -155,10 +167,7 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	while (!input_ended()) {
-		const unsigned long i = ++switches % 3;
-
-		if (socktally_set_filter(meter, fd, filters[i].insns, filters[i].count))
-			die(socktally_error(meter));
+		set_filter(meter, fd, ++switches % 3);
 		read_all(fd, &delivery);
 	}
 	read_all(fd, &delivery);
@@ -167,7 +176,8 @@ int main(int argc, char **argv)
 	printf("switches %lu\ndrops %u\n", switches, drops.tp_drops);
 	printf("delivered_ip %llu\ndelivered_ipv6 %llu\ndelivered_other %llu\nout_of_order %llu\n",
 	       delivery.ip, delivery.ipv6, delivery.other, delivery.out_of_order);
-	socktally_snapshot(meter, print_cell, NULL, NULL);
+	if (meter)
+		socktally_snapshot(meter, print_cell, NULL, NULL);
 	socktally_close(meter);
 	return 0;
 }

@@ -21,8 +21,8 @@
 /* Sockets on the meter at a time. */
 #define BROKER_SOCKETS 1024
 /*
- * Requests that load a program: so many a second, and so many at once. A tool that changes its filter
- * all the time has some hundred a second; one that was taken over shall not keep a CPU busy.
+ * Requests that load a program: so many a second, and so many at once. More are served no faster: a tool
+ * that changes its filter all the time waits, and one that was taken over can't keep a CPU busy.
  */
 #define BROKER_RATE 1000
 #define BROKER_BURST 10000

@@ -381,32 +381,24 @@ static bool sandbox(struct broker *broker, struct message *message)
 }
 
 /* Each request takes its time of a budget that is never larger than the burst. */
-static bool is_within_rate(struct broker *broker)
+static void hold_rate(struct broker *broker, const struct message *message)
 {
-	struct timespec clock;
+	const int64_t share = 1000000 / BROKER_RATE;
+	struct timespec clock, rest = {0};
 	int64_t now;
 
 	clock_gettime(CLOCK_MONOTONIC, &clock);
 	now = (int64_t)clock.tv_sec * 1000000 + clock.tv_nsec / 1000;
-	if (broker->spent < now - BROKER_BURST * (1000000 / BROKER_RATE))
-		broker->spent = now - BROKER_BURST * (1000000 / BROKER_RATE);
-	if (broker->spent > now)
-		return false;
-	broker->spent += 1000000 / BROKER_RATE;
-	return true;
-}
-
-/* The tool's filter goes back, and what it asked for is the kernel's to do. */
-static void refuse(struct broker *broker, const struct message *message)
-{
-	broker_say(broker, message->pid, EBUSY,
-		   "sends more than %d requests a second: some are refused, and what they were "
-		   "for is not metered",
-		   BROKER_RATE);
-	if (message->request->head.op != CHANNEL_ATTACH &&
-	    !socktally_detach(broker->meter, message->fds[TOOL_SOCKET]))
-		broker_retire(broker, socket_cookie(message->fds[TOOL_SOCKET]));
-	pass(message);
+	if (broker->spent < now - BROKER_BURST * share)
+		broker->spent = now - BROKER_BURST * share;
+	if (broker->spent > now) {
+		broker_say(broker, message->pid, EBUSY,
+			   "sends more than %d requests a second: they are served at that rate",
+			   BROKER_RATE);
+		rest.tv_nsec = share * 1000;
+		nanosleep(&rest, NULL);
+	}
+	broker->spent += share;
 }
 
 static bool socket_can_be_metered(struct broker *broker, const struct message *message)
@@ -450,14 +442,15 @@ static bool serve(struct broker *broker, struct message *message)
 	broker->contacted = true;
 	if (op != CHANNEL_GET_FILTER && !reply(message, CHANNEL_BEGIN, 0, NULL, 0))
 		return true; /* the shim has given up: the socket is the tool's again */
-	if (op == CHANNEL_FORGET)
+	if (op == CHANNEL_FORGET) {
 		forget_socket(broker, message);
-	else if (!socket_can_be_metered(broker, message))
+	} else if (!socket_can_be_metered(broker, message)) {
 		pass(message);
-	else if (op != CHANNEL_GET_FILTER && !is_within_rate(broker))
-		refuse(broker, message);
-	else
+	} else {
+		if (op != CHANNEL_GET_FILTER)
+			hold_rate(broker, message);
 		serve_op[op](broker, message);
+	}
 	return true;
 }
 
