@@ -3,12 +3,14 @@
 sockets that change nothing."""
 import collections
 import ctypes
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -18,6 +20,7 @@ import netns
 SOL_SOCKET = socket.SOL_SOCKET
 SO_ATTACH_FILTER, SO_GET_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER = 26, 26, 27, 44
 SYS_PIDFD_GETFD = 438
+SIOCINQ = 0x541b
 
 
 def code(*insns):
@@ -144,12 +147,58 @@ def sleep_for_ever():
 KEPT = []
 
 
-def copy(program):
-    """A copy that everybody can run, with a name that nothing else has: its path and that name."""
+def folder():
+    """One that lasts as long as the test, and that everybody can read."""
     KEPT.append(tempfile.TemporaryDirectory(prefix="socktally-test-"))
     os.chmod(KEPT[-1].name, 0o755)
+    return KEPT[-1].name
+
+
+def copy(program):
+    """A copy that everybody can run, with a name that nothing else has: its path and that name."""
+    place = folder()
     name = f"t{os.getpid()}x{len(KEPT)}"
-    return shutil.copy(shutil.which(program), os.path.join(KEPT[-1].name, name)), name
+    return shutil.copy(shutil.which(program), os.path.join(place, name)), name
+
+
+def waiting(pid, number):
+    """Bytes of the next packet that the socket's owner hasn't read yet; 0: it has read them all."""
+    sock = take(pid, number)
+    with sock:
+        return struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCINQ, bytes(4)))[0]
+
+
+def drained(pid, number):
+    """All that was sent has arrived and been read."""
+    time.sleep(0.2)
+    until(lambda: not waiting(pid, number))
+
+
+def receiving(pid):
+    """Whether its only packet socket is bound, so that packets come."""
+    found = sockets_of(pid)
+    if len(found) != 1:
+        return False
+    sock = take(*found[0])
+    if sock is None:
+        return False
+    with sock:
+        return sock.getsockname()[1] != 0
+
+
+def filter_by_list(pid):
+    """The program of a socket that is metered, by its record, as list knows it."""
+    out = subprocess.run([live.SOCKTALLY, "list", "--format", "json"], capture_output=True, check=True).stdout
+    entry, = [entry for entry in json.loads(out)["sockets"]
+              if any(holder["pid"] == pid for holder in entry["processes"])]
+    numbers = entry["filter"]["program"].split(",")[1:]
+    return code(*(tuple(map(int, insn.split())) for insn in numbers))
+
+
+def frames_of(path):
+    """The packets of a capture file of any kind."""
+    out = subprocess.run(["tcpdump", "-r", path, "-w", "-"], capture_output=True, check=True).stdout
+    return [data for *_, data in live.records(out)]
 
 
 def add_tables(tables):

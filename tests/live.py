@@ -125,6 +125,11 @@ class Tool:
         netns.interrupt(self.process)
         return self.wait(seconds)
 
+    def stop_with(self, number, seconds=20):
+        """Another signal, to the program that was started alone."""
+        self.process.send_signal(number)
+        return self.wait(seconds)
+
     def wait(self, seconds=20):
         return self.process.wait(seconds)
 
