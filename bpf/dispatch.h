@@ -57,12 +57,16 @@ enum st_kind {
 	ST_KIND_L2TP_OFFSET,
 };
 
-struct st_entry {
-	__u32 code;
+struct st_found {
 	__u8 kind;
 	__u8 protocol; /* 0: a further part of a layer that is on the path already */
 	__u8 shift;    /* bits that the protocol takes on the path: 8, or 0 for a part */
 	__u8 fixed;    /* length of the header's fixed part */
+};
+
+struct st_entry {
+	__u32 code;
+	struct st_found found;
 };
 
 #define ST_SLOT_BITS 9
@@ -74,8 +78,8 @@ struct st_entry {
 #define ST_SLOT(code) ((__u32)((__u32)(code)*ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
 #define ST_CODE(CODE, KIND, PROTOCOL, FIXED)                                                       \
-	[ST_SLOT(CODE)] = {CODE, ST_KIND_##KIND, ST_##PROTOCOL, 8, FIXED},
-#define ST_PART(CODE, KIND, FIXED) [ST_SLOT(CODE)] = {CODE, ST_KIND_##KIND, 0, 0, FIXED},
+	[ST_SLOT(CODE)] = {CODE, {ST_KIND_##KIND, ST_##PROTOCOL, 8, FIXED}},
+#define ST_PART(CODE, KIND, FIXED) [ST_SLOT(CODE)] = {CODE, {ST_KIND_##KIND, 0, 0, FIXED}},
 
 static const struct st_entry st_entries[1 << ST_SLOT_BITS] = {
 #include "dispatch.def"

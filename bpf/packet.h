@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_BPF_PACKET_H
 #define SOCKTALLY_BPF_PACKET_H
 
+#include "dispatch.h"
 #include "table.h"
 
 /* A layer's function may look at this many bytes from its start. */
@@ -20,13 +21,14 @@
 #define ST_LINK_BYTES (14 + 4 * ST_SENT_TAGS)
 
 struct st_walk {
-	struct st_path path; /* so far */
-	__u32 off;           /* where in the packet the layer to come starts */
-	__u32 end;           /* where the bytes end that the layers around it leave to it */
-	__u32 next;          /* which one it is, as a code of dispatch.h; 0: none */
-	__u32 len;           /* of the packet: bytes that are there */
-	__u32 base;          /* kernel: where in the packet the block starts */
-	__u32 size;          /* kernel: of the block */
+	struct st_path path;   /* so far */
+	__u32 off;             /* where in the packet the layer to come starts */
+	__u32 end;             /* where the bytes end that the layers around it leave to it */
+	__u32 next;            /* which one it is, as a code of dispatch.h; 0: none */
+	struct st_found found; /* what dispatch.h says of it */
+	__u32 len;             /* of the packet: bytes that are there */
+	__u32 base;            /* kernel: where in the packet the block starts */
+	__u32 size;            /* kernel: of the block */
 };
 
 #endif

@@ -30,16 +30,9 @@ _Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), 
 /* What is in memory is there, and nothing is known of it from before. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
 
-/* Loads the block with what starts at off, off < end. */
-static __always_inline _Bool st_packet_load(const struct st_packet *pkt, struct st_walk *walk,
-					    __u32 off)
+/* Loads the block with what starts at off, of which there are size bytes. */
+static __always_inline _Bool st_packet_load(const struct st_packet *pkt, __u32 off, __u32 size)
 {
-	__u32 size;
-
-	walk->base = off;
-	walk->size = walk->len - off;
-	ST_FORGET();
-	size = walk->size;
 	if (size > ST_BLOCK_LOAD)
 		size = ST_BLOCK_LOAD;
 	/* The subtraction: verifiers up to Linux 6.2 don't learn from "is not 0". */
@@ -64,12 +57,11 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
  * The first block, unless the attached program has loaded it already. An empty packet, or one that
  * can't be read, has length 0.
  */
-static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, struct st_walk *walk)
+static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
 {
-	walk->len = pkt->skb->len;
-	if (pkt->skb->cb[ST_CB_BLOCK] != 1 && !st_packet_load(pkt, walk, 0))
-		walk->len = 0;
-	walk->end = walk->len;
+	*len = pkt->skb->len;
+	if (pkt->skb->cb[ST_CB_BLOCK] != 1 && !st_packet_load(pkt, 0, *len))
+		*len = 0;
 	return pkt->block;
 }
 
@@ -102,23 +94,33 @@ static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 	return link;
 }
 
+static __always_inline _Bool st_packet_next(const struct st_packet *pkt, struct st_walk *walk)
+{
+	walk->base = walk->off;
+	walk->size = walk->len - walk->off;
+	ST_FORGET();
+	return st_packet_load(pkt, walk->base, walk->size);
+}
+
 /*
  * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
- * something. NULL: can't be read.
+ * something. False: can't be read.
  */
-static __always_inline const __u8 *st_packet_at(const struct st_packet *pkt, struct st_walk *walk)
+static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st_walk *walk,
+					  const __u8 **h)
 {
 	__u32 at = walk->off - walk->base;
 
 	if (at > ST_BLOCK_LOAD - ST_WINDOW && walk->len - walk->base > ST_BLOCK_LOAD &&
-	    !st_packet_load(pkt, walk, walk->off))
-		return NULL;
+	    !st_packet_next(pkt, walk))
+		return 0;
 	/* One check for all three ways here: the verifier then sees one state instead of three. */
 	ST_FORGET();
 	at = walk->off - walk->base;
 	if (at > ST_BLOCK_LOAD)
-		return NULL;
-	return pkt->block + at;
+		return 0;
+	*h = pkt->block + at;
+	return 1;
 }
 
 static __always_inline __u32 st_get16(const __u8 *bytes)

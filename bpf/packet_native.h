@@ -42,22 +42,27 @@ static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
  * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
  * something.
  */
-static __always_inline const __u8 *st_packet_at(struct st_packet *pkt, const struct st_walk *walk)
+static __always_inline _Bool st_packet_at(struct st_packet *pkt, const struct st_walk *walk,
+					  const __u8 **h)
 {
 	__u32 left = walk->len - walk->off;
 
+	*h = pkt->data + walk->off;
 	if (left >= ST_WINDOW)
-		return pkt->data + walk->off;
-	memcpy(pkt->tail, pkt->data + walk->off, left);
+		return 1;
+	memcpy(pkt->tail, *h, left);
 	memset(pkt->tail + left, 0, ST_WINDOW - left);
-	return pkt->tail;
+	*h = pkt->tail;
+	return 1;
 }
 
-static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, struct st_walk *walk)
+static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, __u32 *len)
 {
-	walk->len = pkt->len;
-	walk->end = pkt->len;
-	return st_packet_at(pkt, walk);
+	const __u8 *h;
+
+	*len = pkt->len;
+	st_packet_at(pkt, &(struct st_walk){.len = pkt->len}, &h);
+	return h;
 }
 
 static __always_inline __u32 st_get16(const __u8 *bytes)

@@ -257,8 +257,7 @@ static __always_inline __u32 st_common_transport(const __u8 *h, __u32 protocol, 
  * TCP and plain UDP in IP in Ethernet, whole and with nothing unusual, need no walk: most packets are
  * that, and cost half. Only what the walk would find too. 0: find out.
  */
-static __always_inline __u32 st_common(const struct st_packet *pkt, const struct st_walk *walk,
-				       const __u8 *h)
+static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *h, __u32 len)
 {
 	__u32 type = st_get16(h + 12);
 	__u32 length, last;
@@ -267,14 +266,14 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const struct
 		return 0;
 	if (type == 0x0800 && h[14] == 0x45 && !(st_get16(h + 20) & 0x1fff)) {
 		length = st_get16(h + 16);
-		if (length < 28 || walk->len < 14 + length)
+		if (length < 28 || len < 14 + length)
 			return 0;
 		last = st_common_transport(h + 34, h[23], length - 20);
 		return last ? ST_ETH << 16 | ST_IP << 8 | last : 0;
 	}
 	if (type == 0x86dd && h[14] >> 4 == 6) {
 		length = st_get16(h + 18);
-		if (length < 8 || walk->len < 54 + length)
+		if (length < 8 || len < 54 + length)
 			return 0;
 		last = st_common_transport(h + 54, h[20], length);
 		return last ? ST_ETH << 16 | ST_IPV6 << 8 | last : 0;
@@ -283,8 +282,8 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const struct
 }
 
 /*
- * The entry is looked up anew after each part of a round, as what is carried from one part into the
- * next the verifier takes into account in all that follows: that doubles its work.
+ * What was found goes into the walk, as the verifier takes into account in all that follows what is
+ * carried from one part of a round into the next in a register: that doubles its work.
  */
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
 {
@@ -292,30 +291,29 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 	const struct st_entry *entry;
 	struct st_step step;
 	const __u8 *h;
+	__u32 common, len;
 
-	*walk = (struct st_walk){0};
-	h = st_packet_open(pkt, walk);
+	h = st_packet_open(pkt, &len);
 	if (link == ST_LINK_ETH) {
-		walk->path.lo = st_common(pkt, walk, h);
-		if (walk->path.lo)
-			return walk->path;
+		common = st_common(pkt, h, len);
+		if (common)
+			return (struct st_path){.lo = common};
 	}
+	*walk = (struct st_walk){.len = len, .end = len};
 	st_link(walk, pkt, h, link);
 	for (__u32 round = 0; round < ST_MAX_STEPS; round++) {
 		ST_FORGET();
 		entry = st_find(walk->next);
-		if (!walk->next || entry->code != walk->next || !st_path_has_room(walk))
+		if (entry->code != walk->next || !st_path_has_room(walk))
 			break;
-		h = st_packet_at(pkt, walk);
-		if (!h)
+		walk->found = entry->found;
+		if (!st_packet_at(pkt, walk, &h))
 			break;
+		st_step_init(&step, walk->found.fixed);
+		st_layer(&step, h, walk->found.kind);
 		ST_FORGET();
-		entry = st_find(walk->next);
-		st_step_init(&step, entry->fixed);
-		st_layer(&step, h, entry->kind);
-		ST_FORGET();
-		entry = st_find(walk->next);
-		if (!st_advance(walk, &step, entry->fixed, entry->protocol, entry->shift))
+		if (!st_advance(walk, &step, walk->found.fixed, walk->found.protocol,
+				walk->found.shift))
 			break;
 	}
 	return walk->path;

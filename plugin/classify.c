@@ -16,7 +16,7 @@ struct st_path st_classify(__u32 link, const void *data, size_t caplen)
 
 	/* A link type that is a layer itself has its name in any case, as the others do. */
 	if (!path.lo)
-		path.lo = st_find(link ^ ST_LINK_LAYER)->protocol;
+		path.lo = st_find(link ^ ST_LINK_LAYER)->found.protocol;
 	return path;
 }
 
