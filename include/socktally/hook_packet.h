@@ -36,6 +36,10 @@ struct socktally_address {
 	__u8 bytes[16]; /* of an IPv4 address the first four, then zeros */
 };
 
+/* struct socktally_packet, direction */
+#define SOCKTALLY_RECEIVED 0
+#define SOCKTALLY_SENT 1
+
 struct socktally_packet {
 	struct socktally_path_key path;
 	__u32 length;       /* at the tap, in bytes, without a VLAN tag in the metadata */
