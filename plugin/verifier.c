@@ -9,14 +9,16 @@
 /* Before Linux 6.4 a log that is too short keeps its beginning, not its end. */
 #define LOG_SIZE (8u << 20)
 
-/* Lines at the log's end that are statistics. */
+/* Lines at the log's end that are statistics, or what the verifier knew, not what it says. */
 static bool is_telling(const char *line)
 {
-	static const char *const statistics[] = {"processed ", "verification time ", "stack depth ",
-						 "max_states_per_insn", "insns processed"};
+	static const char *const others[] = {"processed ",      "verification time ",
+					     "stack depth ",    "max_states_per_insn",
+					     "insns processed", "cur state:",
+					     "old state:"};
 
-	for (size_t i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
-		if (!strncmp(line, statistics[i], strlen(statistics[i])))
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strncmp(line, others[i], strlen(others[i])))
 			return false;
 	return *line;
 }
