@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 # install-missing.sh WHAT...: installs with apt-get what is not there yet, and says what. WHAT is a
-# Debian package, or COMMAND=PACKAGE where any program of that name will do.
+# Debian package, or COMMAND=PACKAGE where any program of that name will do. Services that come with
+# them are neither started nor enabled.
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=
@@ -27,6 +28,15 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 
+# invoke-rc.d and deb-systemd-invoke ask this program, and take 101 for "no".
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap 'rm -f $policy' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+fi
+
 echo "Installing what is missing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 try=1
@@ -39,4 +49,17 @@ until apt-get -q update >/dev/null &&
 	}
 	try=$((try + 1))
 	sleep 5
+done
+
+# Nor are they to start with the machine.
+for package in $missing; do
+	for file in $(dpkg-query -L "$package" 2>/dev/null); do
+		case $file in
+		/lib/systemd/system/*@.*) ;;
+		/lib/systemd/system/*.service | /lib/systemd/system/*.timer | /lib/systemd/system/*.socket)
+			! command -v systemctl >/dev/null || systemctl -q disable "${file##*/}" || :
+			;;
+		/etc/init.d/*) update-rc.d "${file##*/}" disable >/dev/null || : ;;
+		esac
+	done
 done

@@ -15,7 +15,9 @@ sh examples/install-missing.sh gcc=gcc libc6-dev make=make clang=clang libbpf-de
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc strace=strace valgrind=valgrind zstd=zstd \
 	libasan8 libubsan1 \
-	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep
+	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
+	argus-server arp-scan arping arpwatch darkstat dhcpdump ettercap=ettercap-text-only hping3 iftop \
+	iptraf-ng isc-dhcp-client lldpd nmap pktstat pmacct python3-scapy softflowd tcpflow
 
 mkdir -p build-check
 cd build-check
