@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	}
 	error = socktally_open(&meter, NULL); /* 1 */
 	if (error) {
-		fprintf(stderr, "linked: %s\n", strerror(-error));
+		fprintf(stderr, "linked: %s\n", socktally_error(NULL));
 		return 1;
 	}
 	error = socktally_attach(meter, fd, NULL); /* 2 */
@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
+	fprintf(stderr, "linked: listening on %s\n", argv[1]);
 	count = read_packets(fd, atoi(argv[2]));
 	socktally_snapshot(meter, print_cell, NULL, &totals); /* 3 */
 	printf("%llu packets read, %llu seen by the kernel\n", count,

@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 # What the build needs; what tests are made with; tools that are metered or compared with.
-sh examples/install-missing.sh gcc=gcc libc6-dev make=make clang=clang libbpf-dev libelf-dev \
+sh examples/install-missing.sh gcc=gcc g++=g++ libc6-dev make=make clang=clang libbpf-dev libelf-dev \
 	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc strace=strace valgrind=valgrind zstd=zstd \
