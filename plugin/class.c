@@ -12,7 +12,8 @@ static void list_free(struct st_class *list, size_t count)
 	for (size_t i = 0; list && i < count; i++) {
 		free(list[i].name);
 		free(list[i].expression);
-		free(list[i].insns);
+		free(list[i].given.insns);
+		free(list[i].tagged.insns);
 	}
 	free(list);
 }
@@ -56,6 +57,10 @@ static int class_check(struct socktally *meter, const struct socktally_class *cl
 	if (!length || length >= ST_CLASS_NAME_MAX)
 		return class_fail(meter, index, failed, length ? class->name : "''",
 				  "a name has 1 to 127 characters");
+	for (const char *byte = class->name; *byte; byte++)
+		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+			return class_fail(meter, index, failed, "'?'",
+					  "a name has no control characters");
 	if (!strcmp(class->name, ST_CLASS_NONE))
 		return class_fail(meter, index, failed, class->name,
 				  "the name stands for packets in no class");
@@ -66,22 +71,17 @@ static int class_check(struct socktally *meter, const struct socktally_class *cl
 	return 0;
 }
 
-static int class_copy(struct st_class *copy, const struct socktally_class *class)
+static int class_copy(struct socktally *meter, struct st_class *copy,
+		      const struct socktally_class *class)
 {
 	*copy = (struct st_class){.linktype = class->linktype};
 	copy->name = strdup(class->name);
 	if (!copy->name)
 		return -ENOMEM;
-	if (class->expression) {
-		copy->expression = strdup(class->expression);
-		return copy->expression ? 0 : -ENOMEM;
-	}
-	copy->insns = malloc(class->insn_count * sizeof(*copy->insns));
-	if (!copy->insns)
-		return -ENOMEM;
-	memcpy(copy->insns, class->insns, class->insn_count * sizeof(*copy->insns));
-	copy->insn_count = class->insn_count;
-	return 0;
+	if (!class->expression)
+		return st_class_filter_copy(meter, class->insns, class->insn_count, &copy->given);
+	copy->expression = strdup(class->expression);
+	return copy->expression ? 0 : -ENOMEM;
 }
 
 static int by_name(const void *one, const void *other)
@@ -135,7 +135,7 @@ static int list_make(struct socktally *meter, struct st_classes *classes,
 		if (result)
 			return result;
 		classes->count++;
-		result = class_copy(&classes->class[i], &given[i]);
+		result = class_copy(meter, &classes->class[i], &given[i]);
 	}
 	if (!result)
 		result = names_check(meter, classes, failed);
@@ -152,28 +152,32 @@ static bool same_class(const struct st_class *a, const struct st_class *b)
 		return false;
 	if (a->expression)
 		return !strcmp(a->expression, b->expression);
-	return a->linktype == b->linktype && a->insn_count == b->insn_count &&
-	       !memcmp(a->insns, b->insns, a->insn_count * sizeof(*a->insns));
+	return a->linktype == b->linktype && a->given.count == b->given.count &&
+	       !memcmp(a->given.insns, b->given.insns, a->given.count * sizeof(*a->given.insns));
 }
 
 /* Sets each class's cell to that of the same one in `old`, or to 0. */
-static int cells_match(struct st_classes *classes, const struct st_classes *old)
+static int cells_match(struct socktally *meter, struct st_classes *classes,
+		       const struct st_classes *old)
 {
 	const struct st_class **list = old ? sorted(old) : NULL;
+	int result = old && !list ? -ENOMEM : 0;
 
-	if (old && !list)
-		return -ENOMEM;
-	for (size_t i = 0; old && i < classes->count; i++) {
+	for (size_t i = 0; old && i < classes->count && !result; i++) {
 		struct st_class *class = &classes->class[i];
 		const struct st_class *key = class;
 		const struct st_class **found =
 			bsearch(&key, list, old->count, sizeof(*list), by_name);
 
-		if (found && same_class(class, *found))
-			class->cell = (*found)->cell;
+		if (!found || !same_class(class, *found))
+			continue;
+		class->cell = (*found)->cell;
+		if ((*found)->tagged.count)
+			result = st_class_filter_copy(meter, (*found)->tagged.insns,
+						      (*found)->tagged.count, &class->tagged);
 	}
 	free(list);
-	return 0;
+	return result;
 }
 
 /* What the old classes' cells have goes on in new ones, once nothing counts in them any more. */
@@ -185,7 +189,7 @@ static int cells_take(struct socktally *meter, struct st_classes *classes,
 		      const struct st_classes *old, struct carry *carry)
 {
 	size_t kept = 0, free_cells = old ? old->counters.slots - 1 - old->count : 0;
-	int result = cells_match(classes, old);
+	int result = cells_match(meter, classes, old);
 
 	for (size_t i = 0; i < classes->count; i++)
 		kept += classes->class[i].cell != 0;
@@ -243,17 +247,14 @@ static void cells_back(const struct st_classes *classes, struct st_classes *old)
 
 /* --- for which kinds of links */
 
-static int target_add(struct st_class_target *targets, size_t *count, size_t max, uint32_t link,
-		      const char *interface)
+static int target_add(struct st_class_target *targets, size_t *count, size_t max, uint32_t link)
 {
 	for (size_t i = 0; i < *count; i++)
 		if (targets[i].link == link)
 			return 0;
 	if (*count == max)
 		return -E2BIG;
-	targets[*count] = (struct st_class_target){.link = link, .live = true};
-	strncpy(targets[*count].interface, interface, sizeof(targets->interface) - 1);
-	(*count)++;
+	targets[(*count)++] = (struct st_class_target){.link = link, .live = true};
 	return 0;
 }
 
@@ -264,10 +265,10 @@ static int targets_of_tap(struct st_class_target *targets, size_t *count, const 
 	int result;
 
 	if (tap->link)
-		return target_add(targets, count, TARGETS_MAX, tap->link, tap->interface);
-	result = target_add(targets, count, TARGETS_MAX, ST_LINK_ETH, "");
+		return target_add(targets, count, TARGETS_MAX, tap->link);
+	result = target_add(targets, count, TARGETS_MAX, ST_LINK_ETH);
 	for (unsigned int i = 0; i < tap->other_count && !result; i++)
-		result = target_add(targets, count, TARGETS_MAX, tap->others[i].link, "");
+		result = target_add(targets, count, TARGETS_MAX, tap->others[i].link);
 	return result;
 }
 
@@ -370,6 +371,8 @@ static int classes_use(struct socktally *meter, struct st_classes *classes,
 	int result = cells_take(meter, classes, old, &carry);
 	bool shared;
 
+	if (!result && !meter->userspace)
+		result = st_class_compile_tagged(meter, classes->class, classes->count, failed);
 	if (!result && !meter->userspace)
 		result = decide_all(meter, classes, coming, failed);
 	if (!result)
@@ -526,8 +529,8 @@ int st_classes_serve(struct socktally *meter, const struct st_tap *tap)
 
 		given[i] = (struct socktally_class){.name = class->name,
 						    .expression = class->expression,
-						    .insns = class->insns,
-						    .insn_count = class->insn_count,
+						    .insns = class->given.insns,
+						    .insn_count = class->given.count,
 						    .linktype = class->linktype};
 	}
 	result = list_make(meter, classes, given, meter->classes->count, &failed);

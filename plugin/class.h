@@ -13,12 +13,19 @@
 #define ST_CLASS_NONE "none"
 #define ST_CLASSES_MAX 65536
 
+/* A class's filter for one kind of link. count 0: it has none, as it makes no sense there. */
+struct st_class_filter {
+	struct sock_filter *insns;
+	size_t count;
+};
+
 struct st_class {
 	char *name;
-	char *expression;          /* NULL: given as a filter */
-	struct sock_filter *insns; /* that filter */
-	size_t insn_count;
-	uint32_t linktype; /* that its packets have */
+	char *expression;             /* NULL: given as a filter */
+	struct st_class_filter given; /* that filter */
+	uint32_t linktype;            /* that its packets have */
+	struct st_class_filter
+		tagged; /* for Ethernet with tags out of the bytes, if it asks for tags */
 	uint32_t cell;
 };
 
@@ -39,13 +46,6 @@ struct st_pcap; /* class_compile.c */
 struct st_class_target {
 	uint32_t link; /* enum st_link; in a file, LINKTYPE_ */
 	bool live;
-	char interface[16]; /* a live one's; "": none is known */
-};
-
-/* A class's filter for one kind of link. count 0: it has none, as it makes no sense there. */
-struct st_class_filter {
-	struct sock_filter *insns;
-	size_t count;
 };
 
 /* The filters of all classes for one kind of link, and the decision among them. */
@@ -103,6 +103,14 @@ void st_class_cell_carry_on(struct st_class_counters *counters, uint32_t cell,
 int st_class_compile(struct socktally *meter, const struct st_class *class,
 		     const struct st_class_target *target, struct st_class_filter *filter,
 		     char why[256]);
+/*
+ * Compiles what asks for VLAN tags, once, as that needs an open capture: later there may be no
+ * privilege for one. *failed: the class at fault.
+ */
+int st_class_compile_tagged(struct socktally *meter, struct st_class *class, size_t count,
+			    size_t *failed);
+int st_class_filter_copy(struct socktally *meter, const struct sock_filter *insns, size_t count,
+			 struct st_class_filter *filter);
 void st_pcap_close(struct st_pcap *pcap);
 
 /* --- class_decide.c */

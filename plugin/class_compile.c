@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,8 @@ struct st_pcap {
 	void *(*create)(const char *interface, char *error);
 	int (*activate)(void *pcap);
 	int (*datalink)(void *pcap);
-	/* the last ones opened, as many classes are compiled one after the other */
-	void *dead, *live;
+	/* the last one opened, as many classes are compiled one after the other */
+	void *dead;
 	int dead_linktype;
 };
 
@@ -56,8 +57,6 @@ void st_pcap_close(struct st_pcap *pcap)
 		return;
 	if (pcap->dead)
 		pcap->close(pcap->dead);
-	if (pcap->live)
-		pcap->close(pcap->live);
 	dlclose(pcap->library);
 	free(pcap);
 }
@@ -123,23 +122,29 @@ static void *dead_for(struct st_pcap *pcap, int linktype)
 	return pcap->dead;
 }
 
-/* An open capture of Ethernet frames: on lo, where the interface can't be opened. */
-static void *live_for(struct st_pcap *pcap, const char *interface)
+static void *live_on(const struct st_pcap *pcap, const char *interface)
 {
-	const char *const candidates[] = {interface, "lo"};
 	char error[256]; /* PCAP_ERRBUF_SIZE */
+	void *live = pcap->create(interface, error);
 
-	for (size_t i = 0; i < 2 && !pcap->live; i++) {
-		void *live = *candidates[i] ? pcap->create(candidates[i], error) : NULL;
+	if (live && pcap->activate(live) >= 0 && pcap->datalink(live) == DLT_EN10MB)
+		return live;
+	if (live)
+		pcap->close(live);
+	return NULL;
+}
 
-		if (!live)
-			continue;
-		if (pcap->activate(live) >= 0 && pcap->datalink(live) == DLT_EN10MB)
-			pcap->live = live;
-		else
-			pcap->close(live);
-	}
-	return pcap->live;
+/* An open capture of Ethernet frames, on whatever interface has them; NULL: there is none. */
+static void *live_open(const struct st_pcap *pcap)
+{
+	void *live = live_on(pcap, "lo");
+	struct if_nameindex *all = live ? NULL : if_nameindex();
+
+	for (struct if_nameindex *one = all; one && one->if_index && !live; one++)
+		live = live_on(pcap, one->if_name);
+	if (all)
+		if_freenameindex(all);
+	return live;
 }
 
 static bool has_word(const char *text, const char *word)
@@ -224,40 +229,63 @@ static bool asks_kernel(const struct sock_filter *insns, size_t count)
 	return false;
 }
 
-static int copy(struct socktally *meter, const struct sock_filter *insns, size_t count,
-		struct st_class_filter *filter)
+int st_class_filter_copy(struct socktally *meter, const struct sock_filter *insns, size_t count,
+			 struct st_class_filter *filter)
 {
 	filter->insns = malloc((count ? count : 1) * sizeof(*insns));
 	if (!filter->insns)
 		return st_fail(meter, -ENOMEM, "no memory for a class's filter");
-	memcpy(filter->insns, insns, count * sizeof(*insns));
+	if (count)
+		memcpy(filter->insns, insns, count * sizeof(*insns));
 	filter->count = count;
 	return 0;
 }
 
-/* 1: it has none for such packets. */
-static int compile_text(struct socktally *meter, const struct st_class *class,
-			const struct st_class_target *target, struct program *program,
-			char why[256])
+/* False: libpcap says why. */
+static bool compile_on(struct st_pcap *pcap, void *handle, const char *text,
+		       struct program *program, char why[256])
 {
-	struct st_pcap *pcap = meter->pcap;
-	bool tags =
-		target->live && target->link == ST_LINK_ETH && has_word(class->expression, "vlan");
-	void *handle = tags ? live_for(pcap, target->interface) : dead_for(pcap, dlt_of(target));
-
-	if (!handle && tags)
-		return st_fail(meter, -ENETDOWN,
-			       "class %s: 'vlan' can be compiled on an open capture only, and none "
-			       "can be opened, on lo neither: ip link set lo up",
-			       class->name);
-	if (!handle) {
+	if (!handle)
 		snprintf(why, 256, "libpcap doesn't know this kind of packets");
-		return 1;
+	else if (pcap->compile(handle, program, text, 1, NETMASK_UNKNOWN))
+		snprintf(why, 256, "%s", pcap->geterr(handle));
+	else
+		return true;
+	return false;
+}
+
+int st_class_compile_tagged(struct socktally *meter, struct st_class *class, size_t count,
+			    size_t *failed)
+{
+	void *live = NULL;
+	int result = 0;
+
+	for (size_t i = 0; i < count && !result; i++) {
+		struct program program = {0};
+		char why[256];
+
+		if (!class[i].expression || !has_word(class[i].expression, "vlan") ||
+		    class[i].tagged.count)
+			continue;
+		result = pcap_find(meter);
+		if (!result && !live)
+			live = live_open(meter->pcap);
+		if (!result && !live)
+			result = st_fail(meter, -ENETDOWN,
+					 "class %s: 'vlan' can be compiled on an open capture of "
+					 "Ethernet only, and none can be opened: ip link set lo up",
+					 class[i].name);
+		if (!result && compile_on(meter->pcap, live, class[i].expression, &program, why)) {
+			result = st_class_filter_copy(meter, program.insns, program.length,
+						      &class[i].tagged);
+			meter->pcap->freecode(&program);
+		}
+		if (result)
+			*failed = i;
 	}
-	if (!pcap->compile(handle, program, class->expression, 1, NETMASK_UNKNOWN))
-		return 0;
-	snprintf(why, 256, "%s", pcap->geterr(handle));
-	return 1;
+	if (live)
+		meter->pcap->close(live);
+	return result;
 }
 
 static int compile_expression(struct socktally *meter, const struct st_class *class,
@@ -265,12 +293,17 @@ static int compile_expression(struct socktally *meter, const struct st_class *cl
 			      char why[256])
 {
 	struct program program = {0};
+	struct st_pcap *pcap;
 	int result = pcap_find(meter);
 
-	if (!result)
-		result = compile_text(meter, class, target, &program, why);
 	if (result)
-		return result < 0 ? result : 0;
+		return result;
+	pcap = meter->pcap;
+	if (target->live && target->link == ST_LINK_ETH && class->tagged.count)
+		return st_class_filter_copy(meter, class->tagged.insns, class->tagged.count,
+					    filter);
+	if (!compile_on(pcap, dead_for(pcap, dlt_of(target)), class->expression, &program, why))
+		return 0;
 	if (target->live && target->link == ST_LINK_SLL && !cook(program.insns, program.length))
 		snprintf(why, 256, "the kernel does not show this part of the header");
 	else if (!target->live && asks_kernel(program.insns, program.length))
@@ -278,8 +311,8 @@ static int compile_expression(struct socktally *meter, const struct st_class *cl
 	else if (st_check_classic(program.insns, program.length))
 		snprintf(why, 256, "the kernel would not take it as a filter");
 	else
-		result = copy(meter, program.insns, program.length, filter);
-	meter->pcap->freecode(&program);
+		result = st_class_filter_copy(meter, program.insns, program.length, filter);
+	pcap->freecode(&program);
 	return result;
 }
 
@@ -300,9 +333,9 @@ int st_class_compile(struct socktally *meter, const struct st_class *class,
 		return compile_expression(meter, class, target, filter, why);
 	if ((target->live ? live_link(class->linktype) : class->linktype) != target->link)
 		snprintf(why, 256, "it is for packets of another kind");
-	else if (!target->live && asks_kernel(class->insns, class->insn_count))
+	else if (!target->live && asks_kernel(class->given.insns, class->given.count))
 		snprintf(why, 256, "a capture file does not say that of its packets");
 	else
-		return copy(meter, class->insns, class->insn_count, filter);
+		return st_class_filter_copy(meter, class->given.insns, class->given.count, filter);
 	return 0;
 }

@@ -123,7 +123,7 @@ bool broker_load_meter(struct broker *broker)
 
 	command_lift_memlock();
 	broker->open_error = socktally_open(&broker->meter, &opts);
-	return broker->open_error || !hook_options_add(&broker->options->hooks, broker->meter);
+	return broker->open_error || !command_prepare_meter(broker->options, broker->meter);
 }
 
 bool broker_open_meter(struct broker *broker)

@@ -77,6 +77,8 @@ static bool take_options(struct report_options *options)
 		{"SOCKTALLY_INTERVAL", 'I'},
 		{"SOCKTALLY_OUTPUT", 'o'},
 		{"SOCKTALLY_PATHS", OPTION_PATHS},
+		{"SOCKTALLY_CLASSES", OPTION_CLASSES},
+		{"SOCKTALLY_FIRST", OPTION_FIRST},
 	};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {

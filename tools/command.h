@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_COMMAND_H
 #define SOCKTALLY_COMMAND_H
 
+#include "classes.h"
 #include "hooks.h"
 #include "report.h"
 
@@ -18,13 +19,14 @@ int command_detach(int argc, char **argv);
 int command_broker(int argc, char **argv); /* without arguments it is started by the shim */
 int command_broker_service(int argc, char **argv);
 
-/* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook. */
+/* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook, --class. */
 struct report_options {
 	enum report_format format;
 	const char *output;    /* NULL: the subcommand's own stream */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
 	unsigned int paths;    /* 0: the default */
 	struct hook_options hooks;
+	struct class_options classes;
 };
 
 /*
@@ -32,17 +34,26 @@ struct report_options {
  * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE, or EXIT_FAILED, after a message.
  */
 #define COMMAND_SHORT "I:o:"
-enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HOOK, OPTION_HELP, OPTION_OWN };
+enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HOOK, OPTION_CLASS, OPTION_CLASSES, OPTION_FIRST,
+       OPTION_HELP, OPTION_OWN };
 #define COMMAND_LONG                                                                               \
 	{"format", required_argument, NULL, OPTION_FORMAT},                                        \
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"hook", required_argument, NULL, OPTION_HOOK},                                    \
+		{"class", required_argument, NULL, OPTION_CLASS},                                  \
+		{"classes", required_argument, NULL, OPTION_CLASSES},                              \
+		{"first", no_argument, NULL, OPTION_FIRST},                                        \
 	{                                                                                          \
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}
 int command_option(struct report_options *options, int option, const char *argument);
+/*
+ * Puts the hooks and classes that are asked for on the meter, before it has sockets: 0, or EXIT_FAILED
+ * after a message.
+ */
+int command_prepare_meter(const struct report_options *options, struct socktally *meter);
 /* What --help says of the shared options: the last lines of a subcommand's own text. */
 extern const char command_option_help[];
 

@@ -29,6 +29,9 @@ const char command_option_help[] =
 	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
 	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
 	"                          see socktally-hook(7)\n"
+	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
+	"      --classes FILE      the same with one a line\n"
+	"      --first             count each packet in the first such class only\n"
 	"      --help              this text\n";
 
 void command_name(const char *name)
@@ -158,11 +161,25 @@ int command_option(struct report_options *options, int option, const char *argum
 		return 0;
 	case OPTION_HOOK:
 		return hook_option(&options->hooks, argument);
+	case OPTION_CLASS:
+		return class_option(&options->classes, argument);
+	case OPTION_CLASSES:
+		return class_file(&options->classes, argument);
+	case OPTION_FIRST:
+		options->classes.first = true;
+		return 0;
 	case OPTION_PATHS:
 		return parse_paths(argument, &options->paths);
 	default:
 		return command_usage("unknown option");
 	}
+}
+
+int command_prepare_meter(const struct report_options *options, struct socktally *meter)
+{
+	int status = hook_options_add(&options->hooks, meter);
+
+	return status ? status : class_options_add(&options->classes, meter);
 }
 
 static bool same_file(int one, int other)

@@ -154,8 +154,9 @@ static int count_packets(struct reading *reading)
 			return status;
 		if (packet.time.units)
 			last = packet.time;
-		socktally_count(reading->meter, packet.linktype, packet.data, packet.caplen,
-				packet.len, SOCKTALLY_IN);
+		if (socktally_count(reading->meter, packet.linktype, packet.data, packet.caplen,
+				    packet.len, SOCKTALLY_IN))
+			return command_fail("%s", socktally_error(reading->meter));
 	}
 	note_time(reading, &last);
 	status = report_now(reading);
@@ -172,14 +173,14 @@ static int count_file(struct reading *reading)
 							: PATHS_DEFAULT,
 		.flags = SOCKTALLY_OPEN_USERSPACE,
 	};
-	int status, error = socktally_open(&reading->meter, &opts);
+	int status = EXIT_FAILED, error = socktally_open(&reading->meter, &opts);
 
 	if (!error)
 		error = report_open(&reading->report, reading->out,
 				    reading->options->report.format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
-	else
+	else if (!class_options_add(&reading->options->report.classes, reading->meter))
 		status = count_packets(reading);
 	report_close(reading->report);
 	socktally_close(reading->meter);

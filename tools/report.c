@@ -15,6 +15,7 @@ struct report {
 	bool written; /* one at least */
 	struct report_rows last;
 	struct report_hooks last_hooks;
+	struct report_classes last_classes;
 };
 
 static void rows_free(struct report_rows *rows)
@@ -63,7 +64,7 @@ static bool counts_empty(const struct socktally_counts *counts)
 		 counts->accepted_bytes);
 }
 
-static void counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last)
+void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last)
 {
 	counts->packets -= last->packets;
 	counts->segments -= last->segments;
@@ -99,7 +100,7 @@ static int rows_since(const struct report_rows *now, const struct report_rows *l
 		while (old < last->count && compare_rows(&last->row[old], &row) < 0)
 			old++;
 		if (old < last->count && !compare_rows(&last->row[old], &row))
-			counts_subtract(&row.counts, &last->row[old].counts);
+			report_counts_subtract(&row.counts, &last->row[old].counts);
 		if (!counts_empty(&row.counts))
 			since->row[since->count++] = row;
 	}
@@ -179,6 +180,7 @@ void report_close(struct report *report)
 		return;
 	rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
+	report_classes_free(&report->last_classes);
 	free(report);
 }
 
@@ -192,12 +194,14 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 {
 	struct report_rows now = {0}, since = {0};
 	struct report_hooks hooks = {0}, last_hooks = {0};
+	struct report_classes classes = {0}, classes_since = {0};
 	struct report_content content = {
 		.source = source,
 		.start = *start,
 		.end = *end,
 		.rows = &since,
 		.hooks = &hooks,
+		.classes = &classes_since,
 		.color = report->color,
 	};
 	int error = socktally_snapshot(meter, rows_add, &now, NULL);
@@ -218,6 +222,10 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 	error = report_hooks_read(&hooks, meter);
 	if (!error)
 		error = report_hooks_copy_taken(&last_hooks, &hooks);
+	if (!error)
+		error = report_classes_read(&classes, meter);
+	if (!error)
+		error = report_classes_since(&classes, &report->last_classes, &classes_since);
 	if (error)
 		goto out;
 	report_hooks_since(&hooks, &report->last_hooks);
@@ -226,9 +234,12 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 		struct report_rows last = report->last;
 
 		struct report_hooks before = report->last_hooks;
+		struct report_classes last_classes = report->last_classes;
 
 		report->last_hooks = last_hooks;
 		last_hooks = before;
+		report->last_classes = classes;
+		classes = last_classes;
 		report->last = now;
 		report->written = true;
 		now = last;
@@ -238,5 +249,7 @@ out:
 	rows_free(&now);
 	report_hooks_free(&hooks);
 	report_hooks_free(&last_hooks);
+	report_classes_free(&classes);
+	report_classes_free(&classes_since);
 	return error;
 }

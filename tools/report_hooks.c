@@ -69,8 +69,12 @@ static struct report_hook *hook_copy(struct report_hooks *hooks, const struct so
 static int take_hook(void *ctx, const struct socktally_hook *from)
 {
 	struct reading *reading = ctx;
-	struct report_hook *hook = hook_copy(reading->hooks, from);
+	struct report_hook *hook;
 
+	/* it takes nothing, and its counts are in a section of their own */
+	if (!strcmp(from->kind, "classes"))
+		return 0;
+	hook = hook_copy(reading->hooks, from);
 	if (!hook)
 		return -ENOMEM;
 	return socktally_hook_rows(reading->meter, from->name, NULL, take_row, hook);

@@ -78,7 +78,7 @@ static void print_time(FILE *out, const struct timespec *time)
 	fprintf(out, "\"%s.%06ldZ\"", text, time->tv_nsec / 1000);
 }
 
-static void print_counts(FILE *out, const struct socktally_counts *counts)
+void report_json_counts(FILE *out, const struct socktally_counts *counts)
 {
 	fprintf(out,
 		"\"packets\":%" PRIu64 ",\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
@@ -129,7 +129,7 @@ void report_json(FILE *out, const struct report_content *content)
 	print_time(out, &content->end);
 	print_notes(out, content->source);
 	fputs(",\"totals\":{", out);
-	print_counts(out, &content->totals);
+	report_json_counts(out, &content->totals);
 	fprintf(out, ",\"overflow_packets\":%" PRIu64 "},\"paths\":[", content->overflow_packets);
 	for (size_t i = 0; i < content->rows->count; i++) {
 		const struct report_row *row = &content->rows->row[i];
@@ -138,10 +138,11 @@ void report_json(FILE *out, const struct report_content *content)
 		report_json_string(out, row->path);
 		fprintf(out, ",\"direction\":\"%s\",",
 			row->direction == SOCKTALLY_OUT ? "out" : "in");
-		print_counts(out, &row->counts);
+		report_json_counts(out, &row->counts);
 		fputc('}', out);
 	}
 	fputc(']', out);
+	report_classes_json(out, content->classes);
 	report_hooks_json(out, content->hooks);
 	fputs("}\n", out);
 }

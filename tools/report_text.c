@@ -70,7 +70,7 @@ void report_number_packets(char *text, uint64_t packets)
 	strcat(text, packets == 1 ? " packet" : " packets");
 }
 
-static void number_share(char *text, uint64_t part, uint64_t whole)
+void report_number_share(char *text, uint64_t part, uint64_t whole)
 {
 	double share = whole ? 100.0 * (double)part / (double)whole : 0;
 
@@ -91,13 +91,13 @@ static void cell_text(const struct layout *layout, const struct report_node *nod
 	*text = 0;
 	switch (column) {
 	case PACKETS_SHARE:
-		number_share(text, node->sum.packets, totals->packets);
+		report_number_share(text, node->sum.packets, totals->packets);
 		return;
 	case BYTES:
 		report_number_short(text, (double)node->sum.bytes, "B");
 		return;
 	case BYTES_SHARE:
-		number_share(text, node->sum.bytes, totals->bytes);
+		report_number_share(text, node->sum.bytes, totals->bytes);
 		return;
 	case IN:
 		packets = node->in.packets;
@@ -230,7 +230,7 @@ static void print_nodes(FILE *out, const struct layout *layout, const struct rep
  * At most `room` columns of a text from elsewhere, and nothing in it that steers the terminal. A
  * byte that goes on a UTF-8 character takes no column.
  */
-static void print_plain(FILE *out, const char *text, size_t room)
+void report_print_plain(FILE *out, const char *text, size_t room)
 {
 	size_t columns = 0;
 
@@ -267,18 +267,18 @@ static void print_source(FILE *out, const struct report_content *content)
 	else if (source->comm && *source->comm)
 		snprintf(tool, sizeof(tool), "%.40s%s", source->comm, name && *name ? " on " : "");
 	room = WIDTH - strlen(tool);
-	print_plain(out, tool, WIDTH);
+	report_print_plain(out, tool, WIDTH);
 	if (name)
-		print_plain(out, name, room - strnlen(linktype, 16) - 3);
+		report_print_plain(out, name, room - strnlen(linktype, 16) - 3);
 	if (*linktype) {
 		fputs(" (", out);
-		print_plain(out, linktype, 16);
+		report_print_plain(out, linktype, 16);
 		fputc(')', out);
 	}
 	fputc('\n', out);
 	if (source->filter && *source->filter) {
 		fputs("filter: ", out);
-		print_plain(out, source->filter, WIDTH - strlen("filter: "));
+		report_print_plain(out, source->filter, WIDTH - strlen("filter: "));
 		fputc('\n', out);
 	}
 }
@@ -328,7 +328,7 @@ static void print_accepted(FILE *out, const struct report_content *content)
 		return;
 	}
 	report_number_packets(packets, totals->accepted_packets);
-	number_share(share, totals->accepted_packets, totals->packets);
+	report_number_share(share, totals->accepted_packets, totals->packets);
 	fprintf(out, "accepted by the filter: %s (%s %%), %s\n", packets, share, bytes);
 }
 
@@ -378,7 +378,7 @@ static void print_notes(FILE *out, const struct report_source *source)
 		    !strftime(text, sizeof(text), "%H:%M:%S", &utc))
 			*text = '\0';
 		fprintf(out, "%s.%03ld ", text, note->time.tv_nsec / 1000000);
-		print_plain(out, note->text, SIZE_MAX);
+		report_print_plain(out, note->text, SIZE_MAX);
 		fputc('\n', out);
 	}
 }
@@ -401,6 +401,7 @@ int report_text(FILE *out, const struct report_content *content)
 		print_titles(out, &layout);
 		print_nodes(out, &layout, root->first);
 	}
+	report_classes_text(out, content->classes, &content->totals);
 	report_hooks_text(out, content->hooks);
 	report_tree_free(root);
 	return 0;

@@ -192,8 +192,8 @@ static bool some_are_left(const struct broker *broker)
 }
 
 /*
- * Hooks are there before the tool is: who asks for one does not want the tool to run without it. False
- * if one of them can't be.
+ * Hooks and classes are there before the tool is: who asks for one does not want the tool to run without
+ * it. False if one of them can't be.
  */
 static bool set_up_broker(struct run *run)
 {
@@ -205,7 +205,8 @@ static bool set_up_broker(struct run *run)
 	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->signals = true;
-	return !run->options.hooks.count || broker_load_meter(broker);
+	return (!run->options.hooks.count && !run->options.classes.count) ||
+	       broker_load_meter(broker);
 }
 
 static void serve(struct run *run)

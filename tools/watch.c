@@ -195,7 +195,7 @@ static int watch(const struct options *options, int out)
 	error = socktally_open(&watching.meter, &opts);
 	if (error) {
 		status = open_failed(error);
-	} else if (hook_options_add(&options->report.hooks, watching.meter)) {
+	} else if (command_prepare_meter(&options->report, watching.meter)) {
 		status = EXIT_FAILED;
 	} else if (socktally_attach(watching.meter, watch_socket_fd(socket), NULL)) {
 		status = command_fail("%s: %s", options->tap.interface,
