@@ -312,6 +312,8 @@ static int classes_check(struct socktally *meter, const struct st_classes *class
 			int result = st_class_compile(meter, class, &targets[at], &filter, why);
 
 			free(filter.insns);
+			if (result == -ENODATA && at + 1 < sizeof(targets) / sizeof(*targets))
+				continue; /* of such files; of others there is more to know */
 			if (result) {
 				*failed = i;
 				return result;

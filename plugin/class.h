@@ -97,8 +97,8 @@ void st_class_cell_carry_on(struct st_class_counters *counters, uint32_t cell,
 /* --- class_compile.c */
 
 /*
- * The class's filter for packets of this kind. If it has none there, *why says so. -ENOSYS and others:
- * nothing can be compiled, noted as an error.
+ * The class's filter for packets of this kind. If it has none there, *why says so. -ENODATA: it
+ * asks for what only the kernel knows; -ENOSYS and others: nothing can be compiled; noted as an error.
  */
 int st_class_compile(struct socktally *meter, const struct st_class *class,
 		     const struct st_class_target *target, struct st_class_filter *filter,

@@ -229,6 +229,13 @@ static bool asks_kernel(const struct sock_filter *insns, size_t count)
 	return false;
 }
 
+static int fail_unknown(struct socktally *meter, const struct st_class *class)
+{
+	return st_fail(meter, -ENODATA,
+		       "class %s: asks for what a capture file does not say of its packets",
+		       class->name);
+}
+
 int st_class_filter_copy(struct socktally *meter, const struct sock_filter *insns, size_t count,
 			 struct st_class_filter *filter)
 {
@@ -307,7 +314,7 @@ static int compile_expression(struct socktally *meter, const struct st_class *cl
 	if (target->live && target->link == ST_LINK_SLL && !cook(program.insns, program.length))
 		snprintf(why, 256, "the kernel does not show this part of the header");
 	else if (!target->live && asks_kernel(program.insns, program.length))
-		snprintf(why, 256, "a capture file does not say that of its packets");
+		result = fail_unknown(meter, class);
 	else if (st_check_classic(program.insns, program.length))
 		snprintf(why, 256, "the kernel would not take it as a filter");
 	else
@@ -334,7 +341,7 @@ int st_class_compile(struct socktally *meter, const struct st_class *class,
 	if ((target->live ? live_link(class->linktype) : class->linktype) != target->link)
 		snprintf(why, 256, "it is for packets of another kind");
 	else if (!target->live && asks_kernel(class->given.insns, class->given.count))
-		snprintf(why, 256, "a capture file does not say that of its packets");
+		return fail_unknown(meter, class);
 	else
 		return st_class_filter_copy(meter, class->given.insns, class->given.count, filter);
 	return 0;
