@@ -35,7 +35,7 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 		error = report_open(&meter->report, attaching->report_fd, options->format);
 	if (error)
 		open_failed(error);
-	if (error || hook_options_add(&options->hooks, meter->meter)) {
+	if (error || command_prepare_meter(options, meter->meter)) {
 		attach_meter_free(meter);
 		return NULL;
 	}
