@@ -22,6 +22,7 @@ int real_socket(int domain, int type, int protocol);
 int real_bind(int fd, const void *address, socklen_t length);
 int real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int real_close(int fd);
 /* These have no fixed number of arguments, so the interposing function passes on all there can be. */
 typedef int preload_prctl_fn(int option, unsigned long a, unsigned long b, unsigned long c,
 			     unsigned long d);

@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, PRCTL, SYSCALL, CALLS };
+enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, CLOSE, PRCTL, SYSCALL, CALLS };
 
-static const char *const names[CALLS] = {"socket",     "bind",  "setsockopt",
-					 "getsockopt", "prctl", "syscall"};
+static const char *const names[CALLS] = {"socket", "bind",  "setsockopt", "getsockopt",
+					 "close",  "prctl", "syscall"};
 static _Atomic(void *) bound[CALLS];
 
 static void *find(int call)
@@ -64,6 +64,13 @@ int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 
 	return call ? call(fd, level, name, value, length)
 		    : (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+}
+
+int real_close(int fd)
+{
+	int (*call)(int) = (int (*)(int))find(CLOSE);
+
+	return call ? call(fd) : (int)syscall(SYS_close, fd);
 }
 
 preload_prctl_fn *real_prctl(void)

@@ -323,6 +323,16 @@ static void step_exec(char **step)
 	print("exec", -1);
 }
 
+/* How many there were, as far as select() can see. */
+static int close_each(void)
+{
+	int closed = 0;
+
+	for (int number = 3; number < FD_SETSIZE; number++)
+		closed += !close(number);
+	return closed;
+}
+
 /* Steps that change the process. false: the steps go on elsewhere, or it's another kind of step. */
 static bool run_process_step(char **step, const char *name, bool *stop)
 {
@@ -339,6 +349,8 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		pthread_create(&thread, NULL, thread_main, step + 1);
 		pthread_join(thread, NULL);
 		*stop = true;
+	} else if (!strcmp(name, "closeeach")) {
+		print(name, close_each());
 	} else if (!strcmp(name, "closeall")) {
 		print(name, syscall(SYS_close_range, 3, ~0u, 0));
 	} else if (!strcmp(name, "chroot")) {

@@ -41,6 +41,10 @@ CASES = [
     (f"closeall fork {OPEN} {SEE}", 6, 6),
     (f"closeall exec {OPEN} {SEE}", 6, 6),
     (f"fork closeall chroot setuid socket:raw:3", None, None),
+    # one by one, only the tool's own can be closed: the channel stays
+    (f"closeeach {OPEN} {SEE}", 6, 6),
+    (f"closeeach closeeach fork closeeach exec closeeach {OPEN} {SEE}", 6, 6),
+    ("closeeach unshare socket:raw:3 filter:udp get:4 bind:lo:3 closeeach", 0, 0),
     # privileges are dropped before the filter, as tcpdump does
     (f"socket:raw:0 bind:near:3 setuid filter:reject filter:udp {SEE}", 6, 6),
     (f"socket:raw:0 bind:near:3 chroot setuid filter:reject filter:udp {SEE}", 6, 6),

@@ -17,7 +17,7 @@ sh examples/install-missing.sh gcc=gcc g++=g++ libc6-dev make=make clang=clang l
 	libasan8 libubsan1 \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
 	argus-server arp-scan arping arpwatch darkstat dhcpdump ettercap=ettercap-text-only hping3 iftop \
-	iptraf-ng isc-dhcp-client lldpd nmap pktstat pmacct python3-scapy softflowd tcpflow
+	iptraf-ng isc-dhcp-client lldpd nmap p0f pktstat pmacct python3-scapy softflowd tcpflow
 
 mkdir -p build-check
 cd build-check
