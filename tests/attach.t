@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """`socktally attach`: captures that are running are counted exactly from the attachment on, capture
 what they would have, and get their sockets back bit by bit."""
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -236,14 +238,63 @@ def refused():
            "one of two is locked: the other one is metered", meter.said())
     sock.close()
     other.close()
-    result = subprocess.run([live.SOCKTALLY, "attach", "1"], capture_output=True, text=True, check=False,
+    other = attached.sniffer("near")
+    result = subprocess.run([live.SOCKTALLY, "attach", str(os.getpid())], capture_output=True, text=True, check=False,
                             user="nobody", group="nogroup", extra_groups=[], executable=attached.copy(live.SOCKTALLY)[0])
     tap.ok(result.returncode == 1 and "CAP_SYS_PTRACE" in result.stderr and
            result.stderr.count("\n") == 1, "an ordinary user: what is needed", result.stderr)
+    other.close()
+
+
+def capable(net):
+    """The capabilities that the manual names are enough, without root."""
+    sock = attached.sniffer("near")
+    attached.set_filter(sock, (0x06, 0, 0, 50))
+    capabilities = "+sys_ptrace,+dac_read_search,+bpf,+perfmon"
+    command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps", capabilities,
+               "--ambient-caps", capabilities, attached.copy(live.SOCKTALLY)[0], "attach", "--format", "json",
+               str(os.getpid())]
+    process = netns.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    attached.await_on(sock)
+    netns.send(net.sender("far"), live.frames(SOME))
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    tap.ok(process.returncode == 0 and not err, "an ordinary user with capabilities", err)
+    tap.same(live.counts(json.loads(out or '{"paths": []}')), live.expected(SOME, "in", snaplen=50), "is exact")
+    tap.same(attached.filter_of_socket(sock), attached.code((0x06, 0, 0, 50)), "and gives back")
+    sock.close()
+
+
+def fanout(net):
+    """Two sockets that share the packets: together they have each once."""
+    both = [attached.sniffer("near") for _ in range(2)]
+    for sock in both:
+        sock.setsockopt(263, 18, struct.pack("I", os.getpid() & 0xffff | 1 << 16))  # PACKET_FANOUT_LB
+    meter = attached.Attach(os.getpid())
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.stop()
+    tap.same(live.counts(report), live.expected(SOME, "in"), "a fanout group: the sum of its sockets")
+    for sock in both:
+        sock.close()
+
+
+def text():
+    """The report for people says what has happened."""
+    sock = attached.sniffer("near")
+    process = netns.start([live.SOCKTALLY, "attach", str(os.getpid())], stdout=subprocess.PIPE)
+    attached.await_on(sock)
+    attached.set_filter(sock, (0x06, 0, 0, 50))
+    attached.await_on(sock)
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=20)[0].decode()
+    tap.ok(f"(pid {os.getpid()}) on near (eth)\n" in out and "changed its filter on near: up to " in out,
+           "the report as text", out)
+    sock.close()
 
 
 def main():
-    live.need("tcpdump", "tshark")
+    live.need("tcpdump", "tshark", "setpriv")
     tap.time_limit(150)
     net = netns.Net()
     exact(net)
@@ -255,6 +306,9 @@ def main():
     pieces(net)
     through_another(net)
     refused()
+    capable(net)
+    fanout(net)
+    text()
     tap.done()
 
 

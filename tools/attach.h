@@ -14,6 +14,9 @@
 #include "name_list.h"
 #include "targets.h"
 
+#define MILLISECOND INT64_C(1000000) /* of monotonic_now() */
+#define SECOND (1000 * MILLISECOND)
+
 /* Sockets at a time. */
 #define ATTACH_SOCKETS 1024
 /* Notes of one report. */
@@ -99,13 +102,25 @@ bool attaching_used(const struct attaching *attaching);
 int attaching_close(struct attaching *attaching);
 void attaching_free(struct attaching *attaching);
 
-/* --- within: attach_sockets.c */
+/* --- within: attach_take.c */
+
+/*
+ * A descriptor of the socket itself, whatever has its number in the process by now; notes where it
+ * was found. -EBADF, -ESRCH: it isn't there.
+ */
+int attach_take_from(struct attached *socket, pid_t pid, int number);
+/* From any process that has it: its owner may have handed it on, or have another number for it. */
+int attach_take_anywhere(struct attached *socket);
+/* "tcpdump (pid 812): ..." fd: what the library was given. */
+void attach_say_refused(const struct attached *socket, int fd, int error);
+void attach_give_back(struct attaching *attaching);
+
+/* --- attach_sockets.c */
 
 /* Attaches to the packet sockets of a process that aren't known yet. -errno */
 int attach_sockets(struct attaching *attaching, struct target *target);
 /* Sees to it that our program is on the sockets. */
 void attach_look(struct attaching *attaching);
-void attach_give_back(struct attaching *attaching);
 
 /* --- attach_report.c */
 

@@ -11,8 +11,8 @@
 static int open_failed(int error)
 {
 	if (error == -EPERM)
-		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF, "
-				    "CAP_PERFMON and CAP_SYS_PTRACE");
+		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF "
+				    "and CAP_PERFMON");
 	return command_fail("can't start counting: %s", strerror(-error));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* Taking sockets, keeping our program on them, and giving them back. */
+/* Finding sockets, and keeping our program on them. */
 #include "attach.h"
 
 #include "filter_text.h"
@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND INT64_C(1000000000)
-#define MILLISECOND (SECOND / 1000)
 /*
  * libpcap sets a filter that rejects everything, empties the socket, and sets the real one. In
  * between, which takes far less than this, the socket is left alone: what is set then must not be
@@ -30,75 +28,6 @@ static int64_t later(int64_t one, int64_t other)
 {
 	return one > other ? one : other;
 }
-
-/* --- taking */
-
-/* The socket itself, whatever has its number by now. */
-static int take_from(struct attached *socket, pid_t pid, int number)
-{
-	int fd = process_take_socket(pid, number, socket->inode);
-	socklen_t size = sizeof(uint64_t);
-	uint64_t cookie = 0;
-
-	if (fd < 0)
-		return fd;
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ||
-	    (socket->cookie && cookie != socket->cookie)) {
-		close(fd);
-		return -EBADF;
-	}
-	socket->cookie = cookie;
-	socket->pid = pid;
-	socket->fd = number;
-	return fd;
-}
-
-/* From any process that has it: its owner may have handed it on, or have another number for it. */
-static int take_anywhere(struct attached *socket)
-{
-	struct holders holders;
-	const struct holder *holder;
-	int fd = -EBADF;
-	size_t count;
-
-	if (processes_read(&holders, NULL))
-		return -EBADF;
-	holder = holders_find(&holders, socket->inode, &count);
-	for (size_t i = 0; i < count && fd < 0; i++)
-		fd = take_from(socket, holder[i].pid, holder[i].fd);
-	holders_free(&holders);
-	return fd;
-}
-
-static int take(struct attached *socket)
-{
-	int fd = take_from(socket, socket->pid, socket->fd);
-
-	return fd == -EBADF || fd == -ESRCH ? take_anywhere(socket) : fd;
-}
-
-/* --- words */
-
-/* "tcpdump (pid 812): ..." The library speaks of our own descriptor, which nobody knows. */
-static void say_refused(const struct attached *socket, int fd, int error)
-{
-	const char *why = socktally_error(socket->meter->meter), *rest;
-	char ours[32];
-
-	snprintf(ours, sizeof(ours), "socket %d", fd);
-	rest = strstr(why, ours);
-	if (error == -EACCES)
-		command_fail("%s (pid %d): its socket %d on %s has an eBPF filter of its own: it "
-			     "can't be metered",
-			     socket->comm, socket->pid, socket->fd, socket->interface);
-	else if (rest)
-		command_fail("%s (pid %d): its socket %d on %s%s", socket->comm, socket->pid,
-			     socket->fd, socket->interface, rest + strlen(ours));
-	else
-		command_fail("%s (pid %d): %s", socket->comm, socket->pid, why);
-}
-
-/* --- one socket */
 
 static bool receives(int fd)
 {
@@ -233,7 +162,7 @@ static void attach_first(struct attaching *attaching, struct attached *socket, i
 		if (result == -EAGAIN)
 			return;
 		if (result && result != -EBUSY)
-			say_refused(socket, fd, result);
+			attach_say_refused(socket, fd, result);
 	}
 	if (result) {
 		remember_refused(attaching, socket->inode);
@@ -259,7 +188,7 @@ static void refused(struct attached *socket, int fd, int error)
 		    socket->comm, socket->pid, socket->interface,
 		    error == -EPERM ? "it has locked another filter"
 				    : "what it has set now can't be metered");
-	say_refused(socket, fd, error);
+	attach_say_refused(socket, fd, error);
 }
 
 /*
@@ -273,7 +202,7 @@ static void missing(struct attaching *attaching, struct attached *socket)
 
 	if (there && began < socket->next_try)
 		return;
-	fd = there ? take_anywhere(socket) : -EBADF;
+	fd = there ? attach_take_anywhere(socket) : -EBADF;
 	socket->next_try = began + SEARCH_SHARE * (monotonic_now() - began);
 	if (fd >= 0)
 		close(fd); /* known again: the next look is at it */
@@ -287,7 +216,7 @@ static void look_at(struct attaching *attaching, struct attached *socket)
 
 	if (socket->refused && monotonic_now() < socket->next_try)
 		return;
-	fd = take_from(socket, socket->pid, socket->fd);
+	fd = attach_take_from(socket, socket->pid, socket->fd);
 	if (fd == -EBADF || fd == -ESRCH)
 		missing(attaching, socket);
 	if (fd < 0)
@@ -378,7 +307,7 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 	}
 	*socket = (struct attached){.inode = holder->inode, .absent = target->looked};
 	memcpy(socket->comm, target->comm, sizeof(socket->comm));
-	fd = take_from(socket, holder->pid, holder->fd);
+	fd = attach_take_from(socket, holder->pid, holder->fd);
 	if (fd == -EBADF || fd == -ESRCH)
 		return 0;
 	if (fd < 0) {
@@ -399,55 +328,4 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 int attach_sockets(struct attaching *attaching, struct target *target)
 {
 	return target_sockets(target, attach_one, attaching);
-}
-
-/* --- giving back */
-
-/* A socket that was closed just now is gone when our program is, which takes the kernel a moment. */
-static int take_or_closed(struct attached *socket, int64_t deadline, bool *closed)
-{
-	int fd = take(socket);
-
-	for (*closed = false; fd < 0 && !*closed && monotonic_now() < deadline; fd = take(socket)) {
-		*closed = st_program_exists(socket->program) != 1;
-		if (!*closed)
-			nanosleep(&(struct timespec){.tv_nsec = 5 * MILLISECOND}, NULL);
-	}
-	return fd;
-}
-
-/* Whether there was something to give back. */
-static bool give_back(struct attaching *attaching, struct attached *socket, int64_t deadline)
-{
-	bool closed;
-	int fd = take_or_closed(socket, deadline, &closed), result;
-
-	if (fd < 0 && closed)
-		return false;
-	if (fd < 0) {
-		attaching->failed = true;
-		command_fail("%s (pid %d): its socket on %s can't be given back, as no process has "
-			     "it open: it goes on with its own filter as a program of ours",
-			     socket->comm, socket->pid, socket->interface);
-		return false;
-	}
-	result = socktally_detach(socket->meter->meter, fd);
-	if (result && result != -ENOENT) {
-		attaching->failed = true;
-		say_refused(socket, fd, result);
-	}
-	close(fd);
-	return true;
-}
-
-void attach_give_back(struct attaching *attaching)
-{
-	int64_t deadline = monotonic_now() + SECOND;
-
-	for (; attaching->socket_count; attaching->socket_count--) {
-		struct attached *socket = &attaching->sockets[attaching->socket_count - 1];
-
-		if (socket->on && give_back(attaching, socket, deadline))
-			attaching->given_back++;
-	}
 }

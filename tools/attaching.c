@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MILLISECOND INT64_C(1000000)
 /* How often sockets are looked at: as a rule, and when something has just happened. */
 #define LOOK (20 * MILLISECOND)
 #define BUSY_LOOK MILLISECOND

@@ -252,6 +252,7 @@ static void serve_attached(struct run *run)
 	struct pollfd signals = {.fd = run->signals, .events = POLLIN};
 
 	targets_add(&attaching->targets, run->tool); /* if it hasn't ended already */
+	attaching->meters[0]->pid = run->tool;       /* until it has a socket */
 	attaching_begin(attaching);
 	do {
 		poll(&signals, 1, attaching_patience(attaching));

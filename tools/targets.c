@@ -263,7 +263,7 @@ static int keep_capturing(struct targets *targets)
 static int say_hidden(const char *whose)
 {
 	return command_fail("%s: its descriptors can't be seen: that needs root, or "
-			    "CAP_SYS_PTRACE",
+			    "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
 			    whose);
 }
 
