@@ -64,8 +64,7 @@ def missing_parts(sender, folder):
                 if wrap: # it is to be around the broker, too
                     metered = run_wrapped(way, steps, sender, wrap)
                 else:
-                    metered = shim.run(way, steps, sender, environment=environment,
-                                       report_seconds=0.2)
+                    metered = shim.run(way, steps, sender, environment=environment)
                 compare(name, way, plain, metered, reason)
 
 

@@ -333,6 +333,25 @@ static int close_each(void)
 	return closed;
 }
 
+static void *filter_main(void *unused)
+{
+	for (;;) {
+		attach("reject");
+		attach("udp");
+	}
+	return unused;
+}
+
+/* A filter for all threads comes while another one sets the socket's filter, again and again. */
+static long race(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, filter_main, NULL);
+	usleep(20000);
+	return seccomp_step("+tool");
+}
+
 /* Steps that change the process. false: the steps go on elsewhere, or it's another kind of step. */
 static bool run_process_step(char **step, const char *name, bool *stop)
 {
@@ -361,6 +380,8 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		print(name, unshare(CLONE_NEWNET));
 	} else if (!strncmp(name, "seccomp=", 8)) {
 		print(name, seccomp_step(name + 8));
+	} else if (!strcmp(name, "race")) {
+		print(name, race());
 	} else if (!strcmp(name, "program")) { /* another one, with its arguments */
 		execvp(step[1], step + 1);
 		print(name, -1);

@@ -3,6 +3,9 @@
 """The broker keeps what loading socket filters takes, and nothing else: no user's files, no other
 capability, no way to more. The tool has what it has without us."""
 import os
+import socket
+import tempfile
+import time
 
 import live
 import netns
@@ -51,6 +54,23 @@ def check(way, name, seen, kept, user):
     return tool
 
 
+def service():
+    """The broker that serves other programs: its socket is in a directory of its user's."""
+    with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        path = f"{folder}/socket"
+        broker = netns.start([live.SOCKTALLY, "broker", "--socket", path, "--group", "root"])
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for _ in range(500): # the socket is there a moment before privileges are dropped
+            if os.path.exists(path) and status(broker.pid)["NoNewPrivs"] == ["1"]:
+                break
+            time.sleep(0.01)
+        client.connect(path)
+        check("broker --socket", "root", [(status(broker.pid), None)], BPF | PERFMON, "0")
+        broker.terminate()
+        tap.same(broker.wait(10), 0, "broker --socket: ends well")
+        tap.ok(not os.path.exists(path), "broker --socket: takes its socket away")
+
+
 def main():
     shim.need("capsh")
     tap.time_limit(100)
@@ -73,6 +93,7 @@ def main():
         seen, result = metered(way, sender, wrap)
         check(way, "no CAP_KILL", seen, BPF | PERFMON, "0")
         tap.ok("metered" not in result.err, f"{way}, no CAP_KILL: metered", result.err)
+    service()
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()
 

@@ -4,6 +4,7 @@
 we would do, in whatever order things are done. It is metered as far as the filter lets it be, and
 one line says what is not."""
 import os
+import tempfile
 
 import netns
 import shim
@@ -47,6 +48,10 @@ CASES = [
     (f"seccomp=mild exec seccomp=exec exec {OPEN} {SEE}", 0, True),
 ]
 
+# a thread that is asking the broker at that moment may finish
+RACE = f"{OPEN} race ready name"
+RACES = 10
+
 PRELOAD = ["env", f"LD_PRELOAD={shim.SHIM}", "SOCKTALLY_FORMAT=json", "SOCKTALLY_OUTPUT=REPORT"]
 
 
@@ -56,6 +61,20 @@ def compare(way, text, plain, metered, packets, said):
     tap.ok(len(lines) == said and all("seccomp" in line for line in lines),
            f"{way}: {'one line says why' if said else 'nothing is said'}", metered.err)
     tap.same(shim.packets_of(metered.report) or 0, packets, f"{way}: {packets} packets counted")
+
+
+def races(sender):
+    plain = shim.run("plain", RACE.split(), sender)
+    for way in "run", "preload":
+        for number in range(RACES):
+            metered = shim.run(way, RACE.split(), sender)
+            lines = shim.lines_of(metered.err)
+            if (metered.out, metered.status) != (plain.out, plain.status) or len(lines) != 1:
+                break
+        tap.same((metered.out, metered.status), (plain.out, plain.status),
+                 f"{way}: another thread was asking, {number + 1} times")
+        tap.ok(len(lines) == 1 and "seccomp" in lines[0], f"{way}: and one line says what is not metered",
+               metered.err)
 
 
 def started_under_filter(sender):
@@ -77,7 +96,7 @@ def started_under_filter(sender):
             netns.send(sender, shim.FRAMES)
             guest.go_on()
             guest.out += b"sent\n"
-        metered = guest.finish(report_seconds=3 if packets else 0.2)
+        metered = guest.finish()
         out = "".join(line + "\n" for line in metered.out.splitlines() if "seccomp=" not in line)
         want = "".join(line + "\n" for line in plain.out.splitlines() if "seccomp=" not in line)
         tap.same((out, metered.status), (want, 0), f"{name}: the same to the tool")
@@ -98,9 +117,10 @@ def main():
     for text, packets, said in CASES:
         plain = shim.run("plain", text.split(), sender)
         for way in "run", "preload":
-            metered = shim.run(way, text.split(), sender, report_seconds=3 if packets else 0.2)
+            metered = shim.run(way, text.split(), sender)
             compare(way, text, plain, metered, packets, said)
-    with shim.tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+    races(sender)
+    with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
         os.environ["TMPDIR"] = folder
         started_under_filter(sender)
     tap.ok(shim.gone(brokers), "no broker is left behind")

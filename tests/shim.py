@@ -34,6 +34,7 @@ class Guest:
     def __init__(self, way, command, options=(), environment=None, wrap=(), **popen):
         self.folder = tempfile.TemporaryDirectory(prefix="socktally-test-")
         os.chmod(self.folder.name, 0o777)
+        self.way = way
         self.report_file = os.path.join(self.folder.name, "report")
         env = {**os.environ, **(environment or {})}
         command = [*wrap, *command]
@@ -64,32 +65,33 @@ class Guest:
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
 
-    def finish(self, seconds=30, report_seconds=3):
+    def finish(self, seconds=30):
         try:
             self.out += self.process.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.out += b"(hangs)\n" + self.process.communicate()[0]
+        report = self.report()
         self.err_file.seek(0)
         err = self.err_file.read().decode(errors="replace")
         self.err_file.close()
-        return Result(self.out.decode(errors="replace"), err, self.process.returncode,
-                      self.report(report_seconds))
+        return Result(self.out.decode(errors="replace"), err, self.process.returncode, report)
 
-    def report(self, seconds):
-        """A broker that outlives its tool may write it a little later."""
+    def report(self, seconds=5):
+        """A broker that outlives its tool may write it, and say its last word, a little later."""
         deadline = time.monotonic() + seconds
         while True:
+            left = processes("broker") if self.way != "run" and time.monotonic() < deadline else []
             try:
                 with open(self.report_file, encoding="utf-8") as file:
                     return json.loads(file.read())
             except (OSError, ValueError):
-                if time.monotonic() > deadline or not os.path.exists(self.report_file):
+                if not left:
                     return None
             time.sleep(0.02)
 
 
-def run(way, steps, sender=None, frames=None, helper=HELPER, report_seconds=3, **options):
+def run(way, steps, sender=None, frames=None, helper=HELPER, **options):
     """helper_socket with these steps; at each "ready" the frames are sent."""
     guest = Guest(way, [helper, *steps], **options)
     while guest.wait_ready():
@@ -97,7 +99,7 @@ def run(way, steps, sender=None, frames=None, helper=HELPER, report_seconds=3, *
         time.sleep(0.02)
         guest.go_on()
         guest.out += b"sent\n"
-    return guest.finish(report_seconds=report_seconds)
+    return guest.finish()
 
 
 def packets_of(report):

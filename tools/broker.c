@@ -130,7 +130,7 @@ bool broker_open_meter(struct broker *broker)
 {
 	if (!broker->meter && !broker->open_error)
 		broker_load_meter(broker);
-	if (!broker_drop_privileges(broker->signals))
+	if (!command_drop_privileges(broker->keep))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	if (!broker->open_error)
 		broker->open_error =

@@ -39,8 +39,8 @@ struct broker_sandbox {
 
 struct broker {
 	const struct report_options *options;
-	bool signals;  /* this process sends signals to the tool */
-	int report_fd; /* not owned */
+	unsigned int keep; /* COMMAND_KEEP_*: privileges */
+	int report_fd;     /* not owned */
 	struct channel_address address;
 	int channel; /* our end; -1 once all processes of the tool have closed theirs */
 	int listener;
@@ -96,11 +96,6 @@ bool broker_load_meter(struct broker *broker);
  * Opens the meter if it isn't, which takes some time, and drops privileges; without it the first request does.
  */
 bool broker_open_meter(struct broker *broker);
-/*
- * Gives up all that isn't needed from here on, for ever; signals: to send them to other users'
- * processes is. false: the kernel wouldn't have it.
- */
-bool broker_drop_privileges(bool signals);
 /* Whether there is a meter for the request of pid; false after a message. */
 bool broker_has_meter(struct broker *broker, pid_t pid);
 /* A socket is metered: from here on there is something to report. */

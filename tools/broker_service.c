@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +141,8 @@ int command_broker_service(int argc, char **argv)
 	lift_limits();
 	if (!bpf_is_permitted() || !service_listen(&service))
 		return EXIT_FAILED;
+	if (!command_drop_privileges(COMMAND_KEEP_USER)) /* whose directory the socket is in */
+		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	signals = end_signals();
 	serve_until_told(&service, signals);
 	unlink(service.path);

@@ -94,4 +94,13 @@ void command_lift_memlock(void);
 int command_report_failed(const struct report_options *options, int error,
 			  const struct socktally *meter);
 
+/*
+ * Gives up all privileges that making and reading meters doesn't take, for ever, but for those in which:
+ * to send signals to other users' processes, and to remain the user one is. False, with errno: the
+ * kernel wouldn't have it.
+ */
+#define COMMAND_KEEP_SIGNALS 0x1u
+#define COMMAND_KEEP_USER 0x2u
+bool command_drop_privileges(unsigned int which);
+
 #endif

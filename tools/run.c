@@ -204,7 +204,7 @@ static bool set_up_broker(struct run *run)
 		return true;
 	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
-	broker->signals = true;
+	broker->keep = COMMAND_KEEP_SIGNALS;
 	return (!run->options.hooks.count && !run->options.classes.count) ||
 	       broker_load_meter(broker);
 }

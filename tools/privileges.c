@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * What the broker may do once its meter is open: load socket filters, and for `run` signal its tool.
- * It becomes another user as well, since root's files are root's without any capability.
+ * What a broker may do once its meter is open: load socket filters, and for `run` signal its tool. It
+ * becomes another user as well, since root's files are root's without any capability.
  */
-#include "broker.h"
+#include "command.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -57,7 +58,7 @@ static void keep(struct capabilities *kept, const struct capabilities *have, int
 }
 
 /* Where both capabilities for BPF are not there, CAP_SYS_ADMIN is what stands for them. */
-static struct capabilities needed(const struct capabilities *have, bool signals)
+static struct capabilities needed(const struct capabilities *have, unsigned int which)
 {
 	struct capabilities kept = {0};
 
@@ -65,7 +66,7 @@ static struct capabilities needed(const struct capabilities *have, bool signals)
 	keep(&kept, have, CAP_PERFMON);
 	if (!has(have, CAP_BPF) || !has(have, CAP_PERFMON))
 		keep(&kept, have, CAP_SYS_ADMIN);
-	if (signals)
+	if (which & COMMAND_KEEP_SIGNALS)
 		keep(&kept, have, CAP_KILL);
 	return kept;
 }
@@ -86,14 +87,15 @@ static void change_user(const struct capabilities *have)
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 }
 
-bool broker_drop_privileges(bool signals)
+bool command_drop_privileges(unsigned int which)
 {
 	struct capabilities have, kept;
 
 	if (!get_capabilities(&have))
 		return false;
-	kept = needed(&have, signals);
-	change_user(&have);
+	kept = needed(&have, which);
+	if (!(which & COMMAND_KEEP_USER))
+		change_user(&have);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return set_capabilities(&kept) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
