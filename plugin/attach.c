@@ -90,10 +90,10 @@ static int socket_check(struct socktally *meter, int fd, uint64_t *cookie)
 	socklen_t size = sizeof(int);
 	int domain;
 
-	if (!meter || meter->userspace)
-		return meter ? st_fail(meter, -EINVAL,
-				       "a meter without a kernel part has no sockets")
-			     : -EINVAL;
+	if (!st_is_live(meter))
+		return -EINVAL;
+	if (meter->userspace)
+		return st_fail(meter, -EINVAL, "a meter without a kernel part has no sockets");
 	snprintf(meter->attaching, sizeof(meter->attaching), "socket %d", fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size))
 		return st_fail(meter, -errno, "%s: %s", meter->attaching, strerror(errno));
@@ -480,7 +480,7 @@ int socktally_detach(struct socktally *meter, int fd)
 
 int socktally_forget(struct socktally *meter, uint64_t cookie)
 {
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	if (!attachment_find(meter, cookie))
 		return st_fail(meter, -ENOENT, "no such socket is on this meter");
@@ -490,7 +490,7 @@ int socktally_forget(struct socktally *meter, uint64_t cookie)
 
 int socktally_sockets(struct socktally *meter, socktally_socket_fn fn, void *ctx)
 {
-	if (!meter || !fn)
+	if (!st_is_live(meter) || !fn)
 		return -EINVAL;
 	for (size_t i = 0; i < meter->attachment_count; i++) {
 		const struct st_attachment *attachment = meter->attachments[i];

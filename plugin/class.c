@@ -447,7 +447,7 @@ int socktally_set_classes(struct socktally *meter, const struct socktally_class 
 	size_t failed = SIZE_MAX;
 	int result, saved = errno;
 
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	result = st_options(&opts, sizeof(opts), callers);
 	if (!result)
@@ -476,7 +476,7 @@ int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void
 	const struct st_classes *classes;
 	int result = 0;
 
-	if (!meter || !fn)
+	if (!st_is_live(meter) || !fn)
 		return -EINVAL;
 	classes = meter->classes;
 	if (!classes)

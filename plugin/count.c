@@ -11,7 +11,7 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 	struct st_packet_facts facts;
 	uint32_t captured;
 
-	if (!meter || !meter->userspace || (!data && caplen))
+	if (!st_is_live(meter) || !meter->userspace || (!data && caplen))
 		return -EINVAL;
 	captured = caplen < UINT32_MAX ? (uint32_t)caplen : UINT32_MAX;
 	facts.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;

@@ -220,7 +220,7 @@ static int hook_add(struct socktally *meter, const char *replaced,
 	struct socktally_hook_opts opts;
 	int result;
 
-	if (!meter || !callers)
+	if (!st_is_live(meter) || !callers)
 		return -EINVAL;
 	result = st_options(&opts, sizeof(opts), callers);
 	if (!result && (opts.flags || (opts.variable_count && !opts.variables)))
@@ -268,7 +268,7 @@ int socktally_hook_remove(struct socktally *meter, const char *name, struct sock
 	struct st_hook *hook;
 	struct order order;
 
-	if (!meter || !name)
+	if (!st_is_live(meter) || !name)
 		return -EINVAL;
 	hook = st_hook_find(meter, name);
 	if (!hook)
@@ -292,7 +292,7 @@ int socktally_hook_set_priority(struct socktally *meter, const char *name, int32
 	struct st_hook *hook;
 	struct order order;
 
-	if (!meter || !name)
+	if (!st_is_live(meter) || !name)
 		return -EINVAL;
 	hook = st_hook_find(meter, name);
 	if (!hook)
@@ -311,7 +311,7 @@ int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx)
 	struct socktally_hook described;
 	int result = 0;
 
-	if (!meter || !fn)
+	if (!st_is_live(meter) || !fn)
 		return -EINVAL;
 	for (unsigned int i = 0; i < meter->hooks.count && !result; i++) {
 		hook_describe(meter, meter->hooks.hook[i], &described);
@@ -326,7 +326,7 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 	int saved = errno, result;
 	struct st_hook *hook;
 
-	if (!meter || !name || !fn)
+	if (!st_is_live(meter) || !name || !fn)
 		return -EINVAL;
 	hook = st_hook_find(meter, name);
 	if (!hook)
@@ -341,7 +341,7 @@ int socktally_hook_map(struct socktally *meter, const char *name, const char *ma
 	struct st_hook *hook;
 	int result;
 
-	if (!meter || !name || !map)
+	if (!st_is_live(meter) || !name || !map)
 		return -EINVAL;
 	hook = st_hook_find(meter, name);
 	if (!hook)

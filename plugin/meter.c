@@ -23,7 +23,9 @@ static __thread char open_error[sizeof(((struct socktally *)0)->error)];
 
 const char *socktally_error(const struct socktally *meter)
 {
-	return meter ? meter->error : open_error;
+	if (!meter)
+		return open_error;
+	return st_is_live(meter) ? meter->error : "there is no such meter (any more)";
 }
 
 void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)
@@ -86,6 +88,31 @@ static int userspace_open(struct socktally *meter)
 	return 0;
 }
 
+static void meter_free(struct socktally *meter)
+{
+	st_attachments_free(meter);
+	st_classes_free(meter);
+	st_hooks_free(meter);
+	st_thresholds_free(meter);
+	if (meter->timer >= 0)
+		close(meter->timer);
+	if (meter->broker >= 0)
+		close(meter->broker);
+	if (meter->chain_map >= 0)
+		close(meter->chain_map);
+	if (meter->count_prog >= 0)
+		close(meter->count_prog);
+	if (meter->blocks.map >= 0)
+		close(meter->blocks.map);
+	if (meter->cells_map >= 0)
+		close(meter->cells_map);
+	if (meter->regions && meter->userspace)
+		free(meter->regions);
+	else if (meter->regions)
+		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
+	free(meter);
+}
+
 int socktally_open(struct socktally **result, const struct socktally_open_opts *opts)
 {
 	struct socktally_open_opts own;
@@ -122,9 +149,11 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 		error = userspace_open(meter);
 	else
 		error = own.broker ? st_broker_open(meter, own.broker) : st_kernel_open(meter);
+	if (!error && !st_live_add(meter))
+		error = st_fail(meter, -EMFILE, "there are %d meters already", ST_MAX_METERS);
 	if (error) {
 		refuse(error, meter->error);
-		socktally_close(meter);
+		meter_free(meter);
 	} else {
 		*result = meter;
 	}
@@ -136,28 +165,7 @@ void socktally_close(struct socktally *meter)
 {
 	int saved = errno;
 
-	if (!meter)
-		return;
-	st_attachments_free(meter);
-	st_classes_free(meter);
-	st_hooks_free(meter);
-	st_thresholds_free(meter);
-	if (meter->timer >= 0)
-		close(meter->timer);
-	if (meter->broker >= 0)
-		close(meter->broker);
-	if (meter->chain_map >= 0)
-		close(meter->chain_map);
-	if (meter->count_prog >= 0)
-		close(meter->count_prog);
-	if (meter->blocks.map >= 0)
-		close(meter->blocks.map);
-	if (meter->cells_map >= 0)
-		close(meter->cells_map);
-	if (meter->regions && meter->userspace)
-		free(meter->regions);
-	else if (meter->regions)
-		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
-	free(meter);
+	if (st_live_remove(meter))
+		meter_free(meter);
 	errno = saved;
 }

@@ -80,6 +80,13 @@ void st_log(const struct socktally *meter, enum socktally_log_level level, const
  */
 int st_options(void *own, size_t own_size, const void *callers);
 
+/* Meters at a time. */
+#define ST_MAX_METERS 4096
+/* plugin/live.c; false: there is no place, or it isn't there. */
+bool st_live_add(const struct socktally *meter);
+bool st_live_remove(const struct socktally *meter);
+bool st_is_live(const struct socktally *meter);
+
 /* Makes the map and the program that count, and the chain (plugin/kernel.c). */
 int st_kernel_open(struct socktally *meter);
 

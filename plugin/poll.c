@@ -25,7 +25,7 @@ int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 	struct itimerspec interval = {.it_interval = period, .it_value = period};
 	int saved = errno, result;
 
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	result = timer_make(meter);
 	if (!result && timerfd_settime(meter->timer, 0, &interval, NULL))
@@ -43,7 +43,7 @@ int socktally_fd(struct socktally *meter)
 {
 	int saved = errno, result;
 
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	result = timer_make(meter);
 	errno = saved;
@@ -77,7 +77,7 @@ int socktally_poll(struct socktally *meter, int timeout_ms)
 {
 	int saved = errno, result;
 
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	result = wait_and_call(meter, timeout_ms);
 	errno = saved;

@@ -138,7 +138,7 @@ int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void
 	struct snapshot snapshot = {.meter = meter, .fn = fn, .ctx = ctx};
 	int result = 0;
 
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	for (uint32_t cpu = 0; cpu < meter->region_count && !result; cpu++) {
 		struct st_region *region = st_region_of(meter, cpu);

@@ -92,7 +92,7 @@ int socktally_threshold_add(struct socktally *meter, const struct socktally_thre
 	struct socktally_threshold_opts own;
 	int saved = errno, result;
 
-	if (!meter || !opts || !fn)
+	if (!st_is_live(meter) || !opts || !fn)
 		return -EINVAL;
 	result = st_options(&own, sizeof(own), opts);
 	if (result)
@@ -119,7 +119,7 @@ static void sweep(struct socktally *meter)
 
 int socktally_threshold_remove(struct socktally *meter, int number)
 {
-	if (!meter)
+	if (!st_is_live(meter))
 		return -EINVAL;
 	for (size_t i = 0; number > 0 && i < meter->threshold_count; i++) {
 		if (meter->thresholds[i]->number != number)

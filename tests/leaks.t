@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The library's memory under valgrind, and with the compiler's address and undefined behaviour
-sanitizers, through all of its calls."""
+sanitizers, through all of its calls, right and wrong ones; its threads with ThreadSanitizer."""
 import glob
 import os
 import shlex
@@ -15,7 +15,7 @@ import tap
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.environ.get("SRCDIR", os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
-PROGRAMS = {"attach_rounds": ["20"], "helper_guest": []}
+PROGRAMS = {"attach_rounds": ["20"], "helper_guest": [], "helper_hostile": [], "scale": ["20"]}
 
 
 def run(name, command, **environment):
@@ -36,27 +36,48 @@ def valgrind():
              os.path.join(BUILD, "tests", program), *arguments])
 
 
-def sanitizers():
+def build(sanitizer, programs, folder):
+    """The programs with a library of their own, or None where the compiler can't."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
     library = [path for path in glob.glob(os.path.join(SOURCE, "plugin/*.c"))
                if not os.path.basename(path).startswith("preload")]
     flags = ["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE=", '-DSOCKTALLY_VERSION="0"',
-             "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
+             f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
              "-I", f"{SOURCE}/include"]
-    for folder in (BUILD, f"{BUILD}/bpf", SOURCE, f"{SOURCE}/bpf", f"{SOURCE}/plugin"):
-        flags += ["-iquote", folder]
+    for path in (BUILD, f"{BUILD}/bpf", SOURCE, f"{SOURCE}/bpf", f"{SOURCE}/plugin"):
+        flags += ["-iquote", path]
+    probe = subprocess.run([*compiler, f"-fsanitize={sanitizer}", "-x", "c", "-", "-o",
+                            f"{folder}/probe"], input="int main(void) { return 0; }", text=True,
+                           capture_output=True, check=False)
+    if probe.returncode:
+        return None
+    subprocess.run([*compiler, *flags, "-c", *library], check=True, cwd=folder)
+    objects = glob.glob(f"{folder}/*.o")
+    for program in programs:
+        subprocess.run([*compiler, *flags, "-o", f"{folder}/{program}",
+                        os.path.join(SOURCE, "tests", f"{program}.c"), *objects, "-ldl",
+                        "-pthread"], check=True)
+    return programs
+
+
+def sanitizers():
     with tempfile.TemporaryDirectory() as folder:
-        probe = subprocess.run([*compiler, "-fsanitize=address,undefined", "-x", "c", "-", "-o",
-                                f"{folder}/probe"], input="int main(void) { return 0; }", text=True,
-                               capture_output=True, check=False)
-        if probe.returncode:
+        if build("address,undefined", PROGRAMS, folder) is None:
             tap.skip("sanitizers", "the compiler has none")
             return
         for program, arguments in PROGRAMS.items():
-            subprocess.run([*compiler, *flags, "-o", f"{folder}/{program}",
-                            os.path.join(SOURCE, "tests", f"{program}.c"), *library], check=True)
             run(f"{program} with sanitizers", [f"{folder}/{program}", *arguments],
                 ASAN_OPTIONS="detect_leaks=1")
+
+
+def threads():
+    name = "helper_threads with ThreadSanitizer"
+    with tempfile.TemporaryDirectory() as folder:
+        if build("thread", ["helper_threads"], folder) is None:
+            tap.skip(name, "the compiler has none")
+            return
+        # its shadow memory has fixed places, which a large address randomization may take
+        run(name, ["setarch", "-R", f"{folder}/helper_threads"], TSAN_OPTIONS="halt_on_error=1")
 
 
 def main():
@@ -64,6 +85,7 @@ def main():
     tap.time_limit(300)
     valgrind()
     sanitizers()
+    threads()
     tap.done()
 
 

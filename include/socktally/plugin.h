@@ -32,12 +32,12 @@
  * called by the thread that calls into the library, and only during that call; they may use the meter
  * that they are called for, but not destroy it.
  *
- * fork: parent and child have the same meter, of which one process at a time is to use more than
- * snapshot; sockets are counted until both have destroyed it or ended. exec ends it, all descriptors
- * are close-on-exec.
+ * fork: parent and child have the same meter, and the sockets are counted until both have destroyed it
+ * or ended. Both may take snapshots; only one of them may attach, detach, set filters or poll from then
+ * on. exec ends it, as all descriptors are close-on-exec.
  *
  * Errors: what can fail returns a negative errno value and leaves errno as it was; error() has a
- * sentence about it. NULL for a meter is -EINVAL.
+ * sentence about it. NULL for a meter, or one that is destroyed, is -EINVAL.
  *
  * Guest rules: the library starts no thread, installs no signal handler, prints nothing and changes
  * no resource limit. Whatever fails, the socket delivers what its own filter says.

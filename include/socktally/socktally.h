@@ -8,7 +8,8 @@
  * delivers stays what its own filter says.
  *
  * Errors: every function that can fail returns a negative errno value and leaves errno as it was;
- * socktally_error() has a sentence about the last failure.
+ * socktally_error() has a sentence about the last failure. NULL for a meter, or one that is closed, is
+ * -EINVAL.
  *
  * Threads: a meter is used by one thread at a time, with one exception: socktally_snapshot() may be
  * called from any thread at any time between open and close. Different meters are independent.
