@@ -18,7 +18,8 @@ SOURCES = os.path.abspath(os.environ.get("SRCDIR", "."))
 BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
 WORK = os.path.join(BUILD, "kernels")
 # What the guest's system is made of, besides what these depend on.
-USERLAND = ("busybox-static", "iproute2", "libcap2-bin", "libzstd1", "python3", "tcpdump", "zlib1g")
+USERLAND = ("busybox-static", "ethtool", "iproute2", "libcap2-bin", "libpcap0.8", "libzstd1", "netbase",
+            "python3", "tcpdump", "util-linux", "zlib1g")
 # Parts of the packages that no test looks at.
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/terminfo", "usr/share/perl5",
             "usr/share/bash-completion", "usr/share/lintian", "usr/share/python3", "usr/share/zoneinfo",
@@ -61,6 +62,7 @@ def add_system(cpio, folder):
     cpio.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
               "tcpdump:x:100:100::/:/bin/false\nuser:x:1000:1000::/:/bin/sh\n")
     cpio.text("etc/group", "root:x:0:\ntty:x:5:\ntcpdump:x:100:\nnogroup:x:65534:\nuser:x:1000:\n")
+    cpio.link("bin/sh", "/bin/busybox")
     cpio.text("etc/nsswitch.conf", "passwd: files\ngroup: files\n")
 
 
@@ -121,16 +123,14 @@ class Report:
         self.result(problem, name + time)
         for line in run.lines:
             if problem or line.startswith("# measured"):
-                print(f"#     {line.lstrip('# ') if not problem else line}")
+                print(f"#     {line.lstrip('# ') if not problem else line}", flush=True)
 
     def guest(self, entry, guest):
-        print(f"# {entry.name}: {guest.kernel or 'no kernel'}{entry.about and ', '}{entry.about}")
-        for run in guest.runs:
-            self.test(entry, run)
+        """What is to be said once it has ended."""
         for name in [test.name for test in entry.tests][len(guest.runs):]:
             self.result("it was not reached", f"{entry.name}: {name}")
         problem = guest.problem()
-        self.result(problem, f"{entry.name}: the guest and its kernel's log")
+        self.result(problem, f"{entry.name}: the guest, {guest.kernel or 'no kernel'}, and its log")
         for line in guest.said + guest.log if problem else []:
             print(f"#     {line}")
 
@@ -155,7 +155,8 @@ def main():
         boot = os.path.join(kernel, "boot")
         vmlinuz = next(name for name in sorted(os.listdir(boot)) if name.startswith("vmlinu"))
         guest = machine.boot(entry.architecture, os.path.join(boot, vmlinuz), initramfs,
-                             entry.arguments, entry.seconds, bool(os.environ.get("VERBOSE")))
+                             entry.arguments, entry.seconds, lambda run, entry=entry: report.test(entry, run),
+                             bool(os.environ.get("VERBOSE")))
         os.unlink(initramfs)
         report.guest(entry, guest)
     print(f"1..{report.ran}")

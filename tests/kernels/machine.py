@@ -60,8 +60,9 @@ class Run:
 
 
 class Guest:
-    """A boot: what it said, test by test."""
-    def __init__(self):
+    """A boot: what it said, test by test. tell(run) is called at the end of each."""
+    def __init__(self, tell):
+        self.tell = tell
         self.runs, self.said, self.log = [], [], []
         self.kernel = None
         self.ended = False
@@ -78,6 +79,7 @@ class Guest:
             _, _, status, start, end = line.split(" ")
             self.runs[-1].status, self.runs[-1].seconds = int(status), float(end) - float(start)
             self.section = self.said
+            self.tell(self.runs[-1])
         elif line == "@log":
             self.section = self.log
         elif line == "@done":
@@ -96,14 +98,15 @@ class Guest:
         return ""
 
 
-def boot(architecture, kernel, initramfs, arguments, seconds, echo=False):
-    """Runs a guest to its end, at low priority. seconds: when it is taken as hanging."""
+def boot(architecture, kernel, initramfs, arguments, seconds, tell, echo=False):
+    """Runs a guest to its end, at low priority. seconds: when it is taken as hanging. tell(run) is
+    called for each test."""
     program, _, machine, console = MACHINES[architecture]
     command = ["nice", "-n", "10", program, *machine, "-accel", "tcg", "-smp", "2", "-m", "1536",
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
                "-kernel", kernel, "-initrd", initramfs,
                "-append", f"console={console} {COMMAND_LINE} {arguments}"]
-    guest = Guest()
+    guest = Guest(tell)
     with subprocess.Popen(["timeout", "-k", "5", str(seconds), *command], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         started = time.monotonic()
@@ -114,4 +117,6 @@ def boot(architecture, kernel, initramfs, arguments, seconds, echo=False):
             guest.line(text)
         if process.wait() == 124:
             guest.why = f"it hung, and was ended after {seconds} seconds"
+    if guest.runs and guest.runs[-1].status is None:
+        tell(guest.runs[-1])
     return guest

@@ -57,7 +57,7 @@ class Suites:
             raise Missing(f"needs {KEYS} (debian-archive-keyring)")
         self.name = f"{'+'.join(suites)} {architecture}"
         self.folder = os.path.join(folder, f"{suites[0]}-{architecture}")
-        for part in ("lists/partial", "archives/partial"):
+        for part in ("lists/partial", "archives/partial", "empty/partial"):
             os.makedirs(os.path.join(self.folder, part), exist_ok=True)
         self.write("status", "")  # nothing is installed: dependencies are resolved from scratch
         self.write("sources", "".join(f"deb [signed-by={KEYS}] {archive(suite)} {suite} main\n"
@@ -95,8 +95,9 @@ class Suites:
     def fetch(self, *packages):
         """The packages and all that they depend on: the paths of their files."""
         install = ["apt-get", *self.options, "-y", "--no-install-recommends", "install", *packages]
-        names = [line.split(" ")[1] for line in output(*install, "--print-uris").splitlines()
-                 if line.startswith("'")]
+        # It leaves out what it finds fetched.
+        lines = output(*install, "--print-uris", "-o", f"Dir::Cache::archives={self.folder}/empty")
+        names = [line.split(" ")[1] for line in lines.splitlines() if line.startswith("'")]
         paths = [os.path.join(self.folder, "archives", name) for name in names]
         if not all(map(os.path.exists, paths)):
             output(*install, "--download-only")
