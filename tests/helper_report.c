@@ -58,6 +58,13 @@ int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void
 	return 0;
 }
 
+/* Nor sockets. */
+int socktally_sockets(struct socktally *meter, socktally_socket_fn fn, void *ctx)
+{
+	(void)meter, (void)fn, (void)ctx;
+	return 0;
+}
+
 /* A row that is there already is replaced: counts go on from report to report. */
 static void set_row(const struct row *row)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Reports: takes a snapshot, subtracts the last one, and writes the rest in full. */
+#include "report_filter.h"
 #include "report_rows.h"
 
 #include <errno.h>
@@ -189,67 +190,104 @@ void report_follows(struct report *report)
 	report->written = true;
 }
 
+/* What is read for one report: counts since the opening, and since the last report. */
+struct reading {
+	struct report_rows now, since;
+	struct report_hooks hooks, hooks_now;
+	struct report_classes classes_now, classes;
+	char *filter;
+};
+
+static int read_meter(struct reading *reading, const struct report *report, struct socktally *meter)
+{
+	int error = socktally_snapshot(meter, rows_add, &reading->now, NULL);
+
+	if (error)
+		return error;
+	if (reading->now.count)
+		qsort(reading->now.row, reading->now.count, sizeof(*reading->now.row),
+		      compare_rows);
+	error = rows_since(&reading->now, &report->last, &reading->since);
+	if (!error)
+		error = report_hooks_read(&reading->hooks, meter);
+	if (!error)
+		error = report_hooks_copy_taken(&reading->hooks_now, &reading->hooks);
+	if (!error)
+		error = report_classes_read(&reading->classes_now, meter);
+	if (!error)
+		error = report_classes_since(&reading->classes_now, &report->last_classes,
+					     &reading->classes);
+	if (!error)
+		report_hooks_since(&reading->hooks, &report->last_hooks);
+	return error;
+}
+
+/* What was read becomes what the next report counts from; the reading gets what it was before. */
+static void keep_reading(struct report *report, struct reading *reading)
+{
+	const struct reading before = {.now = report->last,
+				       .hooks_now = report->last_hooks,
+				       .classes_now = report->last_classes};
+
+	report->last = reading->now;
+	report->last_hooks = reading->hooks_now;
+	report->last_classes = reading->classes_now;
+	reading->now = before.now;
+	reading->hooks_now = before.hooks_now;
+	reading->classes_now = before.classes_now;
+	report->written = true;
+}
+
+static void reading_free(struct reading *reading)
+{
+	free(reading->since.row);
+	rows_free(&reading->now);
+	report_hooks_free(&reading->hooks);
+	report_hooks_free(&reading->hooks_now);
+	report_classes_free(&reading->classes);
+	report_classes_free(&reading->classes_now);
+	free(reading->filter);
+}
+
+/* The totals are those of the rows, as traffic may go on while a snapshot is taken. */
+static void add_up(struct report_content *content)
+{
+	for (size_t i = 0; i < content->rows->count; i++) {
+		const struct report_row *row = &content->rows->row[i];
+
+		report_counts_add(&content->totals, &row->counts);
+		if (!strcmp(row->path, REPORT_OVERFLOW))
+			content->overflow_packets += row->counts.packets;
+	}
+}
+
 int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
 		 const struct timespec *start, const struct timespec *end)
 {
-	struct report_rows now = {0}, since = {0};
-	struct report_hooks hooks = {0}, last_hooks = {0};
-	struct report_classes classes = {0}, classes_since = {0};
+	struct reading reading = {0};
 	struct report_content content = {
 		.source = source,
+		.filter = source->filter,
 		.start = *start,
 		.end = *end,
-		.rows = &since,
-		.hooks = &hooks,
-		.classes = &classes_since,
+		.rows = &reading.since,
+		.hooks = &reading.hooks,
+		.classes = &reading.classes,
 		.color = report->color,
 	};
-	int error = socktally_snapshot(meter, rows_add, &now, NULL);
+	int error = read_meter(&reading, report, meter);
 
-	if (error)
-		goto out;
-	if (now.count)
-		qsort(now.row, now.count, sizeof(*now.row), compare_rows);
-	error = rows_since(&now, &report->last, &since);
-	if (error)
-		goto out;
-	/* the totals are those of the rows, as traffic may go on while a snapshot is taken */
-	for (size_t i = 0; i < since.count; i++) {
-		report_counts_add(&content.totals, &since.row[i].counts);
-		if (!strcmp(since.row[i].path, REPORT_OVERFLOW))
-			content.overflow_packets += since.row[i].counts.packets;
-	}
-	error = report_hooks_read(&hooks, meter);
-	if (!error)
-		error = report_hooks_copy_taken(&last_hooks, &hooks);
-	if (!error)
-		error = report_classes_read(&classes, meter);
-	if (!error)
-		error = report_classes_since(&classes, &report->last_classes, &classes_since);
-	if (error)
-		goto out;
-	report_hooks_since(&hooks, &report->last_hooks);
-	error = write_content(report, &content);
 	if (!error) {
-		struct report_rows last = report->last;
-
-		struct report_hooks before = report->last_hooks;
-		struct report_classes last_classes = report->last_classes;
-
-		report->last_hooks = last_hooks;
-		last_hooks = before;
-		report->last_classes = classes;
-		classes = last_classes;
-		report->last = now;
-		report->written = true;
-		now = last;
+		add_up(&content);
+		/* a tool's filter is known by its program only */
+		if (source->comm && report->format == REPORT_TEXT)
+			reading.filter = report_filter_words(meter);
+		if (reading.filter)
+			content.filter = reading.filter;
+		error = write_content(report, &content);
 	}
-out:
-	free(since.row);
-	rows_free(&now);
-	report_hooks_free(&hooks);
-	report_hooks_free(&last_hooks);
-	report_classes_free(&classes);
-	report_classes_free(&classes_since);
+	if (!error)
+		keep_reading(report, &reading);
+	reading_free(&reading);
 	return error;
 }

@@ -22,6 +22,7 @@ struct report_rows {
 
 struct report_content {
 	const struct report_source *source;
+	const char *filter; /* of the source, for people */
 	struct timespec start;
 	struct timespec end;
 	const struct report_rows *rows;

@@ -276,9 +276,9 @@ static void print_source(FILE *out, const struct report_content *content)
 		fputc(')', out);
 	}
 	fputc('\n', out);
-	if (source->filter && *source->filter) {
+	if (content->filter && *content->filter) {
 		fputs("filter: ", out);
-		report_print_plain(out, source->filter, WIDTH - strlen("filter: "));
+		report_print_plain(out, content->filter, WIDTH - strlen("filter: "));
 		fputc('\n', out);
 	}
 }
