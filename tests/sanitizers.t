@@ -45,7 +45,7 @@ SOCKTALLY=$build/socktally
 SHIM=$build/libsocktally-preload.so
 export ASAN_OPTIONS UBSAN_OPTIONS SOCKTALLY SHIM SRCDIR
 
-for name in read read-broken report usage list watch exact filter-switch; do
+for name in read read-broken report usage list watch exact filter-switch attach; do
 	[ -x "$SRCDIR/tests/$name.t" ] || continue
 	"$SRCDIR/tests/$name.t" >"$name.out" 2>&1
 	status=$?
