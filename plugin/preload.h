@@ -74,6 +74,8 @@ struct exchange {
 };
 
 bool exchange_begin(struct exchange *exchange);
+/* The same, and nothing is said: 0, or an errno value; errno itself stays. */
+int exchange_try(struct exchange *exchange);
 /* errno becomes what it was before the call. */
 void exchange_end(struct exchange *exchange);
 /* Copies size bytes, from or to the tool's memory: false, with errno EFAULT, if that is not there. */

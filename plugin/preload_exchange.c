@@ -8,8 +8,7 @@
 /* Milliseconds for the broker to begin, to be done once it has begun, and to write its report. */
 enum { BEGIN_TIMEOUT = 5000, DONE_TIMEOUT = 30000, FINISH_TIMEOUT = 2000 };
 
-/* 0, or an errno value; errno itself stays. */
-static int begin(struct exchange *exchange)
+int exchange_try(struct exchange *exchange)
 {
 	int pair[2], error;
 
@@ -28,7 +27,7 @@ static int begin(struct exchange *exchange)
 
 bool exchange_begin(struct exchange *exchange)
 {
-	int error = begin(exchange);
+	int error = exchange_try(exchange);
 
 	if (error)
 		preload_say("can't ask the broker", error);
@@ -253,7 +252,7 @@ void preload_finish(const struct channel_address *address)
 	struct exchange exchange;
 
 	preload_channel_end();
-	if (begin(&exchange))
+	if (exchange_try(&exchange))
 		return;
 	if (ask(&exchange, address, &request, -1, NULL, 0)) {
 		if (preload_channel_is_open(address))

@@ -4,9 +4,11 @@
 #include "preload_syscall.h"
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
-static atomic_bool said;
+static atomic_bool said_here;
+static atomic_bool *said = &said_here; /* shared with the processes that this one forks */
 static atomic_bool stderr_known;
 static dev_t stderr_device;
 static ino_t stderr_inode;
@@ -15,7 +17,11 @@ static ino_t stderr_inode;
 void preload_say_init(void)
 {
 	struct stat status;
+	void *shared = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+	if (shared != MAP_FAILED && !said_here)
+		said = (atomic_bool *)shared;
 	if (fstat(STDERR_FILENO, &status))
 		return;
 	stderr_device = status.st_dev;
@@ -102,7 +108,7 @@ void preload_say(const char *what, int error)
 	const char *end = line + sizeof(line) - 1, *reason = error ? error_text(error) : NULL;
 	int saved = errno;
 
-	if (atomic_exchange(&said, true) || !preload_first_warning() || !stderr_is_the_same())
+	if (atomic_exchange(said, true) || !preload_first_warning() || !stderr_is_the_same())
 		goto out;
 	to = append(to, end, "socktally: ");
 	to = append(to, end, what);
@@ -133,7 +139,7 @@ void preload_say_sandboxed(void)
 	struct stat status;
 	int fd = STDERR_FILENO, saved = errno;
 
-	if (atomic_exchange(&said, true) || !preload_first_warning() ||
+	if (atomic_exchange(said, true) || !preload_first_warning() ||
 	    fstat(STDERR_FILENO, &status))
 		goto out;
 	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))

@@ -285,7 +285,7 @@ def idle(quiet, deadline):
             with contextlib.suppress(OSError):
                 fields = read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
-                busy = busy or fields[0] == "R"
+                busy = busy or fields[0] in "RD"
         if busy or ticks != last:
             last, since = ticks, time.monotonic()
         elif time.monotonic() - since > quiet:
