@@ -288,8 +288,8 @@ def text():
     attached.await_on(sock)
     process.send_signal(signal.SIGINT)
     out = process.communicate(timeout=20)[0].decode()
-    tap.ok(f"(pid {os.getpid()}) on near (eth)\n" in out and "changed its filter on near: up to " in out,
-           "the report as text", out)
+    tap.ok(f"(pid {os.getpid()}) on near (eth)\nfilter: accepts everything\n" in out and
+           "changed its filter on near: up to " in out, "the report as text", out)
     sock.close()
 
 

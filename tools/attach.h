@@ -39,8 +39,13 @@ struct attach_meter {
 	struct timespec start; /* of the next report */
 	/* of all sockets that were ever on it */
 	struct name_list comms, interfaces, linktypes;
-	pid_t pid;    /* the process, if it is always the same; else 0 */
-	char *filter; /* malloc'ed: of the socket that was last seen with one */
+	pid_t pid; /* the process, if it is always the same; else 0 */
+	/* of the socket that was last seen, malloc'ed */
+	struct sock_filter *insns;
+	size_t insn_count;
+	char linktype[32];
+	char *filter_name; /* found for a report in text */
+	bool filter_named; /* it has been looked for */
 	struct report_note *notes;
 	size_t note_count;
 	bool notes_full; /* that there is more is among them */

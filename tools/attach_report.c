@@ -2,8 +2,10 @@
 /* The meters that sockets are attached to, and their reports. */
 #include "attach.h"
 #include "filter_text.h"
+#include "report_filter.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +84,8 @@ void attach_meter_free(struct attach_meter *meter)
 	report_close(meter->report);
 	socktally_close(meter->meter);
 	notes_free(meter);
-	free(meter->filter);
+	free(meter->insns);
+	free(meter->filter_name);
 	free(meter);
 }
 
@@ -137,6 +140,22 @@ struct sight {
 	uint32_t program;
 };
 
+/* The meter forgets it with the socket, before the last report. */
+static void keep_filter(struct attach_meter *meter, const struct socktally_socket *metered)
+{
+	size_t size = metered->insn_count * sizeof(*meter->insns);
+
+	free(meter->filter_name);
+	meter->filter_name = NULL;
+	meter->filter_named = false;
+	free(meter->insns);
+	meter->insns = size ? malloc(size) : NULL;
+	meter->insn_count = meter->insns ? metered->insn_count : 0;
+	if (meter->insns)
+		memcpy(meter->insns, metered->insns, size);
+	snprintf(meter->linktype, sizeof(meter->linktype), "%s", metered->linktype);
+}
+
 static int see(void *ctx, const struct socktally_socket *metered)
 {
 	struct sight *sight = ctx;
@@ -151,10 +170,7 @@ static int see(void *ctx, const struct socktally_socket *metered)
 	snprintf(socket->interface, sizeof(socket->interface), "%s", metered->interface);
 	name_list_add(&meter->interfaces, metered->interface);
 	name_list_add(&meter->linktypes, metered->linktype);
-	free(meter->filter);
-	meter->filter = metered->insn_count
-				? filter_text_numbers(metered->insns, metered->insn_count)
-				: NULL;
+	keep_filter(meter, metered);
 	return 1;
 }
 
@@ -166,6 +182,15 @@ uint32_t attach_meter_see(struct attached *socket)
 	return sight.program;
 }
 
+/* Once a filter, as it takes time. */
+static void name_filter(struct attach_meter *meter)
+{
+	if (!meter->filter_named)
+		meter->filter_name =
+			report_filter_name(meter->insns, meter->insn_count, meter->linktype);
+	meter->filter_named = true;
+}
+
 static void write_report(struct attaching *attaching, struct attach_meter *meter)
 {
 	struct report_source source = {
@@ -174,15 +199,22 @@ static void write_report(struct attaching *attaching, struct attach_meter *meter
 		.linktype = meter->linktypes.text,
 		.pid = meter->pid,
 		.comm = meter->comms.text,
-		.filter = meter->filter,
+		.notes = meter->notes,
+		.note_count = meter->note_count,
 	};
+	char *numbers = NULL;
 	struct timespec end;
 	int error;
 
-	source.notes = meter->notes;
-	source.note_count = meter->note_count;
+	if (meter->insns)
+		numbers = filter_text_numbers(meter->insns, meter->insn_count);
+	if (meter->insns && attaching->options->report.format == REPORT_TEXT)
+		name_filter(meter);
+	source.filter = numbers;
+	source.filter_name = meter->filter_name;
 	clock_gettime(CLOCK_REALTIME, &end);
 	error = report_write(meter->report, meter->meter, &source, &meter->start, &end);
+	free(numbers);
 	if (error) {
 		attaching->status =
 			command_report_failed(&attaching->options->report, error, meter->meter);

@@ -19,7 +19,8 @@ char *filter_text_numbers(const struct sock_filter *insns, size_t count);
 /*
  * An expression in pcap-filter's language that libpcap compiles to exactly this filter on this kind
  * of link ("eth", "raw", "sll"), the number of bytes to accept aside. Tries what people ask for with
- * the constants that are in the filter, for so many milliseconds. malloc'ed; NULL: none was found.
+ * the constants that are in the filter, for so many milliseconds of processor time. malloc'ed; NULL:
+ * none was found.
  */
 char *filter_text_name(const struct sock_filter *insns, size_t count, const char *linktype,
 		       unsigned int milliseconds);

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Milliseconds for the search of one filter's name. */
-#define NAME_PATIENCE 60
+/* Milliseconds of processor time for the search of one filter's name. */
+#define NAME_PATIENCE 100
 
 static const char help[] =
 	"socktally list [OPTIONS]\n"

@@ -280,7 +280,9 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 	if (!error) {
 		add_up(&content);
 		/* a tool's filter is known by its program only */
-		if (source->comm && report->format == REPORT_TEXT)
+		if (source->filter_name)
+			content.filter = source->filter_name;
+		else if (source->comm && report->format == REPORT_TEXT)
 			reading.filter = report_filter_words(meter);
 		if (reading.filter)
 			content.filter = reading.filter;

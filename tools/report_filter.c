@@ -7,8 +7,22 @@
 
 #include "filter_text.h"
 
-/* Milliseconds: a report waits no longer for the words. */
+/* Milliseconds of processor time: a report waits no longer for the words. */
 #define PATIENCE 50
+
+char *report_filter_name(const struct sock_filter *insns, size_t count, const char *linktype)
+{
+	char *words;
+
+	if (filter_rejects_all(insns, count))
+		return strdup("accepts nothing");
+	words = filter_text_name(insns, count, linktype, PATIENCE);
+	if (words && !*words) {
+		free(words);
+		words = strdup("accepts everything");
+	}
+	return words;
+}
 
 static int name_first(void *ctx, const struct socktally_socket *socket)
 {
@@ -16,15 +30,7 @@ static int name_first(void *ctx, const struct socktally_socket *socket)
 
 	if (!socket->insn_count)
 		return 0;
-	if (filter_rejects_all(socket->insns, socket->insn_count))
-		*words = strdup("accepts nothing");
-	else
-		*words = filter_text_name(socket->insns, socket->insn_count, socket->linktype,
-					  PATIENCE);
-	if (*words && !**words) {
-		free(*words);
-		*words = strdup("accepts everything");
-	}
+	*words = report_filter_name(socket->insns, socket->insn_count, socket->linktype);
 	return 1;
 }
 

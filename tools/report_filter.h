@@ -5,8 +5,13 @@
 #include <socktally/socktally.h>
 
 /*
- * What the filter of the meter's first socket that has one accepts, as a pcap-filter expression.
- * malloc'ed; NULL: there is no filter, or no expression was found.
+ * What the filter accepts, as a pcap-filter expression or in words. malloc'ed; NULL: no expression was
+ * found.
+ */
+char *report_filter_name(const struct sock_filter *insns, size_t count, const char *linktype);
+
+/*
+ * The same for the filter of the meter's first socket that has one. NULL, too, if there is no filter.
  */
 char *report_filter_words(struct socktally *meter);
 
