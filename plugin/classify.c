@@ -3,6 +3,7 @@
 #include <socktally/socktally.h>
 #include <string.h>
 #include "classify.h"
+#include "path.h"
 #include "../bpf/packet_native.h"
 #include "../bpf/parse.h"
 
@@ -62,14 +63,7 @@ void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
 			struct socktally_path *path)
 {
 	struct st_path found = st_classify(st_link_of_linktype(linktype), data, caplen);
-	__u32 count = 0;
 
 	memset(path, 0, sizeof(*path));
-	for (__u32 at = 16; at-- > 0;) {
-		__u8 layer = at >= 8 ? found.hi >> (8 * (at - 8)) : found.lo >> (8 * at);
-
-		if (layer && count < SOCKTALLY_MAX_LAYERS)
-			path->layers[count++] = layer;
-	}
-	path->layer_count = count;
+	path->layer_count = st_path_layers(found, path->layers);
 }

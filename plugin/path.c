@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Paths as text. */
 #include "path.h"
+#include <endian.h>
 #include <string.h>
 
-/* Names are copied in whole units of this size, which is cheaper than by their length. */
+/*
+ * Names are copied in whole units of this size, which is cheaper than by their length, with the colon
+ * behind them. What comes along behind that the next one overwrites, or the end.
+ */
 #define NAME_UNIT 16
 
 struct name {
-	char text[NAME_UNIT];
-	uint8_t length;
+	char text[NAME_UNIT - 1];
+	uint8_t length; /* with the colon; 0: to be looked at */
 };
 
 static const struct name protocol_names[256] = {
 #define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE)                        \
-	[NUMBER] = {NAME, sizeof(NAME) - 1},
+	[NUMBER] = {NAME ":", (NUMBER) == SOCKTALLY_DLT ? 0 : sizeof(NAME)},
 #include <socktally/protocols.def>
 #undef SOCKTALLY_PROTOCOL
 };
 
 #define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE)                        \
-	_Static_assert(sizeof(NAME) <= NAME_UNIT, NAME ": too long a name");
+	_Static_assert(sizeof(NAME ":") < NAME_UNIT, NAME ": too long a name");
 #include <socktally/protocols.def>
 #undef SOCKTALLY_PROTOCOL
 
@@ -70,37 +74,51 @@ static size_t append_linktype(char *text, size_t size, size_t at, uint8_t high, 
 	char number[16];
 
 	if (name)
-		return append(text, size, at, name, strlen(name));
-	return append(text, size, at, number, linktype_number(linktype, number));
+		at = append(text, size, at, name, strlen(name));
+	else
+		at = append(text, size, at, number, linktype_number(linktype, number));
+	return append(text, size, at, ":", 1);
 }
 
 static size_t append_protocol(char *text, size_t size, size_t at, uint8_t protocol)
 {
-	const struct name *name = &protocol_names[protocol];
+	const char *name = protocol_names[protocol].text;
 
-	if (!name->length)
-		return append(text, size, at, "?", 1);
-	if (at + NAME_UNIT <= size) {
-		memcpy(text + at, name->text, NAME_UNIT);
-		return at + name->length;
+	if (!*name)
+		name = "?:";
+	return append(text, size, at, name, strlen(name));
+}
+
+/* The layers from i on, with care. */
+static size_t append_layers(const uint8_t *layers, size_t layer_count, size_t i, char *text,
+			    size_t size, size_t at)
+{
+	for (; i < layer_count; i++) {
+		if (layers[i] == SOCKTALLY_DLT && i + 2 < layer_count) {
+			at = append_linktype(text, size, at, layers[i + 1], layers[i + 2]);
+			i += 2;
+		} else {
+			at = append_protocol(text, size, at, layers[i]);
+		}
 	}
-	return append(text, size, at, name->text, name->length);
+	return at;
 }
 
 size_t socktally_path_text(const uint8_t *layers, size_t layer_count, char *text, size_t size)
 {
-	size_t room = size ? size - 1 : 0, at = 0;
+	size_t room = size ? size - 1 : 0, at = 0, i;
 
-	for (size_t i = 0; i < layer_count; i++) {
-		if (i)
-			at = append(text, room, at, ":", 1);
-		if (layers[i] == SOCKTALLY_DLT && i + 2 < layer_count) {
-			at = append_linktype(text, room, at, layers[i + 1], layers[i + 2]);
-			i += 2;
-		} else {
-			at = append_protocol(text, room, at, layers[i]);
-		}
+	for (i = 0; i < layer_count && layer_count <= room / NAME_UNIT; i++) {
+		const struct name *name = &protocol_names[layers[i]];
+
+		if (!name->length)
+			break;
+		memcpy(text + at, name, NAME_UNIT);
+		at += name->length;
 	}
+	if (i < layer_count)
+		at = append_layers(layers, layer_count, i, text, room, at);
+	at -= at > 0; /* the last colon */
 	if (size)
 		text[at < room ? at : room] = '\0';
 	return at;
@@ -108,13 +126,22 @@ size_t socktally_path_text(const uint8_t *layers, size_t layer_count, char *text
 
 uint32_t st_path_layers(struct st_path path, uint8_t layers[SOCKTALLY_MAX_LAYERS])
 {
-	uint32_t count = 0;
+	uint32_t count = path.hi   ? 16 - (uint32_t)__builtin_clzll(path.hi) / 8
+			 : path.lo ? 8 - (uint32_t)__builtin_clzll(path.lo) / 8
+				   : 0;
+	uint64_t first = 0, last = 0; /* eight layers each, the outermost in the highest byte */
 
-	for (int shift = 56; shift >= 0; shift -= 8)
-		if (path.hi >> shift & 0xff && count < SOCKTALLY_MAX_LAYERS)
-			layers[count++] = path.hi >> shift & 0xff;
-	for (int shift = 56; shift >= 0; shift -= 8)
-		if (path.lo >> shift & 0xff && count < SOCKTALLY_MAX_LAYERS)
-			layers[count++] = path.lo >> shift & 0xff;
+	if (count > SOCKTALLY_MAX_LAYERS)
+		count = SOCKTALLY_MAX_LAYERS;
+	if (count > 8) {
+		first = path.hi << (8 * (16 - count)) | path.lo >> (8 * (count - 8));
+		last = path.lo << (8 * (16 - count));
+	} else if (count) {
+		first = path.lo << (8 * (8 - count));
+	}
+	first = htobe64(first);
+	last = htobe64(last);
+	memcpy(layers, &first, 8);
+	memcpy(layers + 8, &last, SOCKTALLY_MAX_LAYERS - 8);
 	return count;
 }

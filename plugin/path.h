@@ -5,7 +5,7 @@
 #include "../bpf/table.h"
 #include <socktally/socktally.h>
 
-/* A path's layers, outermost first; returns how many. */
+/* A path's layers, outermost first, and zeros behind; returns how many. */
 uint32_t st_path_layers(struct st_path path, uint8_t layers[SOCKTALLY_MAX_LAYERS]);
 
 #endif
