@@ -16,14 +16,15 @@ TCPDUMP = ["tcpdump", "-n"]
 
 
 def check(name, report, table, accepted_of=None):
-    """The report's cells, its totals and what they say together."""
+    """The report's cells, its totals and what they say together. Whether the cells are right."""
     have = live.counts(report)
-    tap.same(have, table, f"{name}: every cell")
+    good = tap.same(have, table, f"{name}: every cell")
     want = live.total(table)._asdict()
     totals = {field: report["totals"].get(field) for field in (*want, "overflow_packets")}
     tap.same(totals, {**want, "overflow_packets": 0}, f"{name}: totals")
     if accepted_of is not None:
         tap.same(want["accepted_packets"], accepted_of, f"{name}: tcpdump's own count")
+    return good
 
 
 def statistics(text):
@@ -52,7 +53,8 @@ def metered(net, name, options, expression="", snaplen=262144, kinds=None):
     if "--plain" in sys.argv:
         tap.same(numbers[1], live.total(table).accepted_packets, f"{name}: as without socktally")
         return
-    check(name, tool.report(), table, numbers[1] if len(numbers) > 1 else None)
+    if not check(name, tool.report(), table, numbers[1] if len(numbers) > 1 else None):
+        tap.diag(tool.read("stderr").decode(errors="replace"))
 
 
 def quiet(net):

@@ -14,6 +14,7 @@ int command_run(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_read(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_features(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
 int command_broker(int argc, char **argv); /* without arguments it is started by the shim */

@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } subcommands[] = {
-	{"run", command_run},       {"watch", command_watch},   {"read", command_read},
-	{"list", command_list},     {"attach", command_attach}, {"detach", command_detach},
-	{"broker", command_broker},
+	{"run", command_run},       {"watch", command_watch},       {"read", command_read},
+	{"list", command_list},     {"attach", command_attach},     {"detach", command_detach},
+	{"broker", command_broker}, {"features", command_features},
 };
 
 static const char help[] =
@@ -25,6 +25,7 @@ static const char help[] =
 	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
 	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"
 	"  socktally detach PID|COMMAND                  undo what a killed meter left\n"
+	"  socktally features [OPTIONS]                  what this kernel allows for, tried\n"
 	"  socktally broker --socket PATH --group GROUP  serve unprivileged programs\n"
 	"\n"
 	"  socktally COMMAND --help                      the options of one of them\n"

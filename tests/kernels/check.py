@@ -7,6 +7,8 @@ Nothing is installed. What is fetched is kept in BUILDDIR/kernels.
 """
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 import entries
@@ -18,8 +20,10 @@ SOURCES = os.path.abspath(os.environ.get("SRCDIR", "."))
 BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
 WORK = os.path.join(BUILD, "kernels")
 # What the guest's system is made of, besides what these depend on.
-USERLAND = ("busybox-static", "ethtool", "iproute2", "libcap2-bin", "libpcap0.8", "libzstd1", "netbase",
+USERLAND = ("bash", "busybox-static", "coreutils", "ethtool", "iproute2", "libcap2-bin", "libpcap0.8", "libzstd1", "netbase",
             "python3", "tcpdump", "util-linux", "zlib1g")
+# What a build for another architecture is made with, besides the compiler.
+SYSROOT = ("libbpf-dev", "libc6-dev", "libpcap-dev", "libzstd-dev", "linux-libc-dev", "zlib1g-dev")
 # Parts of the packages that no test looks at.
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/terminfo", "usr/share/perl5",
             "usr/share/bash-completion", "usr/share/lintian", "usr/share/python3", "usr/share/zoneinfo",
@@ -37,12 +41,34 @@ def kernel_of(entry):
     return folder
 
 
-def system_of(architecture):
-    """The unpacked packages of a guest's system, for what was built on this machine's release."""
+def system_of(architecture, name, wanted):
+    """These packages of this machine's release, unpacked, and all that they depend on."""
     own = packages.own_suite()
     suites = packages.Suites(os.path.join(WORK, "apt"), architecture, [own, f"{own}-security"])
-    folder = os.path.join(WORK, f"system-{architecture}")
-    packages.unpack(suites.fetch(*USERLAND), folder)
+    folder = os.path.join(WORK, f"{name}-{architecture}")
+    packages.unpack(suites.fetch(*wanted), folder)
+    return folder
+
+
+def build_of(architecture):
+    """The folder of the project's build for this architecture, made if it isn't the machine's own."""
+    if architecture == packages.output("dpkg", "--print-architecture").strip():
+        return BUILD
+    triplet = packages.output("dpkg-architecture", "-a", architecture, "-q", "DEB_HOST_GNU_TYPE").strip()
+    if not shutil.which(f"{triplet}-gcc"):
+        raise packages.Missing(f"needs {triplet}-gcc: apt-get install gcc-{triplet} libc6-dev-{architecture}-cross")
+    sysroot = system_of(architecture, "sysroot", SYSROOT)
+    folder = os.path.join(WORK, architecture)
+    os.makedirs(folder, exist_ok=True)
+    for command in ([os.path.join(SOURCES, "configure"), f"--host={triplet}", "PKG_CONFIG=false",
+                     f"CC={triplet}-gcc --sysroot={sysroot}"], ["make", f"-j{os.cpu_count()}", "tests"]):
+        with open(os.path.join(folder, "build.log"), "a", encoding="utf-8") as log:
+            done = subprocess.run(["nice", "-n", "10", *command], cwd=folder, stdin=subprocess.DEVNULL,
+                                  stdout=log, stderr=subprocess.STDOUT, check=False,
+                                  env={name: value for name, value in os.environ.items()
+                                       if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CC")})
+        if done.returncode:
+            raise ChildProcessError(f"can't build for {architecture}: see {folder}/build.log")
     return folder
 
 
@@ -82,12 +108,12 @@ def add_project(cpio, build, programs):
                     cpio.add(path, os.path.join("socktally/src", os.path.relpath(path, SOURCES)))
 
 
-def image_of(entry, kernel, system):
+def image_of(entry, kernel, system, build):
     path = os.path.join(WORK, f"{entry.name}.cpio")
     cpio = image.Cpio(path)
     add_system(cpio, system)
     programs = sorted({test.program for test in entry.tests if test.program} | set(entries.HELPERS))
-    add_project(cpio, entry.build(BUILD), programs)
+    add_project(cpio, build, programs)
     for number, (name, data) in enumerate(image.modules(kernel, MODULES)):
         cpio.text(f"modules/{number:02}-{name}.ko", data)
     with open(os.path.join(SOURCES, "tests/kernels/init"), encoding="utf-8") as file:
@@ -147,11 +173,13 @@ def main():
     for entry in map(entries.ENTRIES.get, names):
         try:
             machine.need(entry.architecture)
-            kernel, system = kernel_of(entry), system_of(entry.architecture)
+            kernel = kernel_of(entry)
+            system = system_of(entry.architecture, "system", USERLAND)
+            build = build_of(entry.architecture)
         except packages.Missing as why:
             report.skip(entry.name, why)
             continue
-        initramfs = image_of(entry, kernel, system)
+        initramfs = image_of(entry, kernel, system, build)
         boot = os.path.join(kernel, "boot")
         vmlinuz = next(name for name in sorted(os.listdir(boot)) if name.startswith("vmlinu"))
         guest = machine.boot(entry.architecture, os.path.join(boot, vmlinuz), initramfs,

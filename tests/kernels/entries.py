@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The entries of the matrix: which kernel, which machine, how it is set up, and what runs there."""
 import collections
-import os
 
 # program: what of the build it needs in the guest. seconds: when it is taken as hanging.
 Test = collections.namedtuple("Test", "name command program seconds")
@@ -32,14 +31,12 @@ class Entry:
         self.tests, self.about, self.arguments, self.seconds = tests, about, arguments, seconds
         self.settings = ENVIRONMENT + settings
 
-    def build(self, native):
-        """The folder of the project's build for its machine."""
-        return native if self.architecture == "amd64" else os.path.join(native, "kernels", self.architecture)
-
 
 ENTRIES = {entry.name: entry for entry in (
     Entry("bullseye", "amd64", ["bullseye-security", "bullseye"], "linux-image-cloud-amd64", CORE),
     Entry("bookworm", "amd64", ["bookworm-security", "bookworm"], "linux-image-cloud-amd64", CORE),
     Entry("bookworm-backports", "amd64", ["bookworm-backports"], "linux-image-cloud-amd64", CORE),
+    Entry("arm64", "arm64", ["bookworm-security", "bookworm"], "linux-image-cloud-arm64", CORE),
+    Entry("s390x", "s390x", ["bookworm-security", "bookworm"], "linux-image-s390x", CORE),
     Entry("trixie", "amd64", ["trixie-security", "trixie"], "linux-image-cloud-amd64", CORE),
 )}
