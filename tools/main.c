@@ -25,7 +25,7 @@ static const char help[] =
 	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
 	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"
 	"  socktally detach PID|COMMAND                  undo what a killed meter left\n"
-	"  socktally features [OPTIONS]                  what this kernel allows for, tried\n"
+	"  socktally features [OPTIONS]                  what this kernel allows\n"
 	"  socktally broker --socket PATH --group GROUP  serve unprivileged programs\n"
 	"\n"
 	"  socktally COMMAND --help                      the options of one of them\n"
