@@ -183,6 +183,7 @@ def attacker(seed):
     before = broker_descriptors()
     print("sandboxes", sandboxes(attack, 100))
     print("locked", locked(attack))
+    print("again", {attack.ask(attack.head(SET_FILTER, 1) + ACCEPT, packet) for _ in range(100)})
     print("answered", attack.table())
     attack.random_bytes(3000)
     idle = attack.idle_connections()
@@ -215,6 +216,7 @@ def main():
     tap.ok(said.get("still", "None") != "None", "the channel is served past idle connections")
     tap.same(said.get("many"), "(2, 0, 0)", "sockets that are closed make room for others")
     tap.same(said.get("sandboxes"), "(2, 0, 0)", "any number of processes under a filter")
+    tap.same(said.get("again"), "{(2, 0, 0)}", "a request that is sent again does the same again")
     tap.same(said.get("locked"), "True", "a locked socket's filter stays")
     # a random request may have been the one of a tool that exits, to whom the answer comes later
     tap.ok(said.get("kept") in ("0", "1"), "no descriptor is kept", said.get("kept"))

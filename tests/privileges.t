@@ -71,8 +71,31 @@ def service():
         tap.ok(not os.path.exists(path), "broker --socket: takes its socket away")
 
 
+def hidden_processes(sender):
+    """Where other users' processes can't be seen, the report tells the tool's name all the same."""
+    with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        report = f"{folder}/report"
+        for way, ours in (("run", [live.SOCKTALLY, "run", "--format", "json", "-o", report, "--"]),
+                          ("preload", ["env", f"LD_PRELOAD={shim.SHIM}", "SOCKTALLY_FORMAT=json",
+                                       f"SOCKTALLY_OUTPUT={report}"])):
+            guest = shim.Guest("plain", [
+                "unshare", "--mount", "--pid", "--fork", "sh", "-c",
+                'mount -t proc -o hidepid=2 proc /proc && "$@"; exit $?', "sh", *ours, shim.HELPER,
+                *STEPS])
+            guest.report_file = report
+            while guest.wait_ready():
+                netns.send(sender, shim.FRAMES)
+                guest.go_on()
+                guest.out += b"sent\n"
+            result = guest.finish()
+            source = (result.report or {"source": {}})["source"]
+            tap.same((source.get("comm"), shim.packets_of(result.report)), ("helper_socket", 12),
+                     f"{way}, hidepid=2: the tool's name")
+            os.unlink(report)
+
+
 def main():
-    shim.need("capsh")
+    shim.need("capsh", "unshare")
     tap.time_limit(100)
     net = netns.Net()
     sender = net.sender("far")
@@ -93,6 +116,7 @@ def main():
         seen, result = metered(way, sender, wrap)
         check(way, "no CAP_KILL", seen, BPF | PERFMON, "0")
         tap.ok("metered" not in result.err, f"{way}, no CAP_KILL: metered", result.err)
+    hidden_processes(sender)
     service()
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()

@@ -35,11 +35,12 @@ $MAKE -j"$(nproc)" tests >make.out 2>&1
 result "built with sanitizers" $? make.out
 [ $failed = 0 ] || { echo "1..$count"; exit 1; }
 
-# What they find goes to files: a broker's standard error may be anywhere.
-rm -rf reports
-mkdir reports
-ASAN_OPTIONS=log_path=$build/reports/address
-UBSAN_OPTIONS=log_path=$build/reports/undefined:print_stacktrace=1
+# What they find goes to files: a broker's standard error may be anywhere, and it is another user.
+reports=$(mktemp -d) || exit 1
+trap 'rm -rf "$reports"' EXIT
+chmod 1777 "$reports"
+ASAN_OPTIONS=log_path=$reports/address
+UBSAN_OPTIONS=log_path=$reports/undefined:print_stacktrace=1
 # BUILDDIR stays: the tools that the tests meter are not built with sanitizers.
 SOCKTALLY=$build/socktally
 SHIM=$build/libsocktally-preload.so
@@ -49,7 +50,7 @@ for name in read read-broken report usage list watch exact filter-switch attach;
 	[ -x "$SRCDIR/tests/$name.t" ] || continue
 	"$SRCDIR/tests/$name.t" >"$name.out" 2>&1
 	status=$?
-	for report in reports/*; do
+	for report in "$reports"/*; do
 		[ ! -e "$report" ] || { cat "$report" >>"$name.out"; rm "$report"; status=1; }
 	done
 	result "$name" $status "$name.out"

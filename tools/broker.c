@@ -27,6 +27,7 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .channel = channel,
 				  .listener = listener,
 				  .scratch = -1,
+				  .comm_fd = -1,
 				  .finish = -1};
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
@@ -54,6 +55,7 @@ void broker_close(struct broker *broker)
 	close_if_open(broker->channel);
 	close_if_open(broker->listener);
 	close_if_open(broker->scratch);
+	close_if_open(broker->comm_fd);
 	close_if_open(broker->finish);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		close_if_open(broker->connections[i]);
@@ -61,18 +63,23 @@ void broker_close(struct broker *broker)
 		close_if_open(broker->sandboxes[i].page);
 }
 
-void broker_comm(pid_t pid, char comm[32])
+/* Its name changes when it executes another program; the file goes on to tell it. */
+static int open_comm(pid_t pid)
 {
 	char path[64];
-	ssize_t length = -1;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		length = read(fd, comm, 31);
-		close(fd);
-	}
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void broker_comm(const struct broker *broker, pid_t pid, char comm[32])
+{
+	bool kept = pid == broker->tool && broker->comm_fd >= 0;
+	int fd = kept ? broker->comm_fd : open_comm(pid);
+	ssize_t length = pread(fd, comm, 31, 0);
+
+	if (!kept)
+		close_if_open(fd);
 	if (length <= 0) {
 		strcpy(comm, "?");
 		return;
@@ -94,7 +101,7 @@ void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *fo
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	broker_comm(pid, comm);
+	broker_comm(broker, pid, comm);
 	command_fail("%s (pid %d): %s", comm, (int)pid, text);
 }
 
@@ -130,6 +137,8 @@ bool broker_open_meter(struct broker *broker)
 {
 	if (!broker->meter && !broker->open_error)
 		broker_load_meter(broker);
+	/* another user may not see it where /proc is mounted with hidepid */
+	broker->comm_fd = open_comm(broker->tool);
 	if (!command_drop_privileges(broker->keep))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	if (!broker->open_error)
@@ -160,7 +169,7 @@ void broker_first_socket(struct broker *broker)
 		return;
 	broker->attached = true;
 	clock_gettime(CLOCK_REALTIME, &broker->start);
-	broker_comm(broker->tool, broker->comm);
+	broker_comm(broker, broker->tool, broker->comm);
 	if (broker->options->interval &&
 	    socktally_set_interval(broker->meter, broker->options->interval, write_report, broker))
 		command_fail("no reports every so often: %s", socktally_error(broker->meter));

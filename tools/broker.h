@@ -52,6 +52,7 @@ struct broker {
 	int scratch;   /* a socket of our own, to have the kernel check filters */
 
 	pid_t tool;
+	int comm_fd; /* its file in /proc, from when privileges are dropped on; -1: none */
 	char comm[32];
 	bool contacted; /* some request has come */
 	int finish;     /* where to reply to CHANNEL_FINISH; -1: it hasn't come */
@@ -114,7 +115,7 @@ bool broker_keep_sandbox(struct broker *broker, pid_t pid, int page);
 void broker_look_at_sandboxes(struct broker *broker);
 
 /* The name of a process: at least "?". */
-void broker_comm(pid_t pid, char comm[32]);
+void broker_comm(const struct broker *broker, pid_t pid, char comm[32]);
 /*
  * "socktally: tcpdump (pid 812): " and the text. Each cause, any number of the caller's choice, is
  * said once.
