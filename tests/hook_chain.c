@@ -5,7 +5,9 @@
  */
 #include "hook_help.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static struct socktally *meter;
@@ -304,6 +306,70 @@ static void changes(int out, unsigned int count)
 	socktally_hook_remove(meter, "witness", NULL);
 }
 
+/* --- the meter's end */
+
+/* Packets that are there to be read; their bytes are added up. */
+static unsigned int delivered(int fd, uint64_t *bytes)
+{
+	unsigned int packets = 0;
+	uint8_t packet[2048];
+	ssize_t size;
+
+	while ((size = recv(fd, packet, sizeof(packet), MSG_DONTWAIT)) >= 0) {
+		packets++;
+		*bytes += (uint64_t)size;
+	}
+	return packets;
+}
+
+/* Another process has the meter, whose hooks take all, and is killed. */
+static void killed(int out)
+{
+	int in = socket_on_lo(ETH_P_ALL), ready[2];
+	unsigned int packets = 0;
+	uint64_t bytes = 0;
+	pid_t child;
+	char byte;
+
+	if (pipe(ready))
+		bail("pipe");
+	child = fork();
+	if (!child) {
+		bool good = !socktally_open(&meter, NULL) && !socktally_attach(meter, in, NULL) &&
+			    !add("cut", "cut", 0, "bytes=0") && !add("pass", "pass", 1, NULL);
+
+		if (!good)
+			printf("# %s\n", socktally_error(meter));
+		if (write(ready[1], good ? "y" : "n", 1) == 1 && good)
+			pause();
+		_exit(1);
+	}
+	if (child < 0 || read(ready[0], &byte, 1) != 1 || byte != 'y')
+		bail("another meter");
+	delivered(in, &bytes);
+	each_length(out);
+	is_number(delivered(in, &bytes), 0, "hooks of another process take all");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	/* the kernel empties the chain a moment after that */
+	for (int i = 0; i < 1000; i++) {
+		packet_send(out, SHORTEST);
+		if (delivered(in, &bytes))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	bytes = 0;
+	for (unsigned int i = 0; i < LENGTHS; i++) {
+		packet_send(out, SHORTEST + i);
+		packets += delivered(in, &bytes);
+	}
+	is_number(packets, 2 * LENGTHS, "it is killed: the socket gets all again");
+	is_number(bytes, 2 * (LENGTHS * SHORTEST + LENGTHS * (LENGTHS - 1) / 2), "and in full");
+	close(ready[0]);
+	close(ready[1]);
+	close(in);
+}
+
 int main(void)
 {
 	const char *number = getenv("TEST_CHANGES");
@@ -319,6 +385,7 @@ int main(void)
 	changes(out, number ? (unsigned int)atoi(number) : 1000);
 	socktally_close(meter);
 	close(in);
+	killed(out);
 	close(out);
 	unlink(steps);
 	return done();

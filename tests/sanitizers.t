@@ -46,6 +46,10 @@ SOCKTALLY=$build/socktally
 SHIM=$build/libsocktally-preload.so
 export ASAN_OPTIONS UBSAN_OPTIONS SOCKTALLY SHIM SRCDIR
 
+# Object files that may be hostile, in the library itself.
+TEST_OBJECTS=1000 tests/hook_broken >hook_broken.out 2>&1
+result "hook_broken" $? hook_broken.out
+
 for name in read read-broken report usage list watch exact filter-switch attach; do
 	[ -x "$SRCDIR/tests/$name.t" ] || continue
 	"$SRCDIR/tests/$name.t" >"$name.out" 2>&1
