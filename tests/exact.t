@@ -166,6 +166,9 @@ def main():
     net = netns.Net()
     metered(net, "no filter", [])
     metered(net, "filter", [], "udp port 53")
+    if "--few" in sys.argv:
+        privileges(net)
+        tap.done()
     metered(net, "filter on addresses", [], "host 10.0.0.1 and not tcp")
     metered(net, "-w", ["-U", "-w", os.devnull], "ip6 or arp")
     metered(net, "-s 60", ["-s", "60"], "ip", snaplen=60)

@@ -61,7 +61,7 @@ def build_of(architecture):
     folder = os.path.join(WORK, architecture)
     os.makedirs(folder, exist_ok=True)
     for command in ([os.path.join(SOURCES, "configure"), f"--host={triplet}", "PKG_CONFIG=false",
-                     f"CC={triplet}-gcc --sysroot={sysroot}"], ["make", f"-j{os.cpu_count()}", "tests"]):
+                     f"CC={triplet}-gcc --sysroot={sysroot}"], ["make", f"-j{os.cpu_count()}", "tests", "bench/chain"]):
         with open(os.path.join(folder, "build.log"), "a", encoding="utf-8") as log:
             done = subprocess.run(["nice", "-n", "10", *command], cwd=folder, stdin=subprocess.DEVNULL,
                                   stdout=log, stderr=subprocess.STDOUT, check=False,
@@ -101,7 +101,7 @@ def add_project(cpio, build, programs):
         cpio.add(os.path.join(build, name), f"socktally/build/{name}")
     for folder in ("tests", "include", "docs"):
         for where, names, files in os.walk(os.path.join(SOURCES, folder)):
-            names[:] = [name for name in names if name not in ("fuzz", "kernels", "__pycache__")]
+            names[:] = [name for name in names if name not in ("fuzz", "__pycache__")]
             for name in sorted(files):
                 path = os.path.join(where, name)
                 if not name.endswith((".c", ".h")) or folder == "include":
@@ -112,7 +112,7 @@ def image_of(entry, kernel, system, build):
     path = os.path.join(WORK, f"{entry.name}.cpio")
     cpio = image.Cpio(path)
     add_system(cpio, system)
-    programs = sorted({test.program for test in entry.tests if test.program} | set(entries.HELPERS))
+    programs = sorted({program for test in entry.tests for program in test.programs})
     add_project(cpio, build, programs)
     for number, (name, data) in enumerate(image.modules(kernel, MODULES)):
         cpio.text(f"modules/{number:02}-{name}.ko", data)
@@ -183,7 +183,7 @@ def main():
         boot = os.path.join(kernel, "boot")
         vmlinuz = next(name for name in sorted(os.listdir(boot)) if name.startswith("vmlinu"))
         guest = machine.boot(entry.architecture, os.path.join(boot, vmlinuz), initramfs,
-                             entry.arguments, entry.seconds, lambda run, entry=entry: report.test(entry, run),
+                             entry.seconds, lambda run, entry=entry: report.test(entry, run),
                              bool(os.environ.get("VERBOSE")))
         os.unlink(initramfs)
         report.guest(entry, guest)

@@ -2,41 +2,98 @@
 """The entries of the matrix: which kernel, which machine, how it is set up, and what runs there."""
 import collections
 
-# program: what of the build it needs in the guest. seconds: when it is taken as hanging.
-Test = collections.namedtuple("Test", "name command program seconds")
-HELPERS = ("tests/helper_socket", "tests/helper_guest", "tests/helper_report", "tests/helper_switch")
-ENVIRONMENT = ("export SRCDIR=/socktally/src BUILDDIR=/socktally/build SOCKTALLY=/socktally/build/socktally "
-               "SHIM=/socktally/build/libsocktally-preload.so PYTHONDONTWRITEBYTECODE=1\n")
+# programs: what of the build it needs in the guest. seconds: when it is taken as hanging.
+Test = collections.namedtuple("Test", "name command programs seconds")
+SOURCES, BUILD = "/socktally/src", "/socktally/build"
+# With which a set-up replaces the command by one that has less.
+WRAPPED = "/socktally/wrapped"
+SETTINGS = (f"export SRCDIR={SOURCES} BUILDDIR={BUILD} SOCKTALLY={BUILD}/socktally "
+            f"SHIM={BUILD}/libsocktally-preload.so PYTHONDONTWRITEBYTECODE=1 SLOW_MACHINE=1\n")
+# Up to Linux 6.7 this is the default.
+SMALL_OPTION_MEMORY = "echo 20480 >/proc/sys/net/core/optmem_max\n"
+# For the programs of the kernel's own, which an ordinary filter never comes near.
+LARGE_OPTION_MEMORY = "echo 1048576 >/proc/sys/net/core/optmem_max; "
 
 
-def script(name, seconds=300, arguments=""):
-    return Test(name, f"python3 src/tests/{name} {arguments}".rstrip(), None, seconds)
+def script(name, arguments="", helpers=(), before="", seconds=600):
+    """A test in Python. helpers: programs that it starts."""
+    return Test(name, f"{before}python3 {SOURCES}/tests/{name} {arguments}".rstrip(),
+                [f"tests/{helper}" for helper in helpers], seconds)
 
 
-def program(name, environment="", seconds=300):
-    return Test(name, f"env {environment} build/tests/{name}", f"tests/{name}", seconds)
+def program(name, environment="", before="", seconds=600):
+    return Test(name, f"{before}{environment} {BUILD}/tests/{name}".strip(), [f"tests/{name}"], seconds)
 
 
+COST = Test("cost", f"python3 {SOURCES}/tests/kernels/cost.py", ["bench/chain"], 300)
+UNMETERED = script("kernels/unmetered.py")
+SHOW = script("features.t")
+FEW_COUNTS = script("exact.t", "--few")
+
+# In the order of what is to be known first.
 CORE = [
+    SHOW,
     program("kernel_native", "TEST_PACKETS=5000"),
+    COST,
     script("exact.t"),
-    program("translate_random", "COUNT=10000"),
+    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
+    script("broker-killed.t", "--few"),
+    program("hook_chain"),
+    program("class_change"),
+    script("attach.t", helpers=["helper_socket"]),
+    script("read.t"),
 ]
+# Where the machine itself is emulated, and slowly.
+OTHER_MACHINE = [
+    SHOW,
+    script("read.t"),
+    program("kernel_native", "TEST_PACKETS=2000"),
+    COST,
+    FEW_COUNTS,
+    program("translate_random", "COUNT=2000", LARGE_OPTION_MEMORY),
+    program("hook_chain"),
+    program("class_change"),
+]
+SHORT = [SHOW, program("kernel_native", "TEST_PACKETS=2000"), COST, FEW_COUNTS]
+
+
+def wrap(*command):
+    """The command is started with less than root has."""
+    words = " ".join(command)
+    return (f"cat >{WRAPPED} <<'END'\n#!/bin/sh\nexec {words} {BUILD}/socktally \"$@\"\nEND\n"
+            f"chmod 755 {WRAPPED}; export SOCKTALLY={WRAPPED}\n")
 
 
 class Entry:
-    def __init__(self, name, architecture, suites, package, tests, about="", settings="", arguments="",
-                 seconds=1800):
+    """settings: shell, read before the tests. within: what each test is run by."""
+    def __init__(self, name, architecture, suites, package, tests, settings="", within=""):
         self.name, self.architecture, self.suites, self.package = name, architecture, suites, package
-        self.tests, self.about, self.arguments, self.seconds = tests, about, arguments, seconds
-        self.settings = ENVIRONMENT + settings
+        self.tests = tests
+        self.settings = f"{SETTINGS}{SMALL_OPTION_MEMORY}{settings}within={within!r}\n"
+        # The guest's start, and what each test may take.
+        self.seconds = 300 + sum(test.seconds for test in tests)
+
+
+def bookworm(name, *arguments, **options):
+    return Entry(name, "amd64", ["bookworm-security", "bookworm"], "linux-image-cloud-amd64",
+                 *arguments, **options)
 
 
 ENTRIES = {entry.name: entry for entry in (
+    bookworm("bookworm", CORE),
     Entry("bullseye", "amd64", ["bullseye-security", "bullseye"], "linux-image-cloud-amd64", CORE),
-    Entry("bookworm", "amd64", ["bookworm-security", "bookworm"], "linux-image-cloud-amd64", CORE),
     Entry("bookworm-backports", "amd64", ["bookworm-backports"], "linux-image-cloud-amd64", CORE),
-    Entry("arm64", "arm64", ["bookworm-security", "bookworm"], "linux-image-cloud-arm64", CORE),
-    Entry("s390x", "s390x", ["bookworm-security", "bookworm"], "linux-image-s390x", CORE),
     Entry("trixie", "amd64", ["trixie-security", "trixie"], "linux-image-cloud-amd64", CORE),
+    Entry("arm64", "arm64", ["bookworm-security", "bookworm"], "linux-image-cloud-arm64",
+          OTHER_MACHINE),
+    Entry("s390x", "s390x", ["bookworm-security", "bookworm"], "linux-image-s390x", OTHER_MACHINE),
+    # CAP_BPF and CAP_NET_RAW, but neither CAP_PERFMON nor CAP_SYS_ADMIN.
+    bookworm("no-perfmon", [SHOW, FEW_COUNTS],
+             wrap("capsh", "--drop=cap_perfmon,cap_sys_admin", "--", "-c", "'exec \"$0\" \"$@\"'")),
+    # The setting that can't be taken back until the next start.
+    bookworm("lockdown", SHORT, "echo 1 >/proc/sys/kernel/unprivileged_bpf_disabled\n"),
+    bookworm("no-jit", SHORT, "echo 0 >/proc/sys/net/core/bpf_jit_enable\n"),
+    # Root in a user namespace, as in a container: nothing can be metered, and nothing is disturbed.
+    bookworm("container", [SHOW, UNMETERED], within="unshare --user --map-root-user --net --pid --fork "
+             "--mount-proc"),
 )}

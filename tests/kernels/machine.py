@@ -98,14 +98,14 @@ class Guest:
         return ""
 
 
-def boot(architecture, kernel, initramfs, arguments, seconds, tell, echo=False):
+def boot(architecture, kernel, initramfs, seconds, tell, echo=False):
     """Runs a guest to its end, at low priority. seconds: when it is taken as hanging. tell(run) is
     called for each test."""
     program, _, machine, console = MACHINES[architecture]
     command = ["nice", "-n", "10", program, *machine, "-accel", "tcg", "-smp", "2", "-m", "1536",
                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
                "-kernel", kernel, "-initrd", initramfs,
-               "-append", f"console={console} {COMMAND_LINE} {arguments}"]
+               "-append", f"console={console} {COMMAND_LINE}"]
     guest = Guest(tell)
     with subprocess.Popen(["timeout", "-k", "5", str(seconds), *command], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:

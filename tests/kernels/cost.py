@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What a packet costs in this kernel, in units of the empty program, as TAP. No figure is judged."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SRCDIR"], "tests"))
+
+# pylint: disable=wrong-import-position
+import packets
+import tap
+
+PACKETS = {"eth:arp": "eth/arp/pad(60)", "eth:ip:tcp": "eth/ip/tcp/pad(64)",
+           "eth:ip:udp:vxlan:eth:ip:tcp": "eth/ip/udp(dport=4789)/vxlan/eth/ip/tcp/data(40)"}
+
+
+def main():
+    lines = "".join(f"p{i} {packets.frame(text).hex()}\n" for i, text in enumerate(PACKETS.values()))
+    done = subprocess.run([os.path.join(os.environ["BUILDDIR"], "bench/chain"), "15", "1000"],
+                          input=lines, capture_output=True, text=True, check=False)
+    best = {}
+    for line in done.stdout.splitlines():
+        packet, program, *figures = line.split()
+        best[packet, program] = min(map(float, figures))
+    for i, path in enumerate(PACKETS):
+        have = [best.get((f"p{i}", program)) for program in ("empty", "tutorial", "filter", "whole")]
+        if tap.ok(all(have), f"{path}: all programs ran", done.stderr):
+            empty, *others = have
+            tutorial, own, whole = (figure / empty for figure in others)
+            tap.diag(f"measured {path}: empty {empty:.0f} ns = 1, tutorial filter {tutorial:.2f}, "
+                     f"tool's filter alone {own:.2f}, whole {whole:.2f}")
+    tap.done()
+
+
+main()
