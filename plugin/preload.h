@@ -106,6 +106,8 @@ void preload_say(const char *what, int error);
 void preload_say_init(void);
 /* The same with system calls that every program needs, and without waiting. */
 void preload_say_sandboxed(void);
+/* From now on a write to a regular file might be beyond the limit of its size, which is a signal. */
+void preload_say_files_limited(void);
 
 /* Whether fd is a packet socket and there is a broker to ask. errno stays as it was. */
 bool preload_meters(int fd);

@@ -10,6 +10,7 @@
 static atomic_bool said_here;
 static atomic_bool *said = &said_here; /* shared with the processes that this one forks */
 static atomic_bool stderr_known;
+static atomic_bool files_limited;
 static dev_t stderr_device;
 static ino_t stderr_inode;
 
@@ -27,6 +28,11 @@ void preload_say_init(void)
 	stderr_device = status.st_dev;
 	stderr_inode = status.st_ino;
 	atomic_store(&stderr_known, true);
+}
+
+void preload_say_files_limited(void)
+{
+	atomic_store(&files_limited, true);
 }
 
 static bool stderr_is_the_same(void)
@@ -73,22 +79,30 @@ static char *append(char *to, const char *end, const char *text)
 	return to;
 }
 
-/* Signals are blocked, so that SIGPIPE and SIGTTOU of this write don't reach the tool. */
+/* The signal that a failed write has sent to this thread. */
+static int signal_of(int error)
+{
+	return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+}
+
+/* Signals are blocked, so that none of this write's, SIGTTOU among them, reaches the tool. */
 static void write_line(const char *line, size_t length)
 {
 	static const int64_t no_time[2] = {0}; /* a timespec of either size */
 	unsigned long mask[sizeof(((struct exchange *)0)->mask) / sizeof(unsigned long)];
-	sigset_t pending, pipe_only;
-	bool was_pending;
+	sigset_t pending, ours;
+	int number;
 
 	raw_block_signals(mask);
 	sigpending(&pending);
-	was_pending = sigismember(&pending, SIGPIPE) == 1;
 	if (raw_wait(STDERR_FILENO, POLLOUT, 0) & POLLOUT &&
-	    syscall(SYS_write, STDERR_FILENO, line, length) < 0 && errno == EPIPE && !was_pending) {
-		sigemptyset(&pipe_only);
-		sigaddset(&pipe_only, SIGPIPE);
-		syscall(PRELOAD_SIGTIMEDWAIT, &pipe_only, NULL, no_time, PRELOAD_SIGSET_SIZE);
+	    syscall(SYS_write, STDERR_FILENO, line, length) < 0) {
+		number = signal_of(errno);
+		if (number && !sigismember(&pending, number)) {
+			sigemptyset(&ours);
+			sigaddset(&ours, number);
+			syscall(PRELOAD_SIGTIMEDWAIT, &ours, NULL, no_time, PRELOAD_SIGSET_SIZE);
+		}
 	}
 	raw_restore_signals(mask);
 }
@@ -145,7 +159,7 @@ void preload_say_sandboxed(void)
 	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
 		fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd/2",
 				  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	else if (!S_ISREG(status.st_mode))
+	else if (!S_ISREG(status.st_mode) || atomic_load(&files_limited))
 		goto out;
 	to = append(to, end, "socktally: a seccomp filter may forbid what metering takes");
 	to = append_name(to, end);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* Milliseconds that other threads have to finish what they ask the broker. */
@@ -52,6 +53,14 @@ void preload_passed_on(void)
 		preload_say_sandboxed();
 }
 
+/* A file of a page's size is within the limit: else to make one is a signal, SIGXFSZ. */
+static bool files_can_have_a_page(void)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur >= CHANNEL_PAGE_SIZE;
+}
+
 /* A page to share with the broker; -1: there is none. */
 static int make_page(void)
 {
@@ -77,6 +86,10 @@ static void tell_broker(void)
 
 	if (atomic_load(&page) || !preload_channel())
 		return;
+	if (!files_can_have_a_page()) {
+		preload_say_files_limited();
+		return;
+	}
 	fd = make_page();
 	if (fd < 0)
 		return;

@@ -59,7 +59,10 @@ static bool find_command(void)
 	return is_program(command);
 }
 
-/* A lock that lasts as long as this program and what it forks have the file mapped. */
+/*
+ * A lock that lasts as long as this program and what it forks have the file mapped. It stays empty: to
+ * make it longer is a signal (SIGXFSZ) where the size of files is limited.
+ */
 static int make_lifeline(void)
 {
 	int fd = (int)syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
@@ -68,7 +71,7 @@ static int make_lifeline(void)
 		fd = (int)syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (!ftruncate(fd, LIFELINE_SIZE) && !flock(fd, LOCK_EX | LOCK_NB))
+	if (!flock(fd, LOCK_EX | LOCK_NB))
 		lifeline = mmap(NULL, LIFELINE_SIZE, PROT_NONE, MAP_SHARED, fd, 0);
 	if (lifeline == MAP_FAILED) {
 		raw_close(fd);

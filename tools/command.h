@@ -80,8 +80,8 @@ int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /*
  * Where the report goes: options->output, emptied or made, or without one the descriptor given.
  * input: the descriptor of a file that must not be overwritten, or -1. Returns a descriptor, or -1
- * after a message. From then on SIGPIPE is ignored and a write to a closed pipe fails with EPIPE; a
- * child that is to run something else sets SIGPIPE back to SIG_DFL.
+ * after a message. From then on SIGPIPE and SIGXFSZ are ignored, and a write to a closed pipe or beyond
+ * the limit of a file's size fails; a child that is to run something else sets them back to SIG_DFL.
  */
 int command_output(const struct report_options *options, int descriptor, int input);
 

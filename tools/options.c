@@ -86,6 +86,7 @@ int command_print(const char *format, ...)
 	int written;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	va_start(arguments, format);
 	written = vprintf(format, arguments);
 	va_end(arguments);
@@ -196,6 +197,7 @@ int command_output(const struct report_options *options, int descriptor, int inp
 	int fd;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (!options->output)
 		return descriptor;
 	fd = open(options->output, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);

@@ -30,7 +30,7 @@ enum { OPTION_ATTACH = OPTION_OWN };
 
 /* What the tool gets back as it was before us. */
 struct inherited {
-	struct sigaction pipe, child;
+	struct sigaction pipe, file_size, child;
 	sigset_t mask;
 	struct rlimit descriptors, locked;
 };
@@ -61,6 +61,7 @@ static bool set_up_signals(struct run *run)
 	sigset_t set;
 
 	sigaction(SIGPIPE, NULL, &run->inherited.pipe);
+	sigaction(SIGXFSZ, NULL, &run->inherited.file_size);
 	/* where SIGCHLD is ignored a child's exit status is lost */
 	sigaction(SIGCHLD, &by_default, &run->inherited.child);
 	sigemptyset(&set);
@@ -134,6 +135,7 @@ static void exec_tool(const struct run *run, int failed)
 	if (run->metered && run->ends.client >= 0)
 		fcntl(run->ends.client, F_SETFD, 0);
 	sigaction(SIGPIPE, &run->inherited.pipe, NULL);
+	sigaction(SIGXFSZ, &run->inherited.file_size, NULL);
 	sigaction(SIGCHLD, &run->inherited.child, NULL);
 	setrlimit(RLIMIT_NOFILE, &run->inherited.descriptors);
 	setrlimit(RLIMIT_MEMLOCK, &run->inherited.locked);
