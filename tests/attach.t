@@ -116,6 +116,44 @@ def tools_end(net):
     sock.close()
 
 
+def handed_on(net):
+    """The socket goes on in another process, and with another number, while the first one stays."""
+    sock = attached.sniffer("near")
+    attached.set_filter(sock, (0x06, 0, 0, 77))
+    child = os.fork()
+    if not child:
+        netns.die_with_parent()
+        os.dup2(sock.fileno(), 99)
+        sock.close()
+        attached.sleep_for_ever()
+    attached.until(lambda: attached.packet_sockets(child) == [99])
+    meter = attached.Attach(os.getpid())
+    sock.close()
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.stop(settle=0.4)
+    tap.ok(meter.status == 0 and live.counts(report) == live.expected(SOME, "in", snaplen=77),
+           "a socket that another process has now: counted on", meter.said())
+    tap.same(attached.filter_of(child), attached.code((0x06, 0, 0, 77)), "and given back there")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def full_disk(net):
+    """The report can't be written: said with the totals, and the socket is given back."""
+    for arguments in ([], ["-I", "0.1"]):
+        sock = attached.sniffer("near")
+        meter = attached.Attach(os.getpid(), "-o", "/dev/full", *arguments)
+        netns.send(net.sender("far"), live.frames(SOME))
+        if arguments:
+            meter.wait()
+        else:
+            meter.stop()
+        tap.ok(meter.status == 1 and "No space left" in meter.said() and "packets" in meter.said() and
+               meter.said().count("\n") == 1, f"-o /dev/full {' '.join(arguments)}: said", meter.said())
+        tap.same(attached.filter_of_socket(sock), b"", "and given back")
+        sock.close()
+
+
 def closed(net):
     """The tool closes its socket and goes on: over, unless what it opens next is to be followed."""
     for follow in (False, True):
@@ -301,6 +339,8 @@ def main():
     source()
     own_end(net)
     tools_end(net)
+    handed_on(net)
+    full_disk(net)
     closed(net)
     changed_filter(net)
     pieces(net)

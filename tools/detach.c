@@ -58,6 +58,18 @@ static void say_not_restored(const struct target *target, const char *interface,
 	command_fail("%s (pid %d) on %s: %s", target->comm, target->pid, interface, why);
 }
 
+/* The name comes from another process: what could steer a terminal doesn't reach it. */
+static void say_restored(const struct target *target, const char *interface)
+{
+	char comm[sizeof(target->comm)];
+
+	memcpy(comm, target->comm, sizeof(comm));
+	for (char *byte = comm; *byte; byte++)
+		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+			*byte = '?';
+	command_print("%s (pid %d) on %s has its own filter again\n", comm, target->pid, interface);
+}
+
 /* A socket in hand. */
 static void restore(struct detaching *detaching, const struct target *target, int fd)
 {
@@ -84,8 +96,7 @@ static void restore(struct detaching *detaching, const struct target *target, in
 		return;
 	}
 	detaching->restored++;
-	command_print("%s (pid %d) on %s has its own filter again\n", target->comm, target->pid,
-		      tap.interface);
+	say_restored(target, tap.interface);
 }
 
 static int detach_one(void *ctx, struct target *target, const struct holder *holder)
