@@ -177,6 +177,41 @@ def closed(net):
                    "a socket that is closed ends it", meter.said())
 
 
+def one_each(net):
+    """--each, with sockets that come and go: each has its own reports, from its first to its last."""
+    meter = attached.Attach("--follow", "--each", "-I", "0.2", os.getpid(), ready=False)
+    for _ in range(3):
+        sock = attached.sniffer("near")
+        attached.await_on(sock)
+        netns.send(net.sender("far"), live.frames(SOME))
+        time.sleep(0.5)
+        sock.close()
+    meter.stop()
+    busy = [report for report in meter.reports() if report["totals"]["packets"] and
+            report["source"]["interface"] == "near"]
+    tap.ok(meter.status == 0 and len({report["start"] for report in busy}) >= 3 and
+           attached.add(busy) == live.expected([kind._replace(copies=3 * kind.copies) for kind in SOME], "in"),
+           "--follow --each: three sockets, one after the other", meter.said())
+
+
+def taken_over():
+    """The tool sets an eBPF filter of its own: not counted any more, which is said, and not touched."""
+    sock = attached.sniffer("near")
+    meter = attached.Attach(os.getpid(), "-I", "0.1")
+    program = attached.ebpf()
+    if program < 0:
+        tap.skip("an eBPF filter of the tool's own", "can't load a program here")
+    else:
+        sock.setsockopt(attached.SOL_SOCKET, attached.SO_ATTACH_BPF, program)
+        meter.await_note("refused")
+        time.sleep(0.1)
+        meter.stop()
+        tap.ok("eBPF filter of its own" in meter.said() and attached.is_on(sock),
+               "an eBPF filter of the tool's own: said, and left alone", meter.said())
+        os.close(program)
+    sock.close()
+
+
 def changed_filter(net):
     """A filter that the tool sets later is followed, and the gap is told."""
     sock = attached.sniffer("near")
@@ -263,6 +298,8 @@ def refused():
     attached.set_filter(sock, (0x06, 0, 0, 50))
     meter = attached.Attach(os.getpid())
     says(f"(pid {meter.process.pid}) is metering", os.getpid(), name="another one is on it")
+    attached.set_filter(sock, (0x06, 0, 0, 50))
+    attached.await_on(sock)
     meter.stop(settle=0)
     tap.same(attached.filter_of_socket(sock), attached.code((0x06, 0, 0, 50)), "and it had gone on")
     sock.setsockopt(attached.SOL_SOCKET, attached.SO_LOCK_FILTER, 1)
@@ -342,6 +379,8 @@ def main():
     handed_on(net)
     full_disk(net)
     closed(net)
+    one_each(net)
+    taken_over()
     changed_filter(net)
     pieces(net)
     through_another(net)

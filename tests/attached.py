@@ -18,7 +18,7 @@ import live
 import netns
 
 SOL_SOCKET = socket.SOL_SOCKET
-SO_ATTACH_FILTER, SO_GET_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER = 26, 26, 27, 44
+SO_ATTACH_FILTER, SO_GET_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER, SO_ATTACH_BPF = 26, 26, 27, 44, 50
 SYS_PIDFD_GETFD = 438
 SIOCINQ = 0x541b
 
@@ -40,6 +40,15 @@ def filter_of_socket(sock):
     if netns.LIBC.getsockopt(sock.fileno(), SOL_SOCKET, SO_GET_FILTER, insns, ctypes.byref(length)):
         return None
     return insns.raw[:8 * length.value]
+
+
+def ebpf():
+    """A socket filter that accepts one byte, loaded by a raw bpf(2) call; -1: it can't be."""
+    program = struct.pack("BBhi", 0xb7, 0, 0, 1) + struct.pack("BBhi", 0x95, 0, 0, 0)
+    insns, text = ctypes.create_string_buffer(program), ctypes.create_string_buffer(b"GPL")
+    attr = ctypes.create_string_buffer(struct.pack(
+        "IIQQIIQI", 1, 2, ctypes.addressof(insns), ctypes.addressof(text), 0, 0, 0, 0).ljust(128, b"\0"))
+    return netns.LIBC.syscall(321, 5, attr, 128) if os.uname().machine == "x86_64" else -1
 
 
 def take(pid, number):

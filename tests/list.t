@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """`socktally list`: every packet socket, whose it is, its filter in words, and what stands in the way."""
-import ctypes
 import json
 import os
 import socket
@@ -9,12 +8,12 @@ import struct
 import subprocess
 import sys
 
+import attached
 import live
 import netns
 import tap
 
 SOL_PACKET, PACKET_RX_RING, PACKET_VERSION, PACKET_FANOUT = 263, 5, 10, 18
-SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_LOCK_FILTER = 26, 50, 44
 TCPDUMP = ["tcpdump", "-n", "-s", "0", "-w", os.devnull]
 
 
@@ -34,13 +33,6 @@ def one(pid, fd=None):
         tap.diag(f"pid {pid} has {len(found)} sockets in the list")
         return {"processes": [{}], "filter": {}, "namespace": {}}
     return found[0]
-
-
-def set_filter(sock, *insns):
-    code = b"".join(struct.pack("HBBI", *insn) for insn in insns)
-    keep = ctypes.create_string_buffer(code)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                    struct.pack("HxxxxxxP", len(insns), ctypes.addressof(keep)))
 
 
 def names(interface, expressions, *options):
@@ -106,14 +98,14 @@ def states(net):
     sock.setsockopt(SOL_PACKET, PACKET_FANOUT, struct.pack("I", 77 | 2 << 16))
     tap.same(entry().get("fanout"), {"group": 77, "type": "cpu"}, "a fanout group")
 
-    set_filter(sock, (0x28, 0, 0, 0xfffff000 + 28), (0x16, 0, 0, 0))  # SKF_AD_HATYPE
+    attached.set_filter(sock, (0x28, 0, 0, 0xfffff000 + 28), (0x16, 0, 0, 0))  # SKF_AD_HATYPE
     now = entry()
     tap.ok(now.get("attachable") is False and "SKF_AD_HATYPE" in now.get("why", ""),
            "a filter that eBPF can't express", now.get("why"))
 
-    set_filter(sock, (0x06, 0, 0, 96))
+    attached.set_filter(sock, (0x06, 0, 0, 96))
     tap.ok(entry().get("attachable"), "another filter: can be attached to again")
-    sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+    sock.setsockopt(socket.SOL_SOCKET, attached.SO_LOCK_FILTER, 1)
     now = entry()
     tap.ok(now.get("locked") and not now["attachable"] and "SO_LOCK_FILTER" in now["why"],
            "locked", now.get("why"))
@@ -150,17 +142,13 @@ def dropped(net):
 
 
 def foreign_ebpf(net):
-    """An eBPF filter of somebody's own, put on by socktally's own shim's way: a raw bpf(2) call."""
+    """An eBPF filter of somebody's own."""
     sock, entry = made(net)
-    code = struct.pack("BBhi", 0xb7, 0, 0, 1) + struct.pack("BBhi", 0x95, 0, 0, 0)
-    insns, text = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
-    attr = ctypes.create_string_buffer(struct.pack(
-        "IIQQIIQI", 1, 2, ctypes.addressof(insns), ctypes.addressof(text), 0, 0, 0, 0).ljust(128, b"\0"))
-    program = netns.LIBC.syscall(321, 5, attr, 128) if os.uname().machine == "x86_64" else -1
+    program = attached.ebpf()
     if program < 0:
         tap.skip("an eBPF filter of its own", "can't load a program here")
         return
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program)
+    sock.setsockopt(socket.SOL_SOCKET, attached.SO_ATTACH_BPF, program)
     now = entry()
     tap.ok(now["filter"].get("kind") == "ebpf" and not now["attachable"] and "eBPF" in now["why"],
            "an eBPF filter of its own", now.get("why"))

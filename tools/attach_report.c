@@ -54,9 +54,9 @@ struct attach_meter *attach_meter_of(struct attaching *attaching)
 {
 	struct attach_meter **grown, *meter;
 
-	/* the first one is there before the first socket is */
-	if (attaching->meter_count && (!attaching->options->each || !attaching->meters[0]->used))
-		return attaching->meters[0];
+	for (size_t i = 0; i < attaching->meter_count; i++)
+		if (!attaching->options->each || !attaching->meters[i]->used)
+			return attaching->meters[i];
 	grown = reallocarray(attaching->meters, attaching->meter_count + 1, sizeof(*grown));
 	if (!grown) {
 		command_fail("out of memory");
@@ -224,6 +224,25 @@ static void write_report(struct attaching *attaching, struct attach_meter *meter
 	meter->start = end;
 }
 
+static bool has_socket(const struct attaching *attaching, const struct attach_meter *meter)
+{
+	for (size_t i = 0; i < attaching->socket_count; i++)
+		if (attaching->sockets[i].meter == meter)
+			return true;
+	return false;
+}
+
+/* A meter of a socket alone that is gone has had its last report. */
+static void retire_meters(struct attaching *attaching)
+{
+	for (size_t i = attaching->meter_count; i-- && attaching->options->each;) {
+		if (!attaching->meters[i]->used || has_socket(attaching, attaching->meters[i]))
+			continue;
+		attach_meter_free(attaching->meters[i]);
+		attaching->meters[i] = attaching->meters[--attaching->meter_count];
+	}
+}
+
 void attach_report(struct attaching *attaching)
 {
 	/* a script gets its object in any case */
@@ -232,4 +251,5 @@ void attach_report(struct attaching *attaching)
 	for (size_t i = 0; i < attaching->meter_count && !attaching->status; i++)
 		if (attaching->meters[i]->used || (!i && always))
 			write_report(attaching, attaching->meters[i]);
+	retire_meters(attaching);
 }

@@ -57,37 +57,39 @@ static bool in_between(struct attaching *attaching, struct attached *socket, int
 	return now - socket->rejecting < REJECTING;
 }
 
-/* A program on the socket that isn't of this meter: another meter's, a killed meter's, or its own. */
-static int take_over(struct attached *socket, int fd)
+/*
+ * Says whose program it is that is on the socket, not this meter's: another meter's, or its own. That
+ * of a meter that was killed is removed: 0.
+ */
+static int settle_foreign(const struct attached *socket, int fd)
 {
+	const struct st_record *record = NULL;
 	struct st_record *records;
 	size_t count;
 	int result = -EACCES;
 
 	if (st_records_read(&records, &count))
-		return -EACCES;
-	for (size_t i = 0; i < count; i++) {
-		if (records[i].cookie != socket->cookie)
-			continue;
-		if (!records[i].counting) {
-			result = leftover_restore(fd, &records[i]);
-			break;
-		}
-		command_fail("%s (pid %d): socktally (pid %u) is metering its socket %d on %s "
-			     "already, and there is room for one",
-			     socket->comm, socket->pid, records[i].pid, socket->fd,
-			     socket->interface);
-		result = -EBUSY;
-		break;
-	}
+		count = 0;
+	/* our own, which is no longer on it, stays in the kernel for a moment */
+	for (size_t i = 0; i < count; i++)
+		if (records[i].cookie == socket->cookie && records[i].program != socket->program)
+			record = &records[i];
+	if (record && !record->counting)
+		result = leftover_restore(fd, record);
+	else if (record)
+		command_fail("%s (pid %d): socktally (pid %u) is metering its socket %d on %s, "
+			     "which has room for one meter",
+			     socket->comm, socket->pid, record->pid, socket->fd, socket->interface);
+	if (result && (!record || !record->counting))
+		attach_say_refused(socket, fd, result);
 	st_records_free(records, count);
-	return result ? result : socktally_attach(socket->meter->meter, fd, NULL);
+	return result;
 }
 
 static void note_change(const struct attached *socket, int64_t now)
 {
 	attach_note(socket->meter, "filter",
-		    "%s (pid %d) changed its filter on %s: up to %.3f s of packets are not counted",
+		    "%s (pid %d) changed its filter on %s: up to %.4f s of packets are not counted",
 		    socket->comm, socket->pid, socket->interface,
 		    (double)(now - socket->seen) / 1e9);
 }
@@ -157,13 +159,13 @@ static void attach_first(struct attaching *attaching, struct attached *socket, i
 	if (meter) {
 		socket->meter = meter;
 		result = socktally_attach(meter->meter, fd, NULL);
-		if (result == -EACCES)
-			result = take_over(socket, fd);
-		if (result == -EAGAIN)
-			return;
-		if (result && result != -EBUSY)
+		if (result == -EACCES && !settle_foreign(socket, fd))
+			result = socktally_attach(meter->meter, fd, NULL);
+		else if (result && result != -EACCES && result != -EAGAIN)
 			attach_say_refused(socket, fd, result);
 	}
+	if (result == -EAGAIN)
+		return; /* its filter keeps changing: at the next look */
 	if (result) {
 		remember_refused(attaching, socket->inode);
 		forget_socket(attaching, socket);
@@ -187,8 +189,11 @@ static void refused(struct attached *socket, int fd, int error)
 	attach_note(socket->meter, "refused", "%s (pid %d) on %s is no longer counted: %s",
 		    socket->comm, socket->pid, socket->interface,
 		    error == -EPERM ? "it has locked another filter"
-				    : "what it has set now can't be metered");
-	attach_say_refused(socket, fd, error);
+				    : "what is on it now can't be metered");
+	if (error == -EACCES)
+		settle_foreign(socket, fd);
+	else
+		attach_say_refused(socket, fd, error);
 }
 
 /*
