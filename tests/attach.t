@@ -167,7 +167,7 @@ def closed(net):
             attached.await_on(sock)
             netns.send(net.sender("far"), live.frames(SOME))
             report = meter.stop()
-            tap.same([note["event"] for note in report.get("notes", [])], ["opened"], "which is noted")
+            tap.same({note["event"] for note in report.get("notes", [])}, {"opened"}, "which is noted")
             doubled = [kind._replace(copies=2 * kind.copies) for kind in SOME]
             tap.same(live.counts(report), live.expected(doubled, "in"), "--follow: the next socket, too")
             sock.close()
