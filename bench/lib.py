@@ -206,6 +206,7 @@ class Flood:
     def __init__(self, named, *options, interface="near"):
         self.command = [program("flood"), "-c", "0", *map(str, options), interface]
         self.lines = hex_lines(named)
+        self.kinds = len(named)
 
     def send(self):
         """What it says at the end: sent, each, seconds, cpu."""

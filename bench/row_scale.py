@@ -8,22 +8,21 @@ import subprocess
 import lib
 import netns
 
-ENDS = ("arp", "ip/tcp", "ip/udp", "ipv6/tcp", "ipv6/udp")
-TAGS = 10
+# Of one length, and all read by the same code: so it is the table that makes the difference, not what
+# a processor guesses wrong where packets differ. (Tags won't do: two of 802.1ad in a row are one layer.)
+HEADERS = ("hopopts", "dstopts", "routing(segments=0)")
+ENDS = ("tcp", "icmpv6/data(16)", "sctp/data(8)", "dccp/data(4)", "esp/data(12)")
 
 
 def many_paths(count):
-    """Packets of about the same depth, each of another path."""
-    texts = ("/".join(("eth", *tags, end)) for tags in itertools.product(
-        ("vlan", "ieee8021ad"), repeat=TAGS) for end in ENDS)
-    more = ("/".join(("eth", *tags, end)) for tags in itertools.product(
-        ("vlan", "ieee8021ad"), repeat=TAGS + 1) for end in ENDS[:3])
-    return {f"p{i}": text for i, text in enumerate(itertools.islice(
-        itertools.chain(texts, more), count))}
+    """Packets of the same depth, each of another path."""
+    texts = ("/".join(("eth/ipv6", *headers, end)) for headers in itertools.product(
+        HEADERS, repeat=7) for end in ENDS)
+    return {f"p{i}": text for i, text in enumerate(itertools.islice(texts, count))}
 
 
 def sender_ns(flood, sockets, metered):
-    """The sender's nanoseconds for a packet, and what was counted."""
+    """The sender's nanoseconds for a packet. All has to be counted, and no path as another one."""
     process = subprocess.Popen([lib.program("sockets"), str(sockets), "near"] +
                                ["metered"] * metered, stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
@@ -34,28 +33,28 @@ def sender_ns(flood, sockets, metered):
     counted = {key[0]: int(values[0]) for key, values in lib.figures(text).items()}
     if metered and counted["packets"] != said["sent"] * sockets:
         raise ArithmeticError(f"sent {said['sent']}, counted {counted['packets']}")
-    return 1e9 * said["cpu"] / said["sent"], counted["paths"]
+    if metered and counted["paths"] != flood.kinds:
+        raise ArithmeticError(f"{flood.kinds} paths sent, {counted['paths']} in the table")
+    return 1e9 * said["cpu"] / said["sent"]
 
 
 def cost(flood, sockets):
     """Above the same without a meter, in turn."""
-    plain, _ = sender_ns(flood, sockets, False)
-    with_us, paths = sender_ns(flood, sockets, True)
-    return with_us - plain, paths
+    plain = sender_ns(flood, sockets, False)
+    return sender_ns(flood, sockets, True) - plain
 
 
 def by_paths():
     counts = lib.full((1, 100, 1000, 10_000), (1, 100))
     floods = {count: lib.Flood(many_paths(count), "-m", "send", "-n",
                                lib.full(max(300_000, count), 3000)) for count in counts}
-    runs, live = {count: [] for count in counts}, {}
+    runs = {count: [] for count in counts}
     for _ in range(lib.full(5, 1)):
         for count, flood in floods.items():
-            value, live[count] = cost(flood, 1)
-            runs[count].append(value)
+            runs[count].append(cost(flood, 1))
     for count in counts[1:]:
         lib.row(f"scale/{count} live paths", runs[count], "ns", ("1 live path", runs[1]),
-                [lib.Goal("<=", 1.1)], note=f"{live[count]} paths in the table")
+                [lib.Goal("<=", 1.1)])
 
 
 def by_sockets():
@@ -65,7 +64,7 @@ def by_sockets():
     runs = {count: [] for count in counts}
     for _ in range(lib.full(5, 1)):
         for count in counts:
-            runs[count].append(cost(flood, count)[0] / count)
+            runs[count].append(cost(flood, count) / count)
     for count in counts[1:]:
         lib.row(f"scale/{count} sockets, each", runs[count], "ns", ("1 socket", runs[1]),
                 [lib.Goal("<=", 1.1)])

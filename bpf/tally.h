@@ -33,11 +33,15 @@ static __always_inline struct st_cell *st_region_cells(struct st_region *region,
 	return (struct st_cell *)((__u8 *)(region + 1) + 2ull * sizes.slots);
 }
 
-/* Mixes all bytes of a path; never 0, so that 0 means "no cell yet". */
+/*
+ * Mixes all bytes of a path; never 0, so that 0 means "no cell yet". Mixed once more than it seems to
+ * take, as paths differ in few bits: else their slots are neighbours, and a search is long.
+ */
 static __always_inline __u64 st_path_hash(struct st_path path)
 {
 	__u64 hash = (path.lo ^ (path.hi * 0x9e3779b97f4a7c15ull)) * 0xd6e8feb86659fd93ull;
 
+	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
 	return (hash ^ hash >> 32) | 1ull << 63;
 }
 
