@@ -10,9 +10,8 @@
  * With THREADS, so many do the same at once, each on a CPU of its own, and the first one's figures
  * are printed.
  */
-#include "bench.h"
+#include "prog_run.h"
 
-#include "plugin/bpf_syscall.h"
 #include "plugin/meter.h"
 
 #include <errno.h>
@@ -137,25 +136,6 @@ static void load_all(struct socktally *meter)
 	programs[WHOLE] = load_whole(meter);
 }
 
-/*
- * The kernel takes an Ethernet header off before it runs a socket filter in a test; the packet's
- * own is behind one that is just for that.
- */
-static double run(int prog, const struct packet *packet, uint32_t repeat)
-{
-	static _Thread_local unsigned char data[ETH_HLEN + PACKET_MAX];
-	double start;
-	int result;
-
-	memcpy(data, packet->data, ETH_HLEN);
-	memcpy(data + ETH_HLEN, packet->data, packet->size);
-	start = cpu_seconds();
-	result = st_bpf_prog_run(prog, data, ETH_HLEN + packet->size, repeat, NULL, NULL);
-	if (result)
-		die("BPF_PROG_TEST_RUN", result);
-	return (cpu_seconds() - start) * 1e9 / repeat;
-}
-
 struct work {
 	const struct packet *packets;
 	size_t count;
@@ -179,7 +159,9 @@ static void *work(void *ctx)
 
 				if (work->together)
 					pthread_barrier_wait(work->together);
-				*figure = run(programs[program], &work->packets[i], work->repeat);
+				*figure = prog_run(programs[program], &work->packets[i],
+						   work->repeat) *
+					  1e9;
 			}
 		}
 	}

@@ -8,9 +8,8 @@
  *	libpcap   pcap_offline_filter() with each filter, one after the other
  *	jit       each filter as a socket's own program in the kernel, less as many empty ones
  */
-#include "bench.h"
+#include "prog_run.h"
 
-#include "plugin/bpf_syscall.h"
 #include "plugin/meter.h"
 #include "plugin/translate.h"
 
@@ -117,22 +116,6 @@ static void set(struct socktally *meter, unsigned int count)
 		die(socktally_error(meter), result);
 }
 
-/* In a test the kernel takes an Ethernet header off: the packet gets one more. */
-static double run(int prog, const struct packet *packet, uint32_t repeat)
-{
-	static unsigned char data[ETH_HLEN + PACKET_MAX];
-	double start;
-	int result;
-
-	memcpy(data, packet->data, ETH_HLEN);
-	memcpy(data + ETH_HLEN, packet->data, packet->size);
-	start = cpu_seconds();
-	result = st_bpf_prog_run(prog, data, ETH_HLEN + packet->size, repeat, NULL, NULL);
-	if (result)
-		die("BPF_PROG_TEST_RUN", result);
-	return (cpu_seconds() - start) / repeat;
-}
-
 /* One by one, over and over: so the filters are as much or little in the caches as they would be. */
 static double run_jit(const struct packet *packet, unsigned int count)
 {
@@ -140,7 +123,7 @@ static double run_jit(const struct packet *packet, unsigned int count)
 	double spent = 0;
 
 	for (unsigned int i = 0; i < count; i++)
-		spent += run(programs[i], packet, repeat) - run(empty, packet, repeat);
+		spent += prog_run(programs[i], packet, repeat) - prog_run(empty, packet, repeat);
 	return spent;
 }
 
@@ -215,8 +198,8 @@ static double measure(const struct work *work, enum way way, const struct packet
 
 	switch (way) {
 	case CLASSES:
-		return run(work->with.prog, packet, work->repeat) -
-		       run(work->without.prog, packet, work->repeat);
+		return prog_run(work->with.prog, packet, work->repeat) -
+		       prog_run(work->without.prog, packet, work->repeat);
 	case NATIVE:
 		return run_native(work->native.meter, packet, work->repeat) -
 		       run_native(work->native_without.meter, packet, work->repeat);
@@ -236,6 +219,7 @@ static void compare(const struct work *work, const char *kind, unsigned int coun
 	make(kind, count, &work->with.meter->blocks);
 	set(work->with.meter, count);
 	set(work->native.meter, count);
+	run_native(work->native.meter, &work->packets[0], 1); /* decides among them */
 	for (unsigned int round = 0; round < work->rounds; round++)
 		for (int way = 0; way < WAYS; way++)
 			for (size_t i = 0; i < work->packet_count; i++)

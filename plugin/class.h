@@ -80,6 +80,30 @@ int st_classes_serve(struct socktally *meter, const struct st_tap *tap);
 int st_classes_count(struct socktally *meter, uint32_t linktype, const void *data,
 		     const struct st_packet_facts *facts, uint32_t caplen);
 
+/* An error that is one class's. */
+int st_class_fail(struct socktally *meter, size_t index, size_t *failed, const char *name,
+		  const char *what);
+/* Pointers to the classes, sorted by name, malloc'ed; and their order, for bsearch(). */
+const struct st_class **st_classes_sorted(const struct st_classes *classes);
+int st_class_by_name(const void *one, const void *other);
+/* Frees all but the hook; the counters only if they are its own. */
+void st_classes_put_away(struct st_classes *classes, bool counters);
+
+/* --- class_use.c */
+
+#define ST_CLASS_TARGETS_MAX 16
+
+/* Adds what packets of the tap are to those that are there already; -E2BIG: too many kinds. */
+int st_class_targets(struct st_class_target *targets, size_t *count, const struct st_tap *tap);
+
+/*
+ * Puts a list into the meter, in the place of the one that is there, which is freed. coming: the tap
+ * of a socket that is about to come, or NULL. On failure the list is the caller's still, and its
+ * counters are those of the meter's list if they have the same `used`.
+ */
+int st_classes_use(struct socktally *meter, struct st_classes *classes, const struct st_tap *coming,
+		   size_t *failed);
+
 /* --- class_counters.c */
 
 /* Room for so many classes. kernel: in a map. */
