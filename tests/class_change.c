@@ -201,9 +201,28 @@ static void links(int out)
 	close(cooked);
 }
 
+/* What counts for one that is gone is used again. */
+static void again_from_0(int out)
+{
+	const struct socktally_class a = {.name = "a", .expression = "udp"},
+				     b = {.name = "b", .expression = "tcp"},
+				     c = {.name = "c", .expression = "udp"};
+
+	if (socktally_set_classes(meter, NULL, 0, NULL) ||
+	    socktally_set_classes(meter, &a, 1, NULL))
+		bail("socktally_set_classes");
+	packet_send(out, 100);
+	is_number(counts_of("a").packets, 2, "a class counts");
+	if (socktally_set_classes(meter, &b, 1, NULL) || socktally_set_classes(meter, &c, 1, NULL))
+		bail("socktally_set_classes");
+	is_number(counts_of("c").packets, 0, "a later one begins with 0");
+	packet_send(out, 100);
+	is_number(counts_of("c").packets, 2, "and counts");
+}
+
 static void none_left(int out)
 {
-	struct wanted wanted = {.name = "dns"};
+	struct wanted wanted = {.name = "c"};
 	uint64_t before = total();
 
 	ok(!socktally_set_classes(meter, NULL, 0, NULL), "no classes any more");
@@ -230,6 +249,7 @@ int main(void)
 		bail("socktally_set_classes");
 	refusals(out);
 	links(out);
+	again_from_0(out);
 	none_left(out);
 	socktally_close(meter);
 	close(in);

@@ -18,6 +18,19 @@ static const unsigned short some_ports[] = {22, 53, 80, 443, 1024, 4789, 8080, 6
 
 #define PICK(ARRAY) ((ARRAY)[random_below(sizeof(ARRAY) / sizeof(*(ARRAY)))])
 
+/* One of these, or, as often, one of many more. */
+static const char *random_host(void)
+{
+	static char text[4][16];
+	static unsigned int used;
+	char *host = text[used++ % 4];
+
+	if (random_percent(50))
+		return PICK(some_hosts);
+	snprintf(host, sizeof(text[0]), "10.2.%u.%u", random_below(6), random_below(6));
+	return host;
+}
+
 __attribute__((unused)) static const char *random_direction(void)
 {
 	static const char *const directions[] =
@@ -89,7 +102,11 @@ static void random_primitive(char *text, size_t size, bool ethernet, bool wide)
 
 	switch (random_below(wide ? 11 : 7)) {
 	case 0:
-		snprintf(text, size, "%shost %s", random_direction(), PICK(some_hosts));
+		if (random_percent(50))
+			snprintf(text, size, "%shost %s", random_direction(), random_host());
+		else
+			snprintf(text, size, "src host %s and dst host %s and tcp dst port %u",
+				 random_host(), random_host(), port);
 		return;
 	case 1:
 		snprintf(text, size, "%shost %s", random_direction(), PICK(some_hosts6));
@@ -102,7 +119,7 @@ static void random_primitive(char *text, size_t size, bool ethernet, bool wide)
 		struct in_addr address;
 		unsigned int bits = random_below(33);
 
-		inet_pton(AF_INET, PICK(some_hosts), &address);
+		inet_pton(AF_INET, random_host(), &address);
 		address.s_addr &= htonl(bits ? 0xffffffffu << (32 - bits) : 0);
 		snprintf(text, size, "%snet %s/%u", random_direction(), inet_ntoa(address), bits);
 		return;
@@ -190,8 +207,8 @@ static size_t random_network(unsigned char *at, unsigned int *ethertype)
 						   : 0x4000);
 		at[8] = (unsigned char)(random_percent(50) ? 64 : random_below(256));
 		at[9] = (unsigned char)protocol;
-		inet_pton(AF_INET, PICK(some_hosts), at + 12);
-		inet_pton(AF_INET, PICK(some_hosts), at + 16);
+		inet_pton(AF_INET, random_host(), at + 12);
+		inet_pton(AF_INET, random_host(), at + 16);
 		return header + random_transport(at + header, protocol);
 	}
 	if (kind < 8) {
@@ -217,14 +234,33 @@ static size_t random_network(unsigned char *at, unsigned int *ethertype)
 	return 28;
 }
 
+/* IP in IP in IP, so long that a parser has to load twice. */
+static size_t random_tunnels(unsigned char *at)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < 3; i++) {
+		memset(at + size, 0, 60);
+		at[size] = 0x4f;
+		at[size + 8] = 64;
+		at[size + 9] = i < 2 ? 4 : 17;
+		inet_pton(AF_INET, random_host(), at + size + 12);
+		inet_pton(AF_INET, random_host(), at + size + 16);
+		size += 60;
+	}
+	return size + 8;
+}
+
 /* A packet in at most PACKET_ROOM bytes, as a capture file of this link type has it. */
 __attribute__((unused)) static size_t random_packet(int linktype, unsigned char *packet)
 {
 	size_t size = 0;
 	unsigned int ethertype;
-	unsigned char network[200];
+	unsigned char network[220];
 	size_t length = random_network(network, &ethertype);
 
+	if (ethertype == 0x0800 && random_percent(10))
+		length = random_tunnels(network);
 	memset(packet, 0, 64);
 	switch (linktype) {
 	case DLT_EN10MB:
@@ -256,6 +292,8 @@ __attribute__((unused)) static size_t random_packet(int linktype, unsigned char 
 	size += length;
 	if (random_percent(10))
 		size = random_below((unsigned int)size + 1);
+	else if (random_percent(10) && size > length)
+		size += 20 + random_below(6) - length; /* about where ports are */
 	if (random_percent(15) && size)
 		packet[random_below((unsigned int)size)] = (unsigned char)random_u32();
 	return size;
