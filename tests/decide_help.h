@@ -68,6 +68,10 @@ static void random_primitive(char *text, size_t size, bool ethernet, bool wide)
 		"ip[0] & 0xf != 5",
 		"tcp[0:2] > 1023",
 		"udp[4:2] = 8",
+		"ip[0] >> 4 = 4",
+		"ip[2:2] >> 8 > 1",
+		"tcp[12] >> 4 > 5",
+		"ip[8] >> 3 & 5 = 1",
 	};
 	static const char *const strange[] = {
 		"tcp[12] & 0xf0 > 0x50",

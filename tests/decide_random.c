@@ -33,14 +33,14 @@ static void show(const char *text, const unsigned char *packet, size_t size, boo
 	show_packet(packet, size);
 }
 
-static bool same(const struct st_decision *decision, size_t count, int linktype)
+static bool same_packet(const struct st_decision *decision, size_t count,
+			const unsigned char *packet, size_t size, size_t len)
 {
-	unsigned char packet[PACKET_ROOM];
-	size_t size = random_packet(linktype, packet);
-	struct st_decision_packet seen = {.data = packet, .caplen = (uint32_t)size};
+	struct st_decision_packet seen = {.data = packet,
+					  .caplen = (uint32_t)size,
+					  .len = (uint32_t)len};
 	uint32_t smallest = UINT32_MAX, found = UINT32_MAX;
 
-	seen.len = seen.caplen + (random_percent(20) ? random_below(1000) : 0);
 	memset(met, 0, sizeof(met));
 	lists_met = numbers_met = 0;
 	st_decision_run(decision, &seen, meet, (void *)decision);
@@ -66,6 +66,15 @@ static bool same(const struct st_decision *decision, size_t count, int linktype)
 	if (smallest != found)
 		show("the first one", packet, size, smallest != UINT32_MAX);
 	return smallest == found;
+}
+
+static bool same(const struct st_decision *decision, size_t count, int linktype)
+{
+	unsigned char packet[PACKET_ROOM];
+	size_t size = random_packet(linktype, packet);
+
+	return same_packet(decision, count, packet, size,
+			   size + (random_percent(20) ? random_below(1000) : 0));
 }
 
 static bool decide(size_t count, int linktype, bool wide, bool first)
@@ -99,6 +108,44 @@ static bool decide(size_t count, int linktype, bool wide, bool first)
 	return good;
 }
 
+/* A key of several words: conversations that share two of their three parts with others. */
+static void conversations(void)
+{
+	unsigned char packet[PACKET_ROOM];
+	struct st_decision decision;
+	size_t count = 0, wrong = 0;
+
+	for (unsigned int i = 0; i < 1000; i += 3) {
+		struct sock_filter *insns;
+
+		snprintf(texts[count], sizeof(texts[0]),
+			 "src host 10.2.0.%u and dst host 10.3.0.%u and tcp dst port %u", i / 100,
+			 i / 10 % 10, 80 + i % 10);
+		insns = compile(DLT_EN10MB, texts[count], &filters[count].count);
+		if (!insns)
+			die("compile");
+		filters[count].insns = insns;
+		filters[count].number = (uint32_t)count;
+		count++;
+	}
+	if (st_decision_make(&decision, filters, count, false))
+		die("st_decision_make");
+	for (unsigned int i = 0; i < 20000; i++) {
+		const unsigned char start[] = {8,         0, 0x45, [11] = 6,
+					       [14] = 10, 2, 0,    (unsigned char)(i / 2000),
+					       10,        3, 0,    (unsigned char)(i / 200 % 10)};
+
+		memset(packet, 0, sizeof(packet));
+		memcpy(packet + 12, start, sizeof(start));
+		put16(packet + 36, i % 2 ? 80 + i / 2 % 10 : i * 331 & 0xffff);
+		wrong += !same_packet(&decision, count, packet, 60, 60);
+	}
+	ok(wrong == 0, "conversations that share all parts but one with a filter's");
+	st_decision_free(&decision);
+	for (size_t i = 0; i < count; i++)
+		free((void *)filters[i].insns);
+}
+
 int main(void)
 {
 	static const int linktypes[] = {DLT_EN10MB, DLT_EN10MB,    DLT_EN10MB,    DLT_RAW,
@@ -120,5 +167,6 @@ int main(void)
 	printf("# %lu filters, %lu of them kept, %lu tables; %lu verdicts, %lu accept; %.1f s\n",
 	       compiled, kept, lookups, verdicts, accepted, seconds_now() - start);
 	ok(accepted > verdicts / 50, "the filters do accept");
+	conversations();
 	done_testing();
 }

@@ -40,6 +40,7 @@ CORE = [
     script("broker-killed.t", "--few"),
     program("hook_chain"),
     program("class_change"),
+    program("class_random", "COUNT=20 MANY=200"),
     script("attach.t", helpers=["helper_socket"]),
     script("read.t"),
 ]
@@ -53,6 +54,7 @@ OTHER_MACHINE = [
     program("translate_random", "COUNT=2000", LARGE_OPTION_MEMORY),
     program("hook_chain"),
     program("class_change"),
+    program("class_random", "COUNT=5 MANY=50"),
 ]
 SHORT = [SHOW, program("kernel_native", "TEST_PACKETS=2000"), COST, FEW_COUNTS]
 
