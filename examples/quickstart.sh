@@ -3,6 +3,8 @@
 # sudo sh examples/quickstart.sh: builds socktally in ./build, and lets it meter a tcpdump. Installs
 # what is missing for that, and says what. The traffic is its own, in a network namespace that ends
 # with it. May be run as often as you like.
+#
+# SOCKTALLY=/usr/bin/socktally in the environment: that one is used, and nothing is built or installed.
 
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -13,7 +15,9 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 
-if [ "${1-}" != in-namespace ]; then
+if [ "${1-}" != in-namespace ] && [ -n "${SOCKTALLY-}" ]; then
+	exec unshare --net sh "$here/examples/quickstart.sh" in-namespace
+elif [ "${1-}" != in-namespace ]; then
 	sh "$here/examples/install-missing.sh" gcc=gcc libc6-dev make=make clang=clang libbpf-dev \
 		libelf-dev libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
 		tcpdump=tcpdump ip=iproute2 ping=iputils-ping
@@ -22,7 +26,7 @@ if [ "${1-}" != in-namespace ]; then
 	echo "Building in $here/build"
 	../configure >configure.out 2>&1 || { cat configure.out >&2; exit 1; }
 	make -s -j"$(nproc)" >make.out 2>&1 || { tail -30 make.out >&2; exit 1; }
-	exec unshare --net sh "$here/examples/quickstart.sh" in-namespace
+	exec env SOCKTALLY="$here/build/socktally" unshare --net sh "$here/examples/quickstart.sh" in-namespace
 fi
 
 # --- from here on in a network namespace of our own: nothing but what is sent here is on lo
@@ -44,7 +48,7 @@ meter()
 	name=$1
 	shift
 	: >"$work/$name.messages"
-	"$here/build/socktally" run "$@" -- tcpdump -i lo -w - not tcp \
+	"$SOCKTALLY" run "$@" -- tcpdump -i lo -w - not tcp \
 		>"$work/$name.pcap" 2>"$work/$name.messages" &
 	meters="$meters $!"
 	for moment in $(seq 100); do

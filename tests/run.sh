@@ -14,7 +14,8 @@ sh examples/install-missing.sh gcc=gcc g++=g++ libc6-dev make=make clang=clang l
 	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc strace=strace valgrind=valgrind zstd=zstd \
-	libasan8 libubsan1 \
+	libasan8 libubsan1 libtsan2 abidiff=abigail-tools debootstrap=debootstrap \
+	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
 	argus-server arp-scan arping arpwatch darkstat dhcpdump ettercap=ettercap-text-only hping3 iftop \
 	iptraf-ng isc-dhcp-client lldpd nmap p0f pktstat pmacct python3-scapy softflowd tcpflow

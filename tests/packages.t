@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+# Debian's packages: they build, lintian finds no error, and in a clean Debian that has nothing else the
+# quick start runs with them. DEBIAN_MIRROR names another mirror than deb.debian.org.
+
+PATH=$PATH:/usr/sbin:/sbin
+LC_ALL=C
+export LC_ALL
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES CC SOCKTALLY
+top=$(cd "$(dirname "$0")/.." && pwd)
+mirror=${DEBIAN_MIRROR-http://deb.debian.org/debian}
+count=0
+failed=0
+
+# ok NAME STATUS [FILE]: passes when STATUS is 0; else shows the end of FILE
+ok()
+{
+	count=$((count + 1))
+	if [ "$2" -eq 0 ]; then
+		echo "ok $count - $1"
+	else
+		failed=1
+		echo "not ok $count - $1"
+		[ -z "${3-}" ] || tail -20 "$3" | sed 's/^/# /'
+	fi
+	return "$2"
+}
+skip() { count=$((count + 1)); echo "ok $count - $1 # SKIP $2"; }
+finish() { echo "1..$count"; exit $failed; }
+skip_all() { echo "1..0 # SKIP $1"; exit 0; }
+
+[ "$(id -u)" = 0 ] || skip_all "needs root"
+for tool in dpkg-buildpackage dh lintian; do
+	command -v $tool >/dev/null || skip_all "needs $tool"
+done
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/socktally-packages.XXXXXX") || exit 1
+trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir "$work/source"
+if git -C "$top" rev-parse >/dev/null 2>&1; then
+	(cd "$top" && git ls-files -z --cached --others --exclude-standard | tar -c --null -T -)
+else
+	tar -C "$top" -c --exclude './build*' .
+fi | tar -C "$work/source" -x || exit 1
+
+# --- build
+
+cd "$work/source" || exit 1
+DEB_BUILD_OPTIONS="noautodbgsym parallel=$(nproc)" dpkg-buildpackage -us -uc -b >"$work/log" 2>&1
+ok "dpkg-buildpackage" $? "$work/log" || finish
+cd "$work" || exit 1
+[ "$(dpkg-parsechangelog -l source/debian/changelog -SVersion)" = "$(cat source/VERSION)" ]
+ok "the packages have the version of the sources" $?
+lintian --allow-root --fail-on error ./*.changes >"$work/log" 2>&1
+ok "lintian finds no error" $? "$work/log"
+[ "$(find . -maxdepth 1 -name '*.deb' -printf '%f\n' | sed 's/_.*//' | sort | tr '\n' ' ')" = \
+	"libsocktally-dev libsocktally1 socktally " ]
+ok "libsocktally1, libsocktally-dev, socktally" $?
+dpkg-deb -f libsocktally1_*.deb Depends | sed 's/([^)]*)//g; s/ //g' >"$work/log"
+[ "$(cat "$work/log")" = libc6 ]
+ok "the library depends on libc alone" $? "$work/log"
+
+# --- a clean Debian
+
+. /etc/os-release
+name="the quick start, in a Debian with nothing else in it"
+if ! command -v debootstrap >/dev/null; then
+	skip "$name" "needs debootstrap"
+	finish
+fi
+root=$work/root
+if ! debootstrap --variant=minbase --include=tcpdump,iproute2,iputils-ping \
+	"${VERSION_CODENAME-stable}" "$root" "$mirror" >"$work/log" 2>&1; then
+	skip "$name" "debootstrap: $(grep -m 1 '^[EW]:' "$work/log")"
+	finish
+fi
+cp ./*.deb "$root/"
+cp -r "$work/source/examples" "$root/examples"
+# inside COMMAND: in the clean root; what it mounts there goes with it
+inside()
+{
+	unshare --mount --propagation private sh -c '
+		root=$1; shift
+		mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" &&
+			mount --rbind /dev "$root/dev" && exec chroot "$root" sh -c "$1"' \
+		inside "$root" "$1" </dev/null >"$work/log" 2>&1
+}
+inside 'dpkg -i /*.deb'
+ok "the packages install" $? "$work/log"
+inside 'socktally --version && socktally list && ldconfig -p' &&
+	grep -q "^socktally $(cat source/VERSION)\$" "$work/log" &&
+	grep -q 'libsocktally\.so\.1 ' "$work/log" && grep -q 'libsocktally-preload\.so ' "$work/log"
+ok "the command runs, the libraries are found" $? "$work/log"
+inside 'SOCKTALLY=/usr/bin/socktally sh /examples/quickstart.sh' &&
+	grep -q '^tcpdump captured [1-9]' "$work/log"
+ok "$name" $? "$work/log"
+inside 'dpkg --purge libsocktally-dev socktally libsocktally1 &&
+	! find / -xdev -path /proc -prune -o -path /examples -prune -o -name "*socktally*" ! -name "*.deb" -print |
+	grep -v "^/var/l" | grep .'
+ok "and take everything away again" $? "$work/log"
+finish
