@@ -165,6 +165,16 @@ def run_sniffer(net, name, path):
     promiscuous(False)
 
 
+def complete(tools, report):
+    """Ends two tools that have seen the same; their files have what the report calls accepted."""
+    live.settle(tools)
+    for tool in tools:
+        tool.stop(settle=0)
+    files = [attached.frames_of(tool.path("capture")) for tool in tools]
+    tap.ok(files[0] == files[1] and len(files[0]) == live.total(live.counts(report)).accepted_packets,
+           "both capture files are complete and the same", f"{len(files[0])} {len(files[1])}")
+
+
 def dumpcap(net):
     """With file capabilities, started by an ordinary user."""
     program, name = attached.copy("dumpcap")
@@ -174,8 +184,8 @@ def dumpcap(net):
         return
     as_user = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
     command = [*as_user, program, "-q", "-i", "near", "-f", "udp or arp", "-w", "capture"]
-    tools = [live.Tool(command, metered=False, ready="Capturing on"), live.Tool(command, options=["--attach"],
-                                                                              ready="Capturing on")]
+    tools = [live.Tool(command, metered=False, ready="File:"),
+             live.Tool(command, options=["--attach"], ready="File:")]
     attached.until(lambda: attached.all_on(tools[1].process.pid))
     meter = attached.Attach(tools[0].process.pid)
     before = attached.filter_by_list(tools[0].process.pid)
@@ -184,12 +194,7 @@ def dumpcap(net):
     tap.same((live.counts(report), report["source"]["comm"]), (live.expected(KINDS, "in", "udp or arp"), name),
              "dumpcap with file capabilities: exact")
     tap.same(attached.filter_of(tools[0].process.pid), before, "and its filter is back")
-    live.settle(tools)
-    for tool in tools:
-        tool.stop(settle=0)
-    files = [attached.frames_of(tool.path("capture")) for tool in tools]
-    tap.ok(files[0] == files[1] and len(files[0]) == live.total(live.counts(report)).accepted_packets,
-           "both capture files are complete and the same", f"{len(files[0])} {len(files[1])}")
+    complete(tools, report)
     tap.same(live.counts(tools[1].report()), live.expected(KINDS, "in", "udp or arp"),
              "run --attach, dumpcap with file capabilities: exact")
 
@@ -209,12 +214,7 @@ def netsniff(net):
     report = meter.stop()
     tap.same(live.counts(report), live.expected(KINDS, "in", "udp"), "netsniff-ng with a ring: exact")
     tap.ok(before and attached.filter_of(tools[0].process.pid) == before, "and its filter is back")
-    live.settle(tools)
-    for tool in tools:
-        tool.stop(settle=0)
-    files = [attached.frames_of(tool.path("capture")) for tool in tools]
-    tap.ok(files[0] == files[1] and len(files[0]) == live.total(live.counts(report)).accepted_packets,
-           "its capture file is complete and as without us", f"{len(files[0])} {len(files[1])}")
+    complete(tools, report)
 
 
 def elsewhere(net):

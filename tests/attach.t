@@ -275,7 +275,8 @@ def pieces(net):
 def through_another(net):
     """tshark leaves the capture to a dumpcap that it starts."""
     tool = live.Tool(["tshark", "-n", "-i", "near", "-w", "capture"], metered=False, ready="Capturing on")
-    attached.await_socket(tool.process.pid)
+    attached.until(lambda: attached.receiving(tool.process.pid))
+    live.settle([tool], quiet=0.3)
     meter = attached.Attach(tool.process.pid)
     netns.send(net.sender("far"), live.frames(SOME))
     report = meter.stop()

@@ -123,10 +123,6 @@ def sockets_of(pid):
     return found
 
 
-def await_socket(pid):
-    until(lambda: sockets_of(pid))
-
-
 def all_on(pid):
     """Whether programs are on all its packet sockets, of which there must be some."""
     found = sockets_of(pid)

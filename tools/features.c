@@ -30,7 +30,7 @@ static const struct {
 } commands[] = {
 	{"run", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
 	{"watch", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
-	{"attach", {FEATURE_METER, FEATURE_TAKE, FEATURE_DIAG}, 3},
+	{"attach", {FEATURE_METER, FEATURE_TAKE, FEATURE_ATTACH}, 3},
 	{"list", {FEATURE_DIAG}, 1},
 	{"read", {0}, 0},
 };

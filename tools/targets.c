@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -358,10 +359,22 @@ static int choose_all(struct targets *targets, bool waiting)
 		      : command_fail("no process has a packet socket");
 }
 
+/* There is one for each process that is looked at, and some for each meter. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int targets_choose(struct targets *targets, const struct target_choice *choice)
 {
 	int status = 0;
 
+	raise_descriptors();
 	if (!choice->name_count)
 		return choose_all(targets, choice->waiting);
 	for (size_t i = 0; i < choice->name_count && !status; i++) {
