@@ -117,10 +117,16 @@ class Suites:
 
 
 def unpack(files, folder):
-    """Into a folder, once: it is made under another name and renamed when it is whole."""
-    if os.path.isdir(folder):
-        return
-    shutil.rmtree(f"{folder}.new", ignore_errors=True)
+    """Into a folder, unless exactly these are there already."""
+    names = "".join(f"{os.path.basename(file)}\n" for file in sorted(files))
+    stamp = f"{folder}.list"
+    if os.path.exists(stamp):
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == names:
+                return
+        os.unlink(stamp)
+    shutil.rmtree(folder, ignore_errors=True)
     for file in files:
-        output("dpkg-deb", "-x", file, f"{folder}.new")
-    os.rename(f"{folder}.new", folder)
+        output("dpkg-deb", "-x", file, folder)
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write(names)
