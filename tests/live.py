@@ -131,7 +131,7 @@ class Tool:
         return self.wait(seconds)
 
     def wait(self, seconds=20):
-        return self.process.wait(seconds)
+        return self.process.wait(seconds * tap.PATIENCE)
 
     def files(self):
         """What the tool itself has written."""

@@ -164,7 +164,7 @@ def interrupt(process, number=signal.SIGINT):
 
 def wait_for(path, text, process=None, seconds=10):
     """Waits until text stands in the file; returns the file's content."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * tap.PATIENCE
     while True:
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read()

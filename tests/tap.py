@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """TAP for tests in Python: ok(), same(), skip_all(), and done() at the end."""
+import os
 import signal
 import sys
 import traceback
 
 ran = failed = 0
+# How much longer than usual a test waits for what must come: for machines that are emulated.
+PATIENCE = int(os.environ.get("PATIENCE", "1"))
 
 
 def ok(condition, name, why=""):
@@ -56,7 +59,7 @@ def time_limit(seconds):
     def expired(_number, _frame):
         raise TimeoutError(f"not done after {seconds} seconds")
     signal.signal(signal.SIGALRM, expired)
-    signal.alarm(seconds)
+    signal.alarm(seconds * PATIENCE)
 
 
 def crashed(kind, value, trace):
