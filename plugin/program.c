@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define CB_OFFSET(number) (offsetof(struct __sk_buff, cb) + 4 * (number))
 
@@ -115,10 +116,21 @@ static int load_piece(struct socktally *meter, const struct st_tap *tap,
 	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
 }
 
+/*
+ * On a PREEMPT_RT kernel a filter may be preempted, and another one then might write to this CPU's
+ * block: that could cost a count, but it shall not cost the tool a packet.
+ */
+static bool may_share_block(void)
+{
+	struct utsname kernel;
+
+	return !uname(&kernel) && !strstr(kernel.version, "PREEMPT_RT");
+}
+
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {.blocks = &meter->blocks};
+	struct st_code code = {.blocks = may_share_block() ? &meter->blocks : NULL};
 	const char *what = NULL;
 	bool translated;
 	int result;
