@@ -17,8 +17,9 @@ sh examples/install-missing.sh gcc=gcc g++=g++ libc6-dev make=make clang=clang l
 	libasan8 libubsan1 libtsan2 abidiff=abigail-tools debootstrap=debootstrap \
 	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
-	argus-server arp-scan arping arpwatch darkstat dhcpdump ettercap=ettercap-text-only hping3 iftop \
-	iptraf-ng isc-dhcp-client lldpd nmap p0f pktstat pmacct python3-scapy softflowd tcpflow
+	argus-server arp-scan arping arpwatch darkstat dhcpcd-base dhcpdump dnscap ettercap=ettercap-text-only \
+	hping3 iftop ipgrab iptraf-ng isc-dhcp-client lldpd netdiscover nethogs nmap p0f pktstat pmacct \
+	python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
 
 mkdir -p build-check
 cd build-check

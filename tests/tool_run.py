@@ -27,6 +27,7 @@ import packets
 import shim
 import tool_table
 
+RUN_FOLDERS = ("lock", "softflowd/chroot")  # what their services are given
 LINES, COLUMNS = 50, 132
 NEAR_MAC, FAR_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 PACKET_SOCKETS = "/proc/net/packet"
@@ -296,8 +297,9 @@ def idle(quiet, deadline):
 
 def private_mounts():
     """What is written to the system's folders ends with this run."""
-    netns.run("mount", "-t", "tmpfs", "tmpfs", "/run")
-    os.mkdir("/run/lock")
+    netns.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    for folder in RUN_FOLDERS:
+        os.makedirs(f"/run/{folder}")
     for name in ("etc", "var"):
         for folder in ("upper", "work"):
             os.makedirs(f"/run/.{name}/{folder}")

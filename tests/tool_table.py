@@ -60,10 +60,10 @@ def parse(lines):
                 names, note = line[2:].split(" | ", 1)
                 tool = Tool(*names.split(), note.strip())
                 continue
-            command, traffic, options = (part.strip() for part in f"{line} |".split("|", 2))
+            command, traffic, *options = (part.strip() for part in line.split(" | "))
             if traffic not in TRAFFIC:
                 raise Error(f"no traffic {traffic!r}")
-            yield Case(number, tool, shlex.split(command), traffic, options_of(options.rstrip("|")))
+            yield Case(number, tool, shlex.split(command), traffic, options_of(" ".join(options)))
         except (TypeError, ValueError) as error:
             raise Error(f"line {number}: {error}") from error
 
