@@ -14,7 +14,7 @@ import time
 
 import lib
 
-ROWS = ("sender", "cost", "classes", "snapshot", "overload", "slowdown", "userspace", "startup", "read", "scale")
+ROWS = ("sender", "cost", "hooks", "classes", "snapshot", "overload", "slowdown", "userspace", "startup", "read", "scale")
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH = 44
 
