@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * rate: packets and bytes a second from the first packet on, and the most there was in 10 ms, as a
- * rate.
+ * rate: packets and bytes a second in the windows of 10 ms from that of the first packet to that of the
+ * last but one, and the most there was in a window, as a rate.
  */
 #include "../include/socktally/hook.bpf.h"
 
@@ -29,8 +29,8 @@ struct {
  * write the same, but for a packet or two.
  */
 struct window {
-	__u64 first; /* ns: of the first packet of all */
-	__u64 number;
+	__u64 first;  /* number of the first of all */
+	__u64 number; /* 10 ms since the system was started */
 	__u64 packets;
 	__u64 bytes;
 };
@@ -44,24 +44,30 @@ struct {
 
 static __always_inline void window_begin(struct window *window, struct rate *all, __u64 now)
 {
-	__u64 milliseconds;
+	__u64 number = now / GRAIN, windows;
 
 	if (!window->first)
-		window->first = now;
-	milliseconds = (now - window->first) / 1000000;
-	if (milliseconds) {
-		all->packets_per_second = all->packets * 1000 / milliseconds;
-		all->bytes_per_second = all->bytes * 1000 / milliseconds;
+		window->first = number;
+	windows = number - window->first;
+	if (windows) {
+		all->packets_per_second = all->packets * (SECOND / GRAIN) / windows;
+		all->bytes_per_second = all->bytes * (SECOND / GRAIN) / windows;
 	}
 	window->packets = all->packets;
 	window->bytes = all->bytes;
-	window->number = now / GRAIN;
+	window->number = number;
 }
 
-static __always_inline void peak_note(const struct window *window, struct rate *all)
+/*
+ * What had come by the window's begin is read first: another CPU may begin the next one meanwhile, and
+ * the difference must not be less than nothing.
+ */
+static __always_inline void peak_note(const volatile struct window *window,
+				      volatile struct rate *all)
 {
-	__u64 packets = (all->packets - window->packets) * (SECOND / GRAIN);
-	__u64 bytes = (all->bytes - window->bytes) * (SECOND / GRAIN);
+	__u64 packets_then = window->packets, bytes_then = window->bytes;
+	__u64 packets = (all->packets - packets_then) * (SECOND / GRAIN);
+	__u64 bytes = (all->bytes - bytes_then) * (SECOND / GRAIN);
 
 	if (packets > all->peak_packets_per_second)
 		all->peak_packets_per_second = packets;

@@ -189,7 +189,7 @@ static int set_path(struct socktally *meter, const struct st_builtin *builtin,
 	if (st_pattern_read(&pattern, text, &wrong, &length))
 		return st_fail(meter, -EINVAL,
 			       "the hook %s: '%s': '%.*s' is no protocol's name: a path is like "
-			       "eth:ip:udp or *:dns",
+			       "eth:ip:udp or *:tcp",
 			       builtin->name, text, (int)length, wrong);
 	return st_object_variable_write(own, "pattern", &pattern, sizeof(pattern))
 		       ? 0

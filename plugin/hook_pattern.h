@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * What a path is to begin with, as text: "eth:ip:udp", or with "*" for any number of layers, also
- * none: "*:dns", "eth:*:ip:tcp".
+ * none: "*:tcp", "eth:*:ip:udp".
  */
 #ifndef SOCKTALLY_HOOK_PATTERN_H
 #define SOCKTALLY_HOOK_PATTERN_H

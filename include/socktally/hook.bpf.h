@@ -4,15 +4,18 @@
  *
  *	#include <socktally/hook.bpf.h>
  *
- *	SOCKTALLY_HOOK(tls_headers, skb, packet)
+ *	SOCKTALLY_HOOK(https_headers, skb, packet)
  *	{
- *		if (!socktally_has(packet, SOCKTALLY_TLS))
+ *		int tcp = socktally_find_last(packet, SOCKTALLY_TCP);
+ *		__u32 at = socktally_offset(packet, tcp);
+ *
+ *		if (tcp < 0 || (socktally_u16(skb, at) != 443 && socktally_u16(skb, at + 2) != 443))
  *			return SOCKTALLY_PASS;
  *		return SOCKTALLY_CUT(100);
  *	}
  *
- *	clang -O2 -g -target bpf -c tls_headers.bpf.c
- *	socktally run --hook tls_headers.bpf.o -- tcpdump -i eth0
+ *	clang -O2 -g -target bpf -c https_headers.bpf.c
+ *	socktally run --hook https_headers.bpf.o -- tcpdump -i eth0
  *
  * It needs nothing but this folder. To use more of the kernel's helpers and types than are here,
  * include <linux/bpf.h> and <bpf/bpf_helpers.h> before it.
