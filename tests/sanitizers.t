@@ -46,18 +46,27 @@ SOCKTALLY=$build/socktally
 SHIM=$build/libsocktally-preload.so
 export ASAN_OPTIONS UBSAN_OPTIONS SOCKTALLY SHIM SRCDIR
 
+# run_again NAME PROGRAM: with what the sanitizers have found in it or in what it started
+run_again()
+{
+	"$2" >"$1.out" 2>&1
+	status=$?
+	for report in "$reports"/*; do
+		[ ! -e "$report" ] || { cat "$report" >>"$1.out"; rm "$report"; status=1; }
+	done
+	result "$1" $status "$1.out"
+}
+
 # Object files that may be hostile, in the library itself.
 TEST_OBJECTS=1000 tests/hook_broken >hook_broken.out 2>&1
 result "hook_broken" $? hook_broken.out
+# The library in a program, and the broker that serves those without privileges.
+for name in plugin_table follow broker_service; do
+	run_again "$name" "tests/$name"
+done
 
 for name in read read-broken report usage list watch exact filter-switch attach; do
-	[ -x "$SRCDIR/tests/$name.t" ] || continue
-	"$SRCDIR/tests/$name.t" >"$name.out" 2>&1
-	status=$?
-	for report in "$reports"/*; do
-		[ ! -e "$report" ] || { cat "$report" >>"$name.out"; rm "$report"; status=1; }
-	done
-	result "$name" $status "$name.out"
+	[ ! -x "$SRCDIR/tests/$name.t" ] || run_again "$name" "$SRCDIR/tests/$name.t"
 done
 echo "1..$count"
 exit $failed
