@@ -8,33 +8,11 @@ PATH=$PATH:/usr/sbin:/sbin
 LC_ALL=C
 export LC_ALL
 top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/tap.sh"
 build=$(cd "${BUILDDIR:-build}" && pwd) || exit 1
 work=$(mktemp -d "${TMPDIR:-/tmp}/socktally-abi.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-count=0
-failed=0
-
-# ok NAME STATUS [FILE]: passes when STATUS is 0; else shows the end of FILE
-ok()
-{
-	count=$((count + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $count - $1"
-	else
-		failed=1
-		echo "not ok $count - $1"
-		[ -z "${3-}" ] || tail -40 "$3" | sed 's/^/# /'
-	fi
-}
-skip() { count=$((count + 1)); echo "ok $count - $1 # SKIP $2"; }
-# same NAME: are $work/have and $work/want equal?
-same()
-{
-	diff "$work/want" "$work/have" >"$work/diff"
-	ok "$1" $? "$work/diff"
-}
-
 version=$(cat "$top/VERSION")
 library=$build/libsocktally.so.$version
 map=$top/plugin/libsocktally.map
@@ -90,5 +68,4 @@ else
 	! cmp -s "$dump" "$work/other.abi" && compare "$work/other.abi"
 	ok "what begins with its size may grow" $? "$work/log"
 fi
-echo "1..$count"
-exit $failed
+finish

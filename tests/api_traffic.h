@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,6 +86,21 @@ static inline int packet_socket(int protocol)
 
 	if (fd < 0)
 		bail_out("packet socket");
+	return fd;
+}
+
+/* One that gets all that passes lo, from its first packet on. */
+static inline int lo_socket(void)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)if_nametoindex("lo"),
+	};
+	int fd = packet_socket(0);
+
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		bail_out("bind");
 	return fd;
 }
 

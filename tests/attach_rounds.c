@@ -4,8 +4,8 @@
  * program and no map in the kernel, no memory. The number of rounds may be given, for a run under a
  * tool that slows it down and looks at memory itself.
  */
+#include "growth.h"
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
@@ -28,18 +28,6 @@ static bool ok(bool good, const char *name)
 	printf("%sok %u - %s\n", good ? "" : "not ", ++ran, name);
 	failed += !good;
 	return good;
-}
-
-static unsigned int count_descriptors(void)
-{
-	unsigned int count = 0;
-	DIR *directory = opendir("/proc/self/fd");
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
 }
 
 /* Programs or maps in the kernel. */
@@ -78,19 +66,6 @@ static bool back_to(unsigned int (*count)(void), unsigned int before)
 	}
 	printf("# there were %u, now there are %u\n", before, count());
 	return false;
-}
-
-/* Kilobytes of memory in use. */
-static long resident(void)
-{
-	long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (file && fscanf(file, "%*d %ld", &pages) != 1)
-		pages = 0;
-	if (file)
-		fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static int packet_socket(int protocol)

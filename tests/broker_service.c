@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <netpacket/packet.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -370,19 +369,6 @@ static pid_t start_killer(void)
 	return pid;
 }
 
-static void bind_sniffer(void)
-{
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = (int)if_nametoindex("lo"),
-	};
-
-	sniffer = packet_socket(0);
-	if (bind(sniffer, (struct sockaddr *)&address, sizeof(address)))
-		bail_out("bind");
-}
-
 /* Where something is already. */
 static void occupied(void)
 {
@@ -409,7 +395,7 @@ int main(void)
 		bail_out(folder);
 	snprintf(path, sizeof(path), "%s/broker", folder);
 	snprintf(messages, sizeof(messages), "%s/messages", folder);
-	bind_sniffer();
+	sniffer = lo_socket();
 	broker = start_broker(path);
 	if (!ok(wait_for_socket(), "the broker's socket is there, for its group"))
 		return done();

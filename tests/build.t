@@ -10,35 +10,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
 top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/tap.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/socktally-build.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 build=$work/build
 dest=$work/dest
-count=0
-failed=0
-
-# ok NAME STATUS [FILE]: passes when STATUS is 0; else shows the end of FILE
-ok()
-{
-	count=$((count + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $count - $1"
-	else
-		failed=1
-		echo "not ok $count - $1"
-		[ -z "${3-}" ] || tail -20 "$3" | sed 's/^/# /'
-	fi
-	return "$2"
-}
-skip() { count=$((count + 1)); echo "ok $count - $1 # SKIP $2"; }
-# same NAME: are $work/have and $work/want equal?
-same()
-{
-	diff "$work/want" "$work/have" >"$work/diff"
-	ok "$1" $? "$work/diff"
-}
-finish() { echo "1..$count"; exit $failed; }
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 exported() { nm -D --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort; }
 

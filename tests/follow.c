@@ -9,7 +9,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <netpacket/packet.h>
 #include <socktally/socktally.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -168,22 +167,6 @@ static void drop_privileges(void)
 		bail_out("dropping privileges");
 }
 
-/* On lo from its first packet on. */
-static int metered_socket(struct socktally *meter)
-{
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = (int)if_nametoindex("lo"),
-	};
-	int fd = packet_socket(0);
-
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		bail_out("bind");
-	ok(!socktally_attach(meter, fd, NULL), "attach");
-	return fd;
-}
-
 int main(void)
 {
 	struct told told = {0};
@@ -197,7 +180,8 @@ int main(void)
 
 	if (!ok(!socktally_open(&meter, &opts), "open"))
 		return done();
-	fd = metered_socket(meter);
+	fd = lo_socket();
+	ok(!socktally_attach(meter, fd, NULL), "attach");
 	classic(meter, udp, fd, &told);
 	of_its_own(meter, udp, fd, &told);
 	reused(meter, &told);

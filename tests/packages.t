@@ -8,26 +8,8 @@ LC_ALL=C
 export LC_ALL
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES CC SOCKTALLY
 top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/tap.sh"
 mirror=${DEBIAN_MIRROR-http://deb.debian.org/debian}
-count=0
-failed=0
-
-# ok NAME STATUS [FILE]: passes when STATUS is 0; else shows the end of FILE
-ok()
-{
-	count=$((count + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $count - $1"
-	else
-		failed=1
-		echo "not ok $count - $1"
-		[ -z "${3-}" ] || tail -20 "$3" | sed 's/^/# /'
-	fi
-	return "$2"
-}
-skip() { count=$((count + 1)); echo "ok $count - $1 # SKIP $2"; }
-finish() { echo "1..$count"; exit $failed; }
-skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 for tool in dpkg-buildpackage dh lintian; do

@@ -5,7 +5,6 @@
  */
 #include "api_traffic.h"
 #include <linux/filter.h>
-#include <netpacket/packet.h>
 #include <socktally/socktally.h>
 
 enum { PACKETS = 40 };
@@ -80,20 +79,6 @@ static int stop_at_hook(void *ctx, const struct socktally_hook *hook)
 static void crossed(void *ctx, const struct socktally_crossing *crossing)
 {
 	((struct seen *)ctx)->crossings += crossing->upwards;
-}
-
-static int open_socket(void)
-{
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = (int)if_nametoindex("lo"),
-	};
-	int fd = packet_socket(0);
-
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		bail_out("bind");
-	return fd;
 }
 
 static struct seen look(struct socktally *meter)
@@ -179,7 +164,7 @@ int main(void)
 	const struct socktally_threshold_opts many = {.sz = sizeof(many),
 						      .path = "*:udp",
 						      .above = 1};
-	int udp = traffic_open(), fd = open_socket(), threshold;
+	int udp = traffic_open(), fd = lo_socket(), threshold;
 	struct seen seen, crossings = {0};
 	struct socktally *meter;
 

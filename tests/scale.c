@@ -4,7 +4,7 @@
  * in which memory and descriptors don't grow; fork() in the program. The number of rounds may be given.
  */
 #include "api_traffic.h"
-#include <dirent.h>
+#include "growth.h"
 #include <socktally/socktally.h>
 #include <sys/wait.h>
 
@@ -15,31 +15,6 @@ static uint64_t seen(struct socktally *meter)
 	struct socktally_totals totals;
 
 	return socktally_snapshot(meter, NULL, NULL, &totals) ? 0 : totals.counts.packets;
-}
-
-static unsigned int descriptors(void)
-{
-	unsigned int count = 0;
-	DIR *directory = opendir("/proc/self/fd");
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
-/* Kilobytes of memory in use. */
-static long resident(void)
-{
-	long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (file && fscanf(file, "%*d %ld", &pages) != 1)
-		pages = 0;
-	if (file)
-		fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static void many(int udp)
@@ -93,10 +68,10 @@ static void rounds(struct socktally *meter, unsigned int count)
 
 	ok(rounds_of(meter, count / 20), "some rounds first");
 	memory = resident();
-	open = descriptors();
+	open = count_descriptors();
 	snprintf(name, sizeof(name), "%u rounds of attach and detach", count);
 	ok(rounds_of(meter, count), name);
-	ok(resident() - memory < 256 && descriptors() == open,
+	ok(resident() - memory < 256 && count_descriptors() == open,
 	   "memory and descriptors have not grown");
 }
 
