@@ -18,11 +18,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define OTHERS_ARE_SHOWN                                                                           \
-	4 /* enum values of kernel.unprivileged_bpf_disabled that make sense: 0 to 2 */
-
-#define FILTER_MOST BPF_MAXINSNS /* instructions of a classic filter */
-
 static void set(struct feature *feature, enum feature_state state, const char *means)
 {
 	feature->state = state;
@@ -271,8 +266,8 @@ static void try_option_memory(struct feature *feature)
 		return;
 	}
 	/* eight bytes an instruction; on a change the new program is there beside the old one */
-	say(feature, "net.core.optmem_max is %ld: filters of up to about %ld instructions", most,
-	    most / 16 < FILTER_MOST ? most / 16 : FILTER_MOST);
+	say(feature, "net.core.optmem_max is %ld: programs of up to about %ld instructions", most,
+	    most / 16);
 	if (most < 65536)
 		feature->means = "a tool with a very long filter may go on unmetered: raise it";
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """check.py [ENTRY...]: the core tests on other kernels and machines, in emulated guests, as TAP.
 
-Without ENTRY, those that KERNELS names, or all. VERBOSE=1 shows a guest's console as it comes.
+Without ENTRY, those that KERNELS names, or all but "quick", which is a part of "bookworm". VERBOSE=1
+shows a guest's console as it comes.
 Nothing is installed. What is fetched is kept in BUILDDIR/kernels.
 """
 import os
@@ -142,9 +143,9 @@ class Report:
     def test(self, entry, run):
         problem = run.problem()
         name = f"{entry.name}: {run.name}"
+        # What a test needs is put into the guest: one that does without it shows nothing.
         if not problem and run.skipped() is not None:
-            self.skip(name, run.skipped())
-            return
+            problem = f"skipped: {run.skipped()}"
         time = "" if run.seconds is None else f" ({run.count()} tests, {run.seconds:.1f} s)"
         self.result(problem, name + time)
         for line in run.lines:
@@ -162,7 +163,8 @@ class Report:
 
 
 def main():
-    names = sys.argv[1:] or os.environ.get("KERNELS", "").split() or list(entries.ENTRIES)
+    names = sys.argv[1:] or os.environ.get("KERNELS", "").split() or \
+        [name for name in entries.ENTRIES if name != "quick"]
     unknown = [name for name in names if name not in entries.ENTRIES]
     if unknown:
         print(f"{' '.join(unknown)}: no such entry; there are: {' '.join(entries.ENTRIES)}",

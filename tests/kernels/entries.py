@@ -38,7 +38,7 @@ CORE = [
     script("exact.t"),
     program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
     script("broker-killed.t", "--few"),
-    program("hook_chain"),
+    script("hooks.t", "--builtin"),
     program("class_change"),
     program("class_random", "COUNT=20 MANY=200"),
     script("attach.t", helpers=["helper_socket"]),
@@ -52,9 +52,20 @@ OTHER_MACHINE = [
     COST,
     FEW_COUNTS,
     program("translate_random", "COUNT=2000", LARGE_OPTION_MEMORY),
-    program("hook_chain"),
+    script("hooks.t", "--builtin"),
     program("class_change"),
     program("class_random", "COUNT=5 MANY=50"),
+]
+# What a change has to pass, in about three minutes.
+QUICK = [
+    SHOW,
+    program("kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
+    FEW_COUNTS,
+    program("translate_random", "COUNT=1000", LARGE_OPTION_MEMORY),
+    script("broker-killed.t", "--few"),
+    script("hooks.t", "--builtin"),
+    program("class_change"),
+    script("read.t"),
 ]
 SHORT = [SHOW, program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"), COST, FEW_COUNTS]
 
@@ -82,6 +93,7 @@ def bookworm(name, *arguments, **options):
 
 
 ENTRIES = {entry.name: entry for entry in (
+    bookworm("quick", QUICK),
     bookworm("bookworm", CORE),
     Entry("bullseye", "amd64", ["bullseye-security", "bullseye"], "linux-image-cloud-amd64", CORE),
     Entry("bookworm-backports", "amd64", ["bookworm-backports"], "linux-image-cloud-amd64", CORE),
