@@ -11,7 +11,6 @@
 #include <time.h>
 
 static struct socktally *meter;
-static const char *steps; /* the object file */
 
 static int add(const char *name, const char *program, int32_t priority, const char *variable)
 {
@@ -19,7 +18,8 @@ static int add(const char *name, const char *program, int32_t priority, const ch
 	struct socktally_hook_opts opts = {
 		.sz = sizeof(opts),
 		.name = name,
-		.file = steps,
+		.object = st_object_steps,
+		.object_size = sizeof(st_object_steps),
 		.program = program,
 		.priority = priority,
 		.variables = variables,
@@ -34,7 +34,8 @@ static int replace(const char *name, const char *program, int32_t priority, cons
 	const char *variables[] = {variable};
 	struct socktally_hook_opts opts = {
 		.sz = sizeof(opts),
-		.file = steps,
+		.object = st_object_steps,
+		.object_size = sizeof(st_object_steps),
 		.program = program,
 		.priority = priority,
 		.variables = variables,
@@ -376,7 +377,6 @@ int main(void)
 	int in, out;
 
 	own_network();
-	steps = hook_compile("steps");
 	in = socket_on_lo(ETH_P_ALL);
 	out = socket_on_lo(0);
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
@@ -387,6 +387,5 @@ int main(void)
 	close(in);
 	killed(out);
 	close(out);
-	unlink(steps);
 	return done();
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What the tests of hooks share: TAP, a loopback of their own, objects compiled from tests/hooks. */
+/* What the tests of hooks share: TAP, a loopback of their own, and tests/hooks/steps.bpf.c as compiled. */
 #ifndef TESTS_HOOK_HELP_H
 #define TESTS_HOOK_HELP_H
 
+#include "tests/hooks/steps.bpf.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/ethernet.h>
@@ -83,40 +84,6 @@ __attribute__((unused)) static int socket_on_lo(int protocol)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		bail("packet socket");
 	return fd;
-}
-
-/* Compiles tests/hooks/NAME.bpf.c; returns the object's path, or skips the test without clang. */
-__attribute__((unused)) static const char *hook_compile(const char *name)
-{
-	static char object[4][128];
-	static unsigned int used;
-	const char *sources = getenv("SRCDIR") ? getenv("SRCDIR") : ".";
-	const char *clang = getenv("CLANG") ? getenv("CLANG") : "clang";
-	char *path = object[used++ % 4], command[4096];
-
-	snprintf(path, sizeof(object[0]), "/tmp/socktally-test-%d-%s.bpf.o", (int)getpid(), name);
-	snprintf(command, sizeof(command),
-		 "%s -O2 -g -Wall -Werror -target bpf -I '%s/include' -c '%s/tests/hooks/%s.bpf.c' "
-		 "-o %s",
-		 clang, sources, sources, name, path);
-	if (system(command)) {
-		printf("1..0 # SKIP needs clang\n");
-		exit(0);
-	}
-	return path;
-}
-
-/* The whole of a file, malloc'ed. */
-__attribute__((unused)) static uint8_t *slurp(const char *path, size_t *size)
-{
-	FILE *file = fopen(path, "re");
-	uint8_t *bytes = malloc(1 << 20);
-
-	if (!file || !bytes)
-		bail(path);
-	*size = fread(bytes, 1, 1 << 20, file);
-	fclose(file);
-	return bytes;
 }
 
 #endif

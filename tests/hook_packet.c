@@ -131,9 +131,62 @@ static void check_all(void)
 	unlink(name);
 }
 
+/* All that the library brings with it, in all its ways. */
+static bool add_builtin(void)
+{
+	static const char *const hooks[][4] = {
+		{"sizes"},
+		{"tcpflags"},
+		{"icmp"},
+		{"talkers"},
+		{"talkers", "by=host", "header=inner"},
+		{"rate"},
+		{"drop", "path=*:ipv6:*:ah"},
+		{"snap", "path=eth:ip", "bytes=100"},
+		{"sample", "path=eth:ip", "n=3"},
+		{"sample", "path=eth:ip", "n=3", "by=flow"},
+	};
+
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		struct socktally_hook_opts opts = {.sz = sizeof(opts),
+						   .builtin = hooks[i][0],
+						   .variables = hooks[i] + 1};
+
+		while (opts.variable_count < 3 && hooks[i][1 + opts.variable_count])
+			opts.variable_count++;
+		if (socktally_hook_add(meter, &opts)) {
+			printf("# %s\n", socktally_error(meter));
+			return false;
+		}
+	}
+	return true;
+}
+
+static int other_hook(void *ctx, const struct socktally_hook *hook)
+{
+	if (!strcmp(hook->name, "left"))
+		return 0;
+	snprintf(ctx, ST_HOOK_NAME_MAX, "%s", hook->name);
+	return 1;
+}
+
+/* One hook is left, that takes nothing. */
+static void remove_builtin(void)
+{
+	struct socktally_hook_opts opts = {.sz = sizeof(opts),
+					   .builtin = "tcpflags",
+					   .name = "left"};
+	char name[ST_HOOK_NAME_MAX];
+
+	if (socktally_hook_add(meter, &opts))
+		bail("one more hook");
+	while (socktally_hooks(meter, other_hook, name))
+		if (socktally_hook_remove(meter, name, NULL))
+			bail("a hook can't be removed");
+}
+
 int main(void)
 {
-	struct socktally_hook_opts opts = {.sz = sizeof(opts), .builtin = "tcpflags"};
 	const uint32_t entry = ST_CHAIN_ENTRY;
 	int cpu = sched_getcpu();
 	cpu_set_t cpus;
@@ -144,8 +197,11 @@ int main(void)
 	CPU_SET(cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		bail("sched_setaffinity");
-	if (socktally_open(&meter, NULL) || socktally_hook_add(meter, &opts))
+	if (socktally_open(&meter, NULL))
 		bail("can't meter");
+	if (!ok(add_builtin(), "every built-in hook loads"))
+		return done();
+	remove_builtin();
 	if (st_bpf_map_lookup(meter->chain_map, &entry, &id))
 		bail("the chain's entry");
 	program = st_bpf_prog_by_id(id);

@@ -39,6 +39,8 @@ CORE = [
     program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
     script("broker-killed.t", "--few"),
     script("hooks.t", "--builtin"),
+    program("hook_packet"),
+    program("hook_chain", "TEST_CHANGES=48"),
     program("class_change"),
     program("class_random", "COUNT=20 MANY=200"),
     script("attach.t", helpers=["helper_socket"]),
@@ -53,6 +55,8 @@ OTHER_MACHINE = [
     FEW_COUNTS,
     program("translate_random", "COUNT=2000", LARGE_OPTION_MEMORY),
     script("hooks.t", "--builtin"),
+    program("hook_packet"),
+    program("hook_chain", "TEST_CHANGES=48"),
     program("class_change"),
     program("class_random", "COUNT=5 MANY=50"),
 ]
