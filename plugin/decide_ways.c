@@ -289,6 +289,28 @@ static bool covers(const struct st_fields *fields, const struct st_way *other,
 	return true;
 }
 
+/* Whether the way is one for this value of a field, as far as the conditions on itself go. */
+static bool takes(const struct st_way *way, uint16_t field, uint32_t value)
+{
+	for (uint32_t i = 0; i < way->count; i++)
+		if (way->conditions[i].field == field && !holds(&way->conditions[i], value))
+			return false;
+	return true;
+}
+
+/* A way that takes all that comes by `number` without its condition `at` and has this value. */
+static const struct st_way *way_for(const struct st_fields *fields, const struct st_ways *ways,
+				    size_t first, size_t number, int at, uint32_t value)
+{
+	const struct st_way *way = &ways->way[number];
+
+	for (size_t i = first; i < ways->count; i++)
+		if (i != number && takes(&ways->way[i], way->conditions[at].field, value) &&
+		    covers(fields, &ways->way[i], way, at))
+			return &ways->way[i];
+	return NULL;
+}
+
 /*
  * Whether the outcome stays the same without a condition: the packets that come by the way then,
  * and did not before, are all accepted by other ways. What says how many bytes there must be stays in
@@ -297,8 +319,7 @@ static bool covers(const struct st_fields *fields, const struct st_way *other,
 static bool is_needless(const struct st_fields *fields, const struct st_ways *ways, size_t first,
 			size_t number, int at)
 {
-	const struct st_way *way = &ways->way[number];
-	const struct st_condition *condition = &way->conditions[at];
+	const struct st_condition *condition = &ways->way[number].conditions[at];
 	struct ranges more, values;
 
 	if (st_field_is_length(&fields->field[condition->field]))
@@ -306,16 +327,18 @@ static bool is_needless(const struct st_fields *fields, const struct st_ways *wa
 	more = (struct ranges){.count = 1};
 	more.range[0].high = st_field_max(&fields->field[condition->field]);
 	ranges_keep(&more, condition->low, condition->high, !condition->outside);
-	for (size_t i = first; i < ways->count && more.count; i++) {
-		if (i == number || !covers(fields, &ways->way[i], way, at))
-			continue;
-		way_values(fields, &ways->way[i], condition->field, &values);
-		if (!values.full)
-			ranges_take_away(&more, &values);
-		if (more.full)
+	while (more.count) {
+		const struct st_way *other =
+			way_for(fields, ways, first, number, at, more.range[0].low);
+
+		if (!other || more.full)
 			return false;
+		way_values(fields, other, condition->field, &values);
+		if (values.full)
+			return false;
+		ranges_take_away(&more, &values);
 	}
-	return !more.count;
+	return true;
 }
 
 /* Whether whatever comes by the one way comes by the other, too. */

@@ -179,6 +179,8 @@ def mistakes(folder):
     ran = command("run", "--class", "a=tcp and", "--", "touch", f"{folder}/ran")
     tap.ok(ran.returncode == 1 and not os.path.exists(f"{folder}/ran"),
            "run: the tool does not start", ran.stderr)
+    ran = command("read", "--packets", "--class", "a=tcp", f"{folder}/capture.pcap")
+    tap.same(ran.returncode, 2, "--class with --packets: wrong usage")
     ran = command("watch", "-i", "near", "--class", "tcp")
     tap.same(ran.returncode, 2, "--class without '=': wrong usage")
 

@@ -269,6 +269,8 @@ static int check(const struct options *options, int argc, char **argv)
 				     argv[optind + 1]);
 	if (options->packets && options->report.format == REPORT_JSON)
 		return command_usage("--packets writes plain lines: not with --format json");
+	if (options->packets && options->report.classes.count)
+		return command_usage("--packets lists every packet: not with --class");
 	if (options->packets && options->report.interval)
 		return command_usage("--packets lists every packet: not with -I");
 	if (options->report.hooks.count)
