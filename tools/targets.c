@@ -261,8 +261,13 @@ static int keep_capturing(struct targets *targets)
 	return hidden;
 }
 
-static int say_hidden(const char *whose)
+/* A process that was named can't be looked at. */
+static int say_out_of_sight(const char *whose, int error)
 {
+	if (error == -ESRCH || error == -ENOENT)
+		return command_fail("%s: there is no such process", whose);
+	if (error != -EACCES && error != -EPERM)
+		return command_fail("%s: can't be looked at: %s", whose, strerror(-error));
 	return command_fail("%s: its descriptors can't be seen: that needs root, or "
 			    "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
 			    whose);
@@ -275,18 +280,17 @@ static int choose_process(struct targets *targets, pid_t pid, const char *name, 
 	int result = targets_add(&family, pid), has;
 
 	if (result)
-		return result == -ENOMEM ? command_fail("out of memory")
-					 : command_fail("%s: there is no such process", name);
+		return say_out_of_sight(name, result);
 	has = captures_now(pid);
 	if (!has) {
 		targets_add_children(&family, 0);
 		keep_capturing(&family);
 	}
 	if (has < 0)
-		result = say_hidden(name);
+		result = say_out_of_sight(name, has);
 	else if (!has && !family.count && !waiting)
 		result = command_fail("%s has no packet socket: see 'socktally list'", name);
-	else if (!has && !family.count)
+	else if (!has && waiting)
 		targets_add(targets, pid);
 	for (size_t i = 0; i < family.count && !result; i++)
 		targets_add(targets, family.target[i].pid);
@@ -327,7 +331,7 @@ static int choose_named(struct targets *targets, const char *name,
 				      "number of one, or --all",
 				      name, text);
 	} else if (!capturing.count && hidden) {
-		result = say_hidden(name);
+		result = say_out_of_sight(name, hidden);
 	} else if (capturing.count > 1 && !choice->all) {
 		numbers(&capturing, text, sizeof(text));
 		result = command_fail("%s: that is the name of the processes %s: give the number "
