@@ -9,6 +9,8 @@ SOURCES, BUILD = "/socktally/src", "/socktally/build"
 WRAPPED = "/socktally/wrapped"
 SETTINGS = (f"export SRCDIR={SOURCES} BUILDDIR={BUILD} SOCKTALLY={BUILD}/socktally "
             f"SHIM={BUILD}/libsocktally-preload.so PYTHONDONTWRITEBYTECODE=1 PATIENCE=6\n")
+# So that what is sent on a machine that is slow to receive is not lost before any socket sees it.
+LONG_BACKLOG = "echo 100000 >/proc/sys/net/core/netdev_max_backlog\n"
 # Up to Linux 6.7 this is the default.
 SMALL_OPTION_MEMORY = "echo 20480 >/proc/sys/net/core/optmem_max\n"
 # For the programs of the kernel's own, which an ordinary filter never comes near.
@@ -86,7 +88,7 @@ class Entry:
     def __init__(self, name, architecture, suites, package, tests, settings="", within=""):
         self.name, self.architecture, self.suites, self.package = name, architecture, suites, package
         self.tests = tests
-        self.settings = f"{SETTINGS}{SMALL_OPTION_MEMORY}{settings}within={within!r}\n"
+        self.settings = f"{SETTINGS}{LONG_BACKLOG}{SMALL_OPTION_MEMORY}{settings}within={within!r}\n"
         # The guest's start, and what each test may take.
         self.seconds = 300 + sum(test.seconds for test in tests)
 
