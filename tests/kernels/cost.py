@@ -16,15 +16,17 @@ PACKETS = {"eth:arp": "eth/arp/pad(60)", "eth:ip:tcp": "eth/ip/tcp/pad(64)",
 
 def main():
     lines = "".join(f"p{i} {packets.frame(text).hex()}\n" for i, text in enumerate(PACKETS.values()))
-    done = subprocess.run([os.path.join(os.environ["BUILDDIR"], "bench/chain"), "15", "1000"],
+    # Some emulated machines have no better clock than the kernel's tick of 4 ms.
+    done = subprocess.run([os.path.join(os.environ["BUILDDIR"], "bench/chain"), "3", "100000"],
                           input=lines, capture_output=True, text=True, check=False)
-    best = {}
+    mean = {}
     for line in done.stdout.splitlines():
         packet, program, *figures = line.split()
-        best[packet, program] = min(map(float, figures))
+        mean[packet, program] = sum(map(float, figures)) / len(figures)
     for i, path in enumerate(PACKETS):
-        have = [best.get((f"p{i}", program)) for program in ("empty", "tutorial", "filter", "whole")]
-        if tap.ok(all(have), f"{path}: all programs ran", done.stderr):
+        have = [mean.get((f"p{i}", program)) for program in ("empty", "tutorial", "filter", "whole")]
+        if tap.ok(all(have), f"{path}: all programs ran",
+                  f"status {done.returncode}: {done.stderr or done.stdout[:300]}"):
             empty, *others = have
             tutorial, own, whole = (figure / empty for figure in others)
             tap.diag(f"measured {path}: empty {empty:.0f} ns = 1, tutorial filter {tutorial:.2f}, "
