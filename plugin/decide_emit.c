@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
  * A decision as eBPF. All data of a packet is in this CPU's memory, where the verifier knows nothing
- * of it: so a piece looks the same to it whichever way it comes there, and is gone through
- * once. And whatever isn't met comes first in its eyes ("if it is so go over the jump that leads past
- * it"): otherwise it would keep in mind as many ways not taken yet as the program has conditions, and
- * it gives up at 8192.
+ * of it: so a piece looks the same to it whichever way it comes there, and is gone through once. And
+ * whatever isn't met comes first in its eyes ("if it holds go over the jump that leads past it"):
+ * otherwise it would keep in mind as many branches not taken yet as the program has conditions, and it
+ * gives up at 8192.
  */
 #include "../bpf/classes.h"
 #include "decide.h"
