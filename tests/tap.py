@@ -8,6 +8,9 @@ import traceback
 ran = failed = 0
 # How much longer than usual a test waits for what must come: for machines that are emulated.
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
+# A job in a shell's background begins with these ignored, and so would the tools under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def ok(condition, name, why=""):
