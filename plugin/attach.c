@@ -94,7 +94,8 @@ static int socket_check(struct socktally *meter, int fd, uint64_t *cookie)
 		return -EINVAL;
 	if (meter->userspace)
 		return st_fail(meter, -EINVAL, "a meter without a kernel part has no sockets");
-	snprintf(meter->attaching, sizeof(meter->attaching), "socket %d", fd);
+	snprintf(meter->attaching, sizeof(meter->attaching), "socket %d",
+		 meter->shown >= 0 ? meter->shown : fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size))
 		return st_fail(meter, -errno, "%s: %s", meter->attaching, strerror(errno));
 	if (domain != AF_PACKET)
@@ -233,7 +234,8 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	struct st_attachment *attachment;
 	int prog, result;
 
-	snprintf(meter->attaching, sizeof(meter->attaching), "%s: socket %d", tap->interface, fd);
+	snprintf(meter->attaching, sizeof(meter->attaching), "%s: socket %d", tap->interface,
+		 meter->shown >= 0 ? meter->shown : fd);
 	result = attachments_reserve(meter);
 	if (result)
 		return result;

@@ -79,8 +79,10 @@ static int compose_again(struct socktally *meter, int number, uint64_t cookie)
 
 	if (fd < 0)
 		return -errno;
+	meter->shown = number;
 	if (is_socket(fd, cookie))
 		result = socktally_attach(meter, fd, NULL);
+	meter->shown = -1;
 	close(fd);
 	return result;
 }

@@ -138,7 +138,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->gap = own.gap;
 	meter->gap_ctx = own.gap_ctx;
 	meter->cells_map = meter->blocks.map = meter->chain_map = -1;
-	meter->count_prog = meter->broker = meter->timer = -1;
+	meter->count_prog = meter->broker = meter->timer = meter->shown = -1;
 	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;

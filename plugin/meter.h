@@ -60,6 +60,7 @@ struct socktally {
 	void *gap_ctx;
 	bool quiet;         /* failures are not logged: what is tried again and again */
 	char attaching[64]; /* "eth0: socket 5", for messages */
+	int shown;          /* the number in them, when it is a duplicate that is attached; or -1 */
 	char error[320];
 };
 

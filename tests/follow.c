@@ -177,6 +177,7 @@ int main(void)
 					   .gap_ctx = &told};
 	int udp = traffic_open(), fd;
 	struct socktally *meter;
+	char name[32];
 
 	if (!ok(!socktally_open(&meter, &opts), "open"))
 		return done();
@@ -190,8 +191,11 @@ int main(void)
 	told.gaps = 0;
 	set_behind(fd, half, 1);
 	socktally_poll(meter, 0);
-	ok(told.gaps == 1 && told.last.error == -EPERM && strstr(socktally_error(meter), "CAP_BPF"),
-	   "where privileges are gone, the gap is told, and what is missing");
+	snprintf(name, sizeof(name), "socket %d:", fd);
+	ok(told.gaps == 1 && told.last.error == -EPERM &&
+		   strstr(socktally_error(meter), "CAP_BPF") &&
+		   strstr(socktally_error(meter), name),
+	   "where privileges are gone, the gap is told, and what is missing on which socket");
 	traffic_send(udp, 1);
 	ok(readable(fd) == 2, "and the socket goes on with its filter");
 	socktally_close(meter);

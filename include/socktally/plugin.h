@@ -20,7 +20,8 @@
  *   ABI version and its size). What a shorter one doesn't have counts as zero, that is "not there" or
  *   "the default"; what an options struct has beyond what the library knows must be zero, else it is
  *   refused with -E2BIG. SOCKTALLY_PLUGIN_HAS() tells whether a function is there.
- * - The structs that callbacks are given never change: what is new comes by a new callback.
+ * - The structs that callbacks are given never change: what is new comes by a new callback. Nor does
+ *   struct socktally_class, of which arrays are given.
  *
  * Ownership: a meter is the caller's, from create to destroy. All that a callback is given is the
  * library's and valid until the callback returns. Options and what they point to are read during the
@@ -104,7 +105,10 @@ struct socktally_open_opts {
 	const char *broker;
 };
 
-/* A meter without a kernel part, to be fed by socktally_count(): needs no privilege. */
+/*
+ * A meter without a kernel part, to be fed by socktally_count(): needs no privilege. Its snapshots are
+ * not to be taken while another thread counts.
+ */
 #define SOCKTALLY_OPEN_USERSPACE 0x1u
 /*
  * Each metered socket's own filter is noted in the kernel, for as long as the socket is metered or
