@@ -16,7 +16,7 @@ HELPER = os.path.join(BUILD, "tests/helper_guest")
 ALLOWED = {
     "open": {"bpf", "openat", "read", "close", "mmap", "munmap", "brk", "mremap",
              "sched_getaffinity"},
-    "attach": {"getsockopt", "setsockopt", "getsockname", "ioctl", "bpf", "close", "brk", "mmap",
+    "attach": {"uname", "getsockopt", "setsockopt", "getsockname", "ioctl", "bpf", "close", "brk", "mmap",
                "munmap", "mremap"},
     "set_interval": {"timerfd_create", "timerfd_settime"},
     "get_filter": {"getsockopt"},
