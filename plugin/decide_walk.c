@@ -102,9 +102,9 @@ static struct value folded(int op, uint32_t a, uint32_t b)
 	case BPF_MUL:
 		return constant(a * b);
 	case BPF_DIV:
-		return b ? constant(a / b) : unknown;
+		return constant(a / b);
 	case BPF_MOD:
-		return b ? constant(a % b) : unknown;
+		return constant(a % b);
 	case BPF_OR:
 		return constant(a | b);
 	case BPF_XOR:
@@ -266,6 +266,13 @@ static bool step_load(struct walk *walk, struct state *state, const struct sock_
 	return load(walk, state, insn, to);
 }
 
+static bool divides_by_x(const struct sock_filter *insn)
+{
+	int op = BPF_OP(insn->code);
+
+	return BPF_SRC(insn->code) == BPF_X && (op == BPF_DIV || op == BPF_MOD);
+}
+
 /* What has no branch. False: the filter ends here, or can't be followed. */
 static bool step(struct walk *walk, struct state *state, const struct sock_filter *insn)
 {
@@ -280,6 +287,11 @@ static bool step(struct walk *walk, struct state *state, const struct sock_filte
 		state->mem[insn->k] = state->x;
 		return true;
 	case BPF_ALU:
+		if (divides_by_x(insn) && !(state->x.kind == CONSTANT && state->x.constant)) {
+			/* by 0 it ends there */
+			walk->failed |= state->x.kind != CONSTANT;
+			return false;
+		}
 		state->a = computed(insn, state->a, state->x);
 		return true;
 	default:
