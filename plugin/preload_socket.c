@@ -31,11 +31,27 @@ static int metered_socket(int type, int protocol)
 	return real_socket(AF_PACKET, type, protocol);
 }
 
+/* It can't be metered, and the broker is to say so. */
+static int obsolete_socket(int domain, int type, int protocol)
+{
+	int fd = real_socket(domain, type, protocol), ignored;
+
+	if (fd >= 0 && preload_enter()) {
+		if (preload_has_channel())
+			preload_ask(fd, CHANNEL_ATTACH, 0, 0, &ignored);
+		preload_leave();
+	}
+	return fd;
+}
+
 static int preload_socket(int domain, int type, int protocol)
 {
 	int fd;
 
-	if (domain != AF_PACKET || (type & 15) == SOCK_PACKET)
+	/* the kernel takes one of AF_INET for a packet socket, too */
+	if ((domain == AF_PACKET || domain == AF_INET) && (type & 15) == SOCK_PACKET)
+		return obsolete_socket(domain, type, protocol);
+	if (domain != AF_PACKET)
 		return real_socket(domain, type, protocol);
 	if (!(unsigned short)protocol || !preload_enter()) {
 		fd = real_socket(domain, type, protocol);

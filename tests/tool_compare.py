@@ -17,8 +17,8 @@ import tool_run
 PCAP_MAGIC = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
-# What differs from run to run with any tool: times, dates, process and inode numbers, ports, names of
-# temporary files and of these folders.
+# What differs from run to run with any tool: times, dates, process numbers, names of temporary files and
+# of these folders.
 VARIES = [(re.compile(pattern), text) for pattern, text in (
     (rb"\d\d:\d\d:\d\d([.,]\d+)?", b"TIME"),
     (rb"_20\d{12}", b"_DATE"),
@@ -55,7 +55,7 @@ def packets_of(content):
     if content[:4] in PCAP_MAGIC:
         return [content[:24]] + [record[2:] for record in live.records(content)]
     if content[:4] == PCAPNG_MAGIC:
-        return [struct.unpack_from("<I8xII", body)[0::1] + (body[20:],)
+        return [(*struct.unpack_from("<I8xII", body), body[20:])
                 for kind, body in blocks(content) if kind == 6]
     return None
 
@@ -143,7 +143,7 @@ def observed(seen, terms):
 def sent(case, expression):
     """The table of what was sent past the tool."""
     kinds, talk = tool_run.incoming(case.traffic == "few")
-    link = "eth" if case.options["link"] == "eth" else "sll"
+    link = case.options["link"]
     table = collections.defaultdict(lambda: live.Counts(0, 0, 0, 0))
 
     def add(kinds, direction):
@@ -183,6 +183,7 @@ def tally(case, name, metered):
 
 
 def shown(value):
+    """As much of it as helps."""
     if isinstance(value, dict):
         return {name: shown(content) for name, content in value.items()}
     return value[:3000].decode(errors="backslashreplace") if isinstance(value, bytes) else value

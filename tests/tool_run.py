@@ -11,7 +11,6 @@ import fcntl
 import os
 import pickle
 import pty
-import re
 import signal
 import socket
 import struct
@@ -31,7 +30,7 @@ RUN_FOLDERS = ("lock", "softflowd/chroot")  # what their services are given
 LINES, COLUMNS = 50, 132
 NEAR_MAC, FAR_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 PACKET_SOCKETS = "/proc/net/packet"
-PACKET_OUTGOING = 4
+PACKET_OUTGOING, SO_RCVBUFFORCE = 4, 33
 
 
 def http_data(text):
@@ -69,7 +68,9 @@ def conversation():
     return [live.Kind(packets.build(text), 1) for text in texts]
 
 
-# What passes, and where: "near" gets what is sent on "far"
+# The kinds of traffic: "in", or "few" of it, is sent on "far" and comes in on "near"; "both" is that and
+# something that goes out; "lo" passes there; with "hosts" it is the tool that sends, and is answered.
+
 def incoming(few):
     kinds = live.traffic(1)
     return [live.Kind(kind.packet, 1) for kind in kinds] if few else kinds, conversation()
@@ -89,7 +90,7 @@ class Observer:
     def __init__(self):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(netns.ETH_P_ALL))
         self.socket.bind(("near", netns.ETH_P_ALL))
-        self.socket.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         self.inode = os.fstat(self.socket.fileno()).st_ino
 
     def seen(self):
@@ -263,7 +264,7 @@ def processes():
             comm, _, rest = stat.partition("(")[2].rpartition(")")
             if int(entry) == os.getpid():
                 continue
-            if rest.split()[0] != "Z":
+            if rest.split()[0] != "Z" or len(os.listdir(f"/proc/{entry}/task")) > 1:
                 found.append((int(entry), comm))
             else:
                 reap(int(entry))

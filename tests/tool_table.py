@@ -26,7 +26,7 @@ OPTIONS = {
     "ready": "",      # the text by which it is ready; else it has a receiving socket and is idle
     "sockets": "1",   # how many of its sockets get the traffic
     "filter": "?",    # what the kernel accepts, a tcpdump expression; "?": not known
-    "link": "eth",    # "sll": a cooked socket; "any": cooked, of every interface
+    "link": "eth",    # "sll": a cooked socket
     "tally": "sent",  # or of what an observer saw: "in", "in+out", "2in+out", ...; "some"; "none"
     "says": "",       # the one line of socktally's own, a regular expression
 }
