@@ -18,7 +18,7 @@ sh examples/install-missing.sh gcc=gcc g++=g++ libc6-dev make=make clang=clang l
 	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
 	argus-server arp-scan arping arpwatch darkstat dhcpcd-base dhcpdump dnscap ettercap=ettercap-text-only \
-	hping3 iftop ipgrab iptraf-ng isc-dhcp-client lldpd netdiscover nethogs nmap p0f pktstat pmacct \
+	hping3 iftop iptraf-ng isc-dhcp-client lldpd netdiscover nethogs nmap p0f pktstat pmacct \
 	python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
 
 mkdir -p build-check
