@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.environ.get("SRCDIR", os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
 LIBRARY = os.path.join(BUILD, "libsocktally.so")
-SECONDS = "4"
+SECONDS = "8"  # as long as all of them need to start on a busy machine
 MACS = bytes.fromhex("020000000002" "020000000001")
 ARPS, UDPS, TCPS = 11, 2300, 31
 
@@ -115,7 +115,7 @@ def run_all(names):
         time.sleep(0.5)  # an interval of each has begun
         netns.send(net.sender(), frames())
         for name, process, paths in running:
-            process.wait(30)
+            process.wait(60)
             texts = []
             for path in paths:
                 with open(path, encoding="utf-8") as file:
@@ -138,7 +138,7 @@ def plugin_errors():
 
 def main():
     netns.need("ip")
-    tap.time_limit(90)
+    tap.time_limit(300)
     names = [name for name in EXAMPLES
              if name != "cpp" or os.path.exists(os.path.join(BUILD, "examples/cpp"))]
     if "cpp" not in names:

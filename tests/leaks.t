@@ -82,7 +82,7 @@ def threads():
 
 def main():
     netns.need()
-    tap.time_limit(300)
+    tap.time_limit(850)
     valgrind()
     sanitizers()
     threads()

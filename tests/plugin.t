@@ -158,7 +158,7 @@ def run(host, library):
 
 def main():
     netns.need(*CC[:1])
-    tap.time_limit(120)
+    tap.time_limit(300)
     refused = "later: -7\n"  # -E2BIG
     with tempfile.TemporaryDirectory() as folder:
         host = host_of(folder)
