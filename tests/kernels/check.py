@@ -57,12 +57,14 @@ def build_of(architecture):
         return BUILD
     triplet = packages.output("dpkg-architecture", "-a", architecture, "-q", "DEB_HOST_GNU_TYPE").strip()
     if not shutil.which(f"{triplet}-gcc"):
-        raise packages.Missing(f"needs {triplet}-gcc: apt-get install gcc-{triplet} libc6-dev-{architecture}-cross")
+        raise packages.Missing(f"needs {triplet}-gcc: apt-get install gcc-{triplet.replace('_', '-')} "
+                               f"libc6-dev-{architecture}-cross")
     sysroot = system_of(architecture, "sysroot", SYSROOT)
     folder = os.path.join(WORK, architecture)
     os.makedirs(folder, exist_ok=True)
     for command in ([os.path.join(SOURCES, "configure"), f"--host={triplet}", "PKG_CONFIG=false",
-                     f"CC={triplet}-gcc --sysroot={sysroot}"], ["make", f"-j{os.cpu_count()}", "tests", "bench/chain"]):
+                     f"CC={triplet}-gcc --sysroot={sysroot}"],
+                    ["make", f"-j{os.cpu_count()}", "tests", "bench/chain"]):
         with open(os.path.join(folder, "build.log"), "a", encoding="utf-8") as log:
             done = subprocess.run(["nice", "-n", "10", *command], cwd=folder, stdin=subprocess.DEVNULL,
                                   stdout=log, stderr=subprocess.STDOUT, check=False,
@@ -180,6 +182,9 @@ def main():
             build = build_of(entry.architecture)
         except packages.Missing as why:
             report.skip(entry.name, why)
+            continue
+        except ChildProcessError as error:
+            report.result(error, entry.name)
             continue
         initramfs = image_of(entry, kernel, system, build)
         boot = os.path.join(kernel, "boot")

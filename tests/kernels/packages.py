@@ -19,8 +19,11 @@ class Missing(Exception):
 
 def output(*command):
     """What a command prints; its own complaint in the exception if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"})
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"})
+    except FileNotFoundError as error:
+        raise Missing(f"needs {command[0]}") from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         raise Missing(f"{command[0]}: {(lines or done.stderr.splitlines() or ['failed'])[0]}")
