@@ -370,7 +370,11 @@ int socktally_attach(struct socktally *meter, int fd, const struct socktally_att
 	result = st_options(&own, sizeof(own), opts);
 	if (!result && (own.flags & ~SOCKTALLY_ATTACH_BEFORE_BIND || own.ifindex < 0))
 		result = -EINVAL;
-	if (!result)
+	if (!st_is_live(meter))
+		result = -EINVAL;
+	else if (result)
+		st_fail(meter, result, "options to attach a socket with that make no sense here");
+	else
 		result = attach(meter, fd, &own);
 	errno = saved;
 	return result;
