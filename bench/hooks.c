@@ -4,14 +4,12 @@
  * program without a filter. In each round every meter's program runs REPEAT times on every packet,
  * one after the other. Prints, for each packet and set of hooks, the nanoseconds of each round.
  */
-#include "bench.h"
+#include "prog_run.h"
 
 #include "pass.bpf.h"
-#include "plugin/bpf_syscall.h"
 #include "plugin/meter.h"
 
 #include <errno.h>
-#include <linux/if_ether.h>
 
 static const struct set {
 	const char *name;
@@ -61,22 +59,6 @@ static void load(size_t number)
 		die("program", programs[number]);
 }
 
-/* The kernel takes an Ethernet header off before it runs a socket filter in a test. */
-static double run(int prog, const struct packet *packet, uint32_t repeat)
-{
-	static unsigned char data[ETH_HLEN + PACKET_MAX];
-	double start;
-	int result;
-
-	memcpy(data, packet->data, ETH_HLEN);
-	memcpy(data + ETH_HLEN, packet->data, packet->size);
-	start = cpu_seconds();
-	result = st_bpf_prog_run(prog, data, ETH_HLEN + packet->size, repeat, NULL, NULL);
-	if (result)
-		die("BPF_PROG_TEST_RUN", result);
-	return (cpu_seconds() - start) * 1e9 / repeat;
-}
-
 /* What was timed has counted every packet. */
 static void check(uint64_t packets)
 {
@@ -112,7 +94,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < count; i++)
 			for (size_t set = 0; set < SETS; set++)
 				figures[(i * SETS + set) * rounds + round] =
-					run(programs[set], &packets[i], repeat);
+					1e9 * prog_run(programs[set], &packets[i], repeat);
 	for (size_t i = 0; i < count; i++) {
 		for (size_t set = 0; set < SETS; set++) {
 			printf("%s %s", packets[i].name, sets[set].name);

@@ -230,7 +230,8 @@ static int hook_add(struct socktally *meter, const char *replaced,
 	if (meter->userspace)
 		return st_fail(meter, -EINVAL, "a meter without a kernel part has no hooks");
 	if (meter->broker >= 0)
-		return st_fail(meter, -EOPNOTSUPP, "a broker loads nobody's own programs: no hooks");
+		return st_fail(meter, -EOPNOTSUPP,
+			       "a broker loads nobody's own programs: no hooks");
 	if (replaced) {
 		replaces = st_hook_find(meter, replaced);
 		if (!replaces)

@@ -4,6 +4,7 @@
  * packet counted once, by the old hooks or by the new ones. TEST_CHANGES: how many of them.
  */
 #include "hook_help.h"
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -371,19 +372,34 @@ static void killed(int out)
 	close(in);
 }
 
+static unsigned int descriptors(void)
+{
+	unsigned int count = 0;
+	DIR *directory = opendir("/proc/self/fd");
+
+	while (directory && readdir(directory))
+		count++;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
 int main(void)
 {
 	const char *number = getenv("TEST_CHANGES");
+	unsigned int before;
 	int in, out;
 
 	own_network();
 	in = socket_on_lo(ETH_P_ALL);
 	out = socket_on_lo(0);
+	before = descriptors();
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
 		bail("can't meter");
 	order_and_limits(out);
 	changes(out, number ? (unsigned int)atoi(number) : 1000);
 	socktally_close(meter);
+	is_number(descriptors(), before, "no descriptor is left");
 	close(in);
 	killed(out);
 	close(out);
