@@ -69,6 +69,15 @@ def source():
     other.stop(settle=0)
 
 
+def hooks():
+    """Each hook is there once: two that sample would leave less than was asked for."""
+    tool = live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull], metered=False)
+    meter = attached.Attach("--hook", "sizes", "--hook", "drop=*:udp", tool.process.pid)
+    report = meter.stop(settle=0)
+    tap.same([hook["name"] for hook in report["hooks"]], ["sizes", "drop"], "attach --hook: each once")
+    tool.stop(settle=0)
+
+
 def own_end(net):
     """Each way to end gives the socket back, and the report has what came until then."""
     tool = live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull, "udp port 53"], metered=False)
@@ -375,6 +384,7 @@ def main():
     net = netns.Net()
     exact(net)
     source()
+    hooks()
     own_end(net)
     tools_end(net)
     handed_on(net)

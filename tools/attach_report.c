@@ -41,10 +41,6 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 		attach_meter_free(meter);
 		return NULL;
 	}
-	if (hook_options_add(&options->hooks, meter->meter)) {
-		attach_meter_free(meter);
-		return NULL;
-	}
 	if (attaching->meter_count)
 		report_follows(meter->report);
 	return meter;
