@@ -18,8 +18,8 @@ static ino_t stderr_inode;
 void preload_say_init(void)
 {
 	struct stat status;
-	void *shared = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
 
 	if (shared != MAP_FAILED && !said_here)
 		said = (atomic_bool *)shared;

@@ -116,7 +116,7 @@ static bool is_harmless(const void *program)
 	bool harmless;
 
 	if (atomic_flag_test_and_set(&taken))
-		return false; /* another thread sets one at this moment */
+		return false;                /* another thread sets one at this moment */
 	harmless = !exchange_try(&exchange); /* no descriptors left is no reason to say anything */
 	if (harmless) {
 		harmless = exchange_copy(&exchange, &filter, program, sizeof(filter)) &&
