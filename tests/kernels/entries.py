@@ -48,7 +48,7 @@ CORE = [
     program("hook_chain", "TEST_CHANGES=48"),
     program("class_change"),
     program("class_random", "COUNT=20 MANY=200"),
-    script("attach.t"),
+    script("attach.t", "--few"),
     script("read.t"),
 ]
 # Where the machine itself is emulated, and slowly.
@@ -73,7 +73,7 @@ QUICK = [
     program("translate_random", "COUNT=1000", LARGE_OPTION_MEMORY),
     script("broker-killed.t", "--few", ["helper_socket"]),
     script("hooks.t", "--builtin"),
-    program("class_change"),
+    script("attach.t", "--few"),
     script("read.t"),
 ]
 SHORT = [SHOW, program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"), COST, FEW_COUNTS]
