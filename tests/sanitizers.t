@@ -65,6 +65,11 @@ for name in plugin_table follow broker_service; do
 	run_again "$name" "tests/$name"
 done
 
+export COUNT=200 TEST_CHANGES=20
+for name in decide_random decide_generated class_change; do
+	run_again "$name" "tests/$name"
+done
+
 for name in read read-broken report usage list watch exact filter-switch attach; do
 	[ ! -x "$SRCDIR/tests/$name.t" ] || run_again "$name" "$SRCDIR/tests/$name.t"
 done
