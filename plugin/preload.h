@@ -48,8 +48,8 @@ bool preload_filter_allows(const struct sock_filter *insns, size_t count);
 
 /* How to reach the broker; NULL if there is none (preload_channel.c). */
 const struct channel_address *preload_channel(void);
-/* variable: the value of CHANNEL_VARIABLE in the environment. */
-void preload_channel_set(const struct channel_address *address, char *variable);
+/* value: that of CHANNEL_VARIABLE, in the environment. */
+void preload_channel_set(const struct channel_address *address, char *value);
 /* The process exits, or the broker hangs: from now on every call is passed on, in silence. */
 void preload_channel_end(void);
 /* Why there is no broker, for the message; error: errno, or 0. */

@@ -10,16 +10,15 @@ enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
 
 static _Atomic(enum state) state;
 static struct channel_address channel;
-/* Fields of the variable itself, where the next program finds them. */
-static char *warned, *filters;
+/* The variable's value itself, where the next program finds it. */
+static char *shared;
 static const char *none_what = "no broker was started";
 static int none_error;
 
-void preload_channel_set(const struct channel_address *address, char *variable)
+void preload_channel_set(const struct channel_address *address, char *value)
 {
 	channel = *address;
-	warned = variable + strlen(variable) - CHANNEL_WARNED_BACK;
-	filters = variable + strlen(variable) - CHANNEL_FILTERS_BACK;
+	shared = value;
 	atomic_store(&state, KNOWN);
 }
 
@@ -65,8 +64,24 @@ bool preload_has_channel(void)
 	return false;
 }
 
+/*
+ * A field of the value, counted from its end. NULL: it isn't there; a tool that shows its state in ps(1)
+ * has copied its environment and writes over the memory where it was.
+ */
+static char *field(size_t back)
+{
+	struct channel_address now;
+
+	if (!shared || !channel_parse(shared, &now) ||
+	    memcmp(now.token, channel.token, sizeof(now.token)) != 0)
+		return NULL;
+	return shared + strlen(shared) - back;
+}
+
 bool preload_first_warning(void)
 {
+	char *warned = field(CHANNEL_WARNED_BACK);
+
 	if (!warned)
 		return true;
 	if (*warned == '1')
@@ -77,6 +92,8 @@ bool preload_first_warning(void)
 
 void preload_channel_filters(uint32_t number)
 {
+	char *filters = field(CHANNEL_FILTERS_BACK);
+
 	channel.filters = number;
 	if (filters)
 		channel_put_filters(filters, number);

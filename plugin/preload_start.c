@@ -177,6 +177,22 @@ static int start(const int *descriptors, int count)
 	return error;
 }
 
+/*
+ * A tool that shows its state in ps(1) takes the memory from its first argument to the end of its last
+ * variable for that, which must be one that the kernel has put there.
+ */
+static void put_first(char *entry)
+{
+	size_t at = 0;
+
+	while (environ[at] && environ[at] != entry)
+		at++;
+	if (!environ[at])
+		return;
+	memmove(environ + 1, environ, at * sizeof(*environ));
+	environ[0] = entry;
+}
+
 static void start_broker(void)
 {
 	struct channel_address address;
@@ -199,8 +215,10 @@ static void start_broker(void)
 	channel_format(variable + sizeof(CHANNEL_VARIABLE), &address);
 	pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	lifeline_fd = make_lifeline();
-	if (!putenv(variable))
+	if (!putenv(variable)) {
+		put_first(variable);
 		error = start((int[]){ends.server, ends.listener, pidfd, lifeline_fd}, 4);
+	}
 	raw_close(ends.server);
 	raw_close(ends.listener);
 	raw_close(pidfd);
@@ -211,7 +229,7 @@ static void start_broker(void)
 	}
 	if (ends.client >= 0)
 		fcntl(ends.client, F_SETFD, 0); /* for the tool's children, too */
-	preload_channel_set(&address, variable);
+	preload_channel_set(&address, variable + sizeof(CHANNEL_VARIABLE));
 }
 
 __attribute__((constructor)) static void preload_start(void)

@@ -289,6 +289,44 @@ static long use_chroot(void)
 	return chroot("/var/empty") && chroot("/proc/self/fdinfo") ? -1 : chdir("/");
 }
 
+/*
+ * Shows what we are doing in ps(1), as initproctitle() of util-linux does: in the memory from the first
+ * argument to the end of the last variable, after the environment has been copied.
+ */
+static char *title;
+static size_t title_size;
+
+static long show_title(char **step)
+{
+	static char *copies[1024];
+	size_t last = 0;
+
+	while (environ[last + 1])
+		last++;
+	if (last >= sizeof(copies) / sizeof(*copies) - 1)
+		return -1;
+	title = all_arguments[0];
+	title_size = (size_t)(environ[last] + strlen(environ[last]) - title);
+	for (size_t i = 0; i <= last; i++)
+		copies[i] = strdup(environ[i]);
+	environ = copies;
+	for (; *step; step++)
+		*step = strdup(*step);
+	memset(title, 0, title_size);
+	strcpy(title, "showing");
+	return 0;
+}
+
+/* How many bytes of the title are not as we have put them there. */
+static long look_at_title(void)
+{
+	long strange = strncmp(title, "showing", title_size) != 0;
+
+	for (size_t i = sizeof("showing"); i < title_size; i++)
+		strange += title[i] != 0;
+	return strange;
+}
+
 static void run_steps(char **step);
 
 static void *thread_main(void *rest)
@@ -372,6 +410,10 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		print(name, close_each());
 	} else if (!strcmp(name, "closeall")) {
 		print(name, syscall(SYS_close_range, 3, ~0u, 0));
+	} else if (!strcmp(name, "title")) {
+		print(name, show_title(step));
+	} else if (!strcmp(name, "look")) {
+		print(name, look_at_title());
 	} else if (!strcmp(name, "chroot")) {
 		print(name, use_chroot());
 	} else if (!strcmp(name, "setuid")) {

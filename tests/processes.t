@@ -56,6 +56,10 @@ CASES = [
     ("unshare socket:raw:3 filter:udp get:4 bind:lo:3", 0, 0),
     # and without the descriptor neither way is left: said once, and the tool goes on
     ("closeall unshare socket:raw:3 filter:udp filter:reject get:4 bind:lo:3 detach detach", None, None),
+    # the memory of its arguments and its environment becomes what ps(1) shows
+    (f"title {OPEN} {SEE} look", 6, 6),
+    (f"title fork {OPEN} exec {SEE}", 6, 6),
+    ("title closeall unshare socket:raw:3 look", None, None),
     # how it ends
     (f"{OPEN} {SEE} exit", 6, 6),
     (f"{OPEN} {SEE} kill", 6, 6),
