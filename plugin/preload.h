@@ -38,6 +38,8 @@ void preload_bind_all(void);
  */
 bool preload_enter(void);
 void preload_leave(void);
+/* In a forked child: the threads that were within are not in this process. */
+void preload_forked(void);
 /* A call that would have been metered was not, as preload_enter() said no. */
 void preload_passed_on(void);
 /* At the start of a program, before anything else is done: false if there is no way to be metered. */

@@ -43,6 +43,11 @@ void preload_leave(void)
 	atomic_fetch_sub(&inside, 1);
 }
 
+void preload_forked(void)
+{
+	atomic_store(&inside, 0);
+}
+
 void preload_passed_on(void)
 {
 	atomic_uint *ours = atomic_load(&page);

@@ -10,6 +10,7 @@
 #include "preload.h"
 #include "preload_syscall.h"
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -242,6 +243,7 @@ __attribute__((constructor)) static void preload_start(void)
 		return;
 	}
 	preload_say_init();
+	pthread_atfork(NULL, NULL, preload_forked);
 	if (getauxval(AT_SECURE))
 		preload_channel_none("a setuid program or one with file capabilities", 0);
 	else if (!preload_channel())
