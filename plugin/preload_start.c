@@ -225,6 +225,7 @@ static void start_broker(void)
 	raw_close(pidfd);
 	raw_close(lifeline_fd);
 	if (error) {
+		raw_close(ends.client);
 		preload_channel_none("can't start a broker", error);
 		return;
 	}

@@ -182,8 +182,19 @@ def stopped_broker(sender):
         tap.ok(len(shim.lines_of(metered.err)) == 1, "one line says so", metered.err)
 
 
+def no_more_processes():
+    """No broker can be started: no descriptor of ours stays in the tool."""
+    user = ["setpriv", "--reuid", "65534", "--clear-groups"]
+    if subprocess.run([*user, "test", "-r", shim.SHIM], check=False).returncode:
+        return # a build where only its owner looks
+    plain, metered = (subprocess.run(
+        [*user, "prlimit", "--nproc=0", "env", *preload, "ls", "/proc/self/fd"], capture_output=True, text=True,
+        check=False) for preload in ([], [f"LD_PRELOAD={shim.SHIM}"]))
+    tap.same((metered.stdout, metered.returncode), (plain.stdout, 0), "no more processes: the same descriptors")
+
+
 def main():
-    shim.need("capsh", "prlimit")
+    shim.need("capsh", "prlimit", "setpriv")
     tap.time_limit(400)
     net = netns.Net()
     sender = net.sender("far")
@@ -199,6 +210,7 @@ def main():
     closed_streams(sender)
     full_pipe(sender)
     stopped_broker(sender)
+    no_more_processes()
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()
 
