@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -298,6 +299,52 @@ static void limits(void)
 		socktally_close(meters[i]);
 }
 
+/* Programs that are asked for and kept, in `held`, until one is refused. */
+static unsigned int load_programs(int fd, int *held, unsigned int most)
+{
+	struct service_request request = {.magic = SERVICE_MAGIC,
+					  .version = SERVICE_VERSION,
+					  .op = SERVICE_LOAD,
+					  .ifindex = 1};
+	unsigned int loaded = 0;
+
+	while (loaded < most && send(fd, &request, sizeof(request), 0) > 0 &&
+	       !raw_reply(fd, &held[loaded]))
+		loaded++;
+	return loaded;
+}
+
+static void many_programs(void)
+{
+	struct service_request request = {.magic = SERVICE_MAGIC,
+					  .version = SERVICE_VERSION,
+					  .op = SERVICE_OPEN,
+					  .paths = 64};
+	static int held[SERVICE_PROGRAMS + 1];
+	int fd = raw_connection(), table = -1;
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < SERVICE_PROGRAMS + 64) {
+		ok(true, "the number of programs # SKIP needs more descriptors");
+		return;
+	}
+	if (send(fd, &request, sizeof(request), 0) < 0 || raw_reply(fd, &table))
+		bail_out("a table");
+	ok(load_programs(fd, held, SERVICE_PROGRAMS + 1) == SERVICE_PROGRAMS,
+	   "a client can hold so many programs, and no more");
+	for (unsigned int i = 0; i < SERVICE_PROGRAMS; i++)
+		close(held[i]);
+	pause_ms(200);
+	ok(load_programs(fd, held, 10) == 10, "those that it gives up make room");
+	close(fd);
+	for (unsigned int i = 0; i < 10; i++)
+		close(held[i]);
+	close(table);
+}
+
 struct told {
 	unsigned int gaps;
 	int error;
@@ -413,6 +460,7 @@ int main(void)
 	as_user(USER, true, read_only);
 	as_user(USER, true, hostile);
 	as_user(USER, true, limits);
+	as_user(USER, true, many_programs);
 	as_user(USER, true, metered);
 	occupied();
 	helper = start_killer();

@@ -123,7 +123,7 @@ static void serve_until_told(struct service *service, int signals)
 		}
 		for (unsigned int i = 0; i < SERVICE_CLIENTS; i++)
 			if (fds[FIXED + i].revents)
-				service_request(&service->clients[i]);
+				service_request(service, &service->clients[i]);
 		if (fds[LISTENER].revents)
 			service_accept(service);
 	}
@@ -139,8 +139,13 @@ int command_broker_service(int argc, char **argv)
 	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++)
 		service.clients[i].fd = -1;
 	lift_limits();
-	if (!bpf_is_permitted() || !service_listen(&service))
+	if (!bpf_is_permitted())
 		return EXIT_FAILED;
+	service_look_start(&service);
+	if (!service_listen(&service)) {
+		service_look_end(&service);
+		return EXIT_FAILED;
+	}
 	if (!command_drop_privileges(COMMAND_KEEP_USER)) /* whose directory the socket is in */
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	signals = end_signals();
@@ -148,6 +153,7 @@ int command_broker_service(int argc, char **argv)
 	unlink(service.path);
 	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++)
 		service_drop(&service.clients[i]);
+	service_look_end(&service);
 	close(service.listener);
 	close(signals);
 	return 0;

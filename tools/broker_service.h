@@ -31,6 +31,8 @@ struct service {
 	gid_t group;
 	int listener;
 	bool told_full;
+	int looker; /* to the child that looks for programs; -1: there is none */
+	pid_t looker_pid;
 	struct service_client clients[SERVICE_CLIENTS];
 };
 
@@ -39,7 +41,18 @@ bool service_listen(struct service *service);
 /* Takes a connection, if its process may use the broker. */
 void service_accept(struct service *service);
 /* Takes a request and answers it, or drops a client that has ended or that makes no sense. */
-void service_request(struct service_client *client);
+void service_request(struct service *service, struct service_client *client);
 void service_drop(struct service_client *client);
+
+/* --- broker_service_programs.c */
+
+/* Before privileges are dropped. */
+void service_look_start(struct service *service);
+void service_look_end(struct service *service);
+/*
+ * Forgets the client's programs that are neither attached nor held by anybody any more; all of them if
+ * that can't be told, as where the broker was started without CAP_SYS_ADMIN.
+ */
+void service_look(struct service *service, struct service_client *client);
 
 #endif

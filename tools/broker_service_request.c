@@ -95,21 +95,14 @@ static bool take_tap(const struct service_request *request, struct st_tap *tap)
 	return true;
 }
 
-/* Programs that are neither attached nor held by the client any more make room. */
-static bool has_room(struct service_client *client)
+static bool has_room(struct service *service, struct service_client *client)
 {
-	unsigned int kept = 0;
-
-	if (client->program_count < SERVICE_PROGRAMS)
-		return true;
-	for (unsigned int i = 0; i < client->program_count; i++)
-		if (st_program_exists(client->programs[i]) == 1)
-			client->programs[kept++] = client->programs[i];
-	client->program_count = kept;
-	return kept < SERVICE_PROGRAMS;
+	if (client->program_count == SERVICE_PROGRAMS)
+		service_look(service, client);
+	return client->program_count < SERVICE_PROGRAMS;
 }
 
-static bool load(struct service_client *client, const struct message *message)
+static bool load(struct service *service, struct service_client *client, const struct message *message)
 {
 	const struct service_request *request = &message->head;
 	struct service_reply reply = {0};
@@ -120,7 +113,7 @@ static bool load(struct service_client *client, const struct message *message)
 
 	if (!client->meter || !take_tap(request, &tap))
 		return false;
-	if (!has_room(client))
+	if (!has_room(service, client))
 		return refuse(client, -ENOSPC, "the broker serves no more sockets on one meter");
 	snprintf(client->meter->attaching, sizeof(client->meter->attaching), "%.*s",
 		 (int)sizeof(request->what), request->what);
@@ -139,7 +132,7 @@ static bool load(struct service_client *client, const struct message *message)
 	return sent;
 }
 
-static bool serve(struct service_client *client, const struct message *message, size_t size)
+static bool serve(struct service *service, struct service_client *client, const struct message *message, size_t size)
 {
 	const struct service_request *head = &message->head;
 
@@ -152,10 +145,10 @@ static bool serve(struct service_client *client, const struct message *message, 
 		return false;
 	if (head->op == SERVICE_OPEN && !head->count)
 		return open_meter(client, head);
-	return head->op == SERVICE_LOAD && load(client, message);
+	return head->op == SERVICE_LOAD && load(service, client, message);
 }
 
-void service_request(struct service_client *client)
+void service_request(struct service *service, struct service_client *client)
 {
 	static struct message message;
 	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
@@ -166,6 +159,6 @@ void service_request(struct service_client *client)
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (size <= 0 || header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
-	    !serve(client, &message, (size_t)size))
+	    !serve(service, client, &message, (size_t)size))
 		service_drop(client);
 }

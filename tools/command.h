@@ -97,11 +97,12 @@ int command_report_failed(const struct report_options *options, int error,
 
 /*
  * Gives up all privileges that making and reading meters doesn't take, for ever, but for those in which:
- * to send signals to other users' processes, and to remain the user one is. False, with errno: the
- * kernel wouldn't have it.
+ * to send signals to other users' processes, and to remain the user one is; or all but what it takes to
+ * see which programs there are. False, with errno: the kernel wouldn't have it.
  */
 #define COMMAND_KEEP_SIGNALS 0x1u
 #define COMMAND_KEEP_USER 0x2u
+#define COMMAND_ONLY_ADMIN 0x4u
 bool command_drop_privileges(unsigned int which);
 
 #endif

@@ -62,6 +62,10 @@ static struct capabilities needed(const struct capabilities *have, unsigned int 
 {
 	struct capabilities kept = {0};
 
+	if (which & COMMAND_ONLY_ADMIN) {
+		keep(&kept, have, CAP_SYS_ADMIN);
+		return kept;
+	}
 	keep(&kept, have, CAP_BPF);
 	keep(&kept, have, CAP_PERFMON);
 	if (!has(have, CAP_BPF) || !has(have, CAP_PERFMON))
