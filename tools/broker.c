@@ -29,6 +29,7 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .scratch = -1,
 				  .comm_fd = -1,
 				  .finish = -1};
+	clock_gettime(CLOCK_REALTIME, &broker->start);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
 	for (int i = 0; i < BROKER_SANDBOXES; i++)
