@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Whatever is missing, forbidden or broken: the tool does what it does without socktally, and one
 line says why it isn't metered."""
+import datetime
+import json
 import os
 import signal
 import subprocess
@@ -193,6 +195,27 @@ def no_more_processes():
     tap.same((metered.stdout, metered.returncode), (plain.stdout, 0), "no more processes: the same descriptors")
 
 
+def hooks_without_bpf():
+    """Where nothing can be metered, hooks and classes are no reason not to start the tool."""
+    for way in ("run",), ("run", "--attach"):
+        for option in ("--hook", "sizes"), ("--class", "a=tcp"):
+            done = subprocess.run([*NO_BPF, live.SOCKTALLY, *way, *option, "--", "sh", "-c", "exit 5"],
+                                  capture_output=True, check=False)
+            tap.same(done.returncode, 5, f"{' '.join(way)} {option[0]} without BPF: the tool runs")
+
+
+def no_socket():
+    """A tool that opens none has a report for scripts: of the time in which it ran."""
+    for way in ("run",), ("run", "--attach"):
+        before = time.time()
+        done = subprocess.run([live.SOCKTALLY, *way, "--format", "json", "--", "true"], capture_output=True,
+                              text=True, check=False)
+        report = json.loads(done.stderr.splitlines()[0])
+        start = datetime.datetime.fromisoformat(report["start"].replace("Z", "+00:00")).timestamp()
+        tap.ok(before - 1 < start < time.time() and report["start"] < report["end"], f"{' '.join(way)}: its time",
+               report)
+
+
 def main():
     shim.need("capsh", "prlimit", "setpriv")
     tap.time_limit(400)
@@ -211,6 +234,8 @@ def main():
     full_pipe(sender)
     stopped_broker(sender)
     no_more_processes()
+    hooks_without_bpf()
+    no_socket()
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()
 

@@ -81,6 +81,7 @@ struct attaching {
 	uint64_t *refused; /* inodes of sockets that can't be metered: said once */
 	size_t refused_count, refused_room;
 	size_t given_back;
+	bool unprepared;         /* a hook or a class can't be put on a meter, which is said */
 	bool begun;              /* what is found from now on has come later */
 	bool failed;             /* some socket could not be metered, or not given back */
 	struct name_list others; /* interfaces of sockets that are not asked for */

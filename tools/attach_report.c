@@ -37,7 +37,9 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 		error = report_open(&meter->report, attaching->report_fd, options->format);
 	if (error)
 		open_failed(error);
-	if (error || command_prepare_meter(options, meter->meter)) {
+	else
+		attaching->unprepared = command_prepare_meter(options, meter->meter) != 0;
+	if (error || attaching->unprepared) {
 		attach_meter_free(meter);
 		return NULL;
 	}

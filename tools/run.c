@@ -193,12 +193,6 @@ static bool some_are_left(const struct broker *broker)
 	       !(poll(&channel, 1, LEFT_MILLISECONDS) > 0 && channel.revents & POLLHUP);
 }
 
-/* Whether hooks or classes are asked for. */
-static bool must_be_metered(const struct run *run)
-{
-	return run->options.hooks.count || run->options.classes.count;
-}
-
 /*
  * Hooks and classes are there before the tool is: who asks for one does not want the tool to run without
  * it. False if one of them can't be.
@@ -213,7 +207,8 @@ static bool set_up_broker(struct run *run)
 	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->keep = COMMAND_KEEP_SIGNALS;
-	return !must_be_metered(run) || broker_load_meter(broker);
+	return (!run->options.hooks.count && !run->options.classes.count) ||
+	       broker_load_meter(broker);
 }
 
 static void serve(struct run *run)
@@ -246,7 +241,7 @@ static bool set_up_attaching(struct run *run)
 		.family = true,
 	};
 	run->metered = !attaching_open(&run->attaching, &run->attach_options, run->report_fd);
-	if (!run->metered && must_be_metered(run))
+	if (run->attaching.unprepared)
 		return false;
 	if (!run->metered)
 		command_fail("%s goes on unmetered", run->argv[0]);
