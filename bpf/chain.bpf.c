@@ -11,7 +11,7 @@
 
 static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
 #define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
-#include "parse.h"
+#include "parse_part.h"
 
 /* The walk is in the region, too. */
 static __always_inline struct socktally_packet *st_packet_of(struct st_walk *walk)
@@ -52,9 +52,10 @@ static __always_inline struct st_region *st_region_of(__u32 cpu)
 }
 
 /* Where the chain goes on, by the newest bank. */
-static __always_inline void st_chain_start(struct st_region *region, struct __sk_buff *skb)
+static __always_inline void st_chain_start(struct st_region *region, struct __sk_buff *skb,
+					   __u32 verdict)
 {
-	struct st_packet_facts facts = st_facts(skb, skb->cb[ST_CB_VERDICT]);
+	struct st_packet_facts facts = st_facts(skb, verdict);
 	struct socktally_packet *packet = &region->chain.packet;
 	const volatile __u64 *bank = ST_EXTERN_PTR(socktally_bank);
 
@@ -73,21 +74,28 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 SEC("socket") int chain_parse(struct __sk_buff *skb)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 verdict = skb->cb[ST_CB_VERDICT];
 	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
 	struct st_path path;
 
 	if (!region)
-		return skb->cb[ST_CB_VERDICT];
-	st_chain_start(region, skb);
+		return verdict;
+	if (!skb->cb[ST_CB_PART])
+		st_chain_start(region, skb, verdict);
 	st_packet_start(&packet, skb, cpu, region);
-	path = st_parse(&packet, skb->cb[ST_CB_LINK]);
+	if (!st_parse_part(&packet)) {
+		bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_PARSE);
+		return verdict;
+	}
+	ST_FORGET();
+	path = packet.walk->path;
 	region->chain.packet.path.hi = path.hi;
 	region->chain.packet.path.lo = path.lo;
 	if (!region->chain.packet.layer_count)
 		st_note_common(&region->chain.packet, path);
 	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
-	return skb->cb[ST_CB_VERDICT];
+	return verdict;
 }
 
 SEC("socket") int chain_tally(struct __sk_buff *skb)

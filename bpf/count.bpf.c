@@ -5,7 +5,7 @@
 #include "extern.h"
 #include "facts.h"
 #include "packet_kernel.h"
-#include "parse.h"
+#include "parse_part.h"
 
 /*
  * socktally_regions: one element a possible CPU, a struct st_region each. A chain program returns the verdict
@@ -19,10 +19,16 @@ SEC("socket") int count(struct __sk_buff *skb)
 	struct st_region *region = bpf_map_lookup_elem(ST_EXTERN_PTR(socktally_regions), &cpu);
 	struct st_packet packet;
 
-	if (region) {
-		st_packet_start(&packet, skb, cpu, region);
-		st_tally(region, sizes, st_parse(&packet, skb->cb[ST_CB_LINK]), &facts);
+	if (!region)
+		return facts.verdict;
+	st_packet_start(&packet, skb, cpu, region);
+	if (!st_parse_part(&packet)) {
+		bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_COUNT);
+		return facts.verdict;
 	}
+	/* From memory: where the verifier knows the path of common packets, it has more to look at. */
+	ST_FORGET();
+	st_tally(region, sizes, packet.walk->path, &facts);
 	return facts.verdict;
 }
 

@@ -14,10 +14,7 @@
 #include "parse_link.h"
 #include "parse_tunnel.h"
 
-/*
- * Steps at most after the link layer: layers, and further parts of layers like the labels of a stack.
- * The verifier goes through all of them.
- */
+/* Steps at most after the link layer: layers, and further parts of layers like the labels of a stack. */
 #define ST_MAX_STEPS 12
 
 static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 kind)
@@ -281,42 +278,62 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 	return 0;
 }
 
-/*
- * What was found goes into the walk, as the verifier takes into account in all that follows what is
- * carried from one part of a round into the next in a register: that doubles its work.
- */
-static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
+/* The part before the walk. True: there is no more to find. */
+static __always_inline _Bool st_parse_start(struct st_packet *pkt, __u32 link)
 {
 	struct st_walk *walk = ST_WALK(pkt);
-	const struct st_entry *entry;
-	struct st_step step;
 	const __u8 *h;
 	__u32 common, len;
 
 	h = st_packet_open(pkt, &len);
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
-		if (common)
-			return (struct st_path){.lo = common};
+		if (common) {
+			walk->path = (struct st_path){.lo = common};
+			return 1;
+		}
 	}
 	*walk = (struct st_walk){.len = len, .end = len};
 	st_link(walk, pkt, h, link);
-	for (__u32 round = 0; round < ST_MAX_STEPS; round++) {
+	return 0;
+}
+
+/*
+ * So many steps of the walk. False: it has ended.
+ *
+ * What was found goes into the walk, as the verifier takes into account in all that follows what is
+ * carried from one part of a round into the next in a register: that doubles its work.
+ */
+static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
+{
+	struct st_walk *walk = ST_WALK(pkt);
+	const struct st_entry *entry;
+	struct st_step step;
+	const __u8 *h;
+
+	for (__u32 round = 0; round < steps; round++) {
 		ST_FORGET();
 		entry = st_find(walk->next);
 		if (entry->code != walk->next || !st_path_has_room(walk))
-			break;
+			return 0;
 		walk->found = entry->found;
 		if (!st_packet_at(pkt, walk, &h))
-			break;
+			return 0;
 		st_step_init(&step, walk->found.fixed);
 		st_layer(&step, h, walk->found.kind);
 		ST_FORGET();
 		if (!st_advance(walk, &step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))
-			break;
+			return 0;
 	}
-	return walk->path;
+	return 1;
+}
+
+static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
+{
+	if (!st_parse_start(pkt, link))
+		st_parse_steps(pkt, ST_MAX_STEPS);
+	return ST_WALK(pkt)->path;
 }
 
 #endif

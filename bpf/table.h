@@ -56,7 +56,9 @@ struct st_cell {
  */
 #define ST_MAX_HOOKS 28
 #define ST_CHAIN_ENTRY 0
-#define ST_CHAIN_BANK(bank) (1 + (bank) * (ST_MAX_HOOKS + 1))
+#define ST_CHAIN_COUNT 1 /* where `count` goes on with a packet of many layers, see ST_CB_PART */
+#define ST_CHAIN_PARSE 2 /* where `chain_parse` does */
+#define ST_CHAIN_BANK(bank) (3 + (bank) * (ST_MAX_HOOKS + 1))
 #define ST_CHAIN_SLOTS ST_CHAIN_BANK(2)
 
 /* Counters of hooks: more than hooks, as one that takes another's place is there with it. */
@@ -94,6 +96,8 @@ enum st_cb {
 	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */
 	ST_CB_LINK = 1,    /* enum st_link, or ST_LINK_OTHER | DLT number */
 	ST_CB_BLOCK = 2,   /* 1: the packet's first ST_BLOCK_LOAD bytes are in this CPU's block */
+	ST_CB_PART =
+		3, /* of the parser's walk: 0, and one more with each run that goes on with it */
 };
 
 /* Where the first byte of a packet stands: how its outermost layer is to be read. */

@@ -58,6 +58,7 @@ static __always_inline struct st_cell *st_cell_find(struct st_region *region, st
 	struct st_cell *cell;
 	__u32 slot, number;
 
+#pragma GCC unroll 32
 	for (__u32 probe = 0; probe < ST_PROBES; probe++) {
 		slot = (hash + probe) & (sizes.slots - 1);
 		number = index[slot];

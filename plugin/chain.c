@@ -24,6 +24,13 @@ static int map_make(struct socktally *meter, int *map, const char *name, size_t 
 	return 0;
 }
 
+static int slot_set(struct socktally *meter, uint32_t slot, int prog)
+{
+	const uint32_t value = (uint32_t)prog;
+
+	return st_bpf_map_update(meter->chain_map, &slot, &value);
+}
+
 int st_chain_open(struct socktally *meter)
 {
 	struct st_hooks *hooks = &meter->hooks;
@@ -52,6 +59,9 @@ int st_chain_open(struct socktally *meter)
 		if (result < 0)
 			return result;
 		hooks->parse_prog = result;
+		result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
+		if (result)
+			return chain_failed(meter, result);
 	}
 	result = st_embedded_load(meter, &st_embedded_chain_tally);
 	if (result < 0)
@@ -71,13 +81,6 @@ static int chain_wait(struct socktally *meter)
 	const uint32_t inner = (uint32_t)meter->hooks.inner_map;
 
 	return st_bpf_map_update(meter->hooks.outer_map, &first, &inner);
-}
-
-static int slot_set(struct socktally *meter, uint32_t slot, int prog)
-{
-	const uint32_t value = (uint32_t)prog;
-
-	return st_bpf_map_update(meter->chain_map, &slot, &value);
 }
 
 static int bank_fill(struct socktally *meter, unsigned int bank, struct st_hook *const *hooks,

@@ -44,9 +44,10 @@ int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data);
 
 /*
  * The verifier has its limits, and filters that stay filters are most of its work: they are spread over
- * so many programs. A packet may make 33 tail calls, and a chain with all its hooks makes 30.
+ * so many programs. A packet may make 33 tail calls: one to the chain, two for the parser's further
+ * parts, 28 for hooks and one for the tally.
  */
-#define ST_CLASS_PARTS_MAX 4
+#define ST_CLASS_PARTS_MAX 2
 unsigned int st_class_parts(const struct st_class_plan *plan);
 
 /* Writes a part of the program. *what as in st_translate(). */

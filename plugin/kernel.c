@@ -220,7 +220,7 @@ int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
 
 int st_kernel_open(struct socktally *meter)
 {
-	const uint32_t entry = ST_CHAIN_ENTRY;
+	static const uint32_t places[] = {ST_CHAIN_COUNT, ST_CHAIN_ENTRY};
 	uint32_t value;
 	int result;
 
@@ -231,7 +231,8 @@ int st_kernel_open(struct socktally *meter)
 	if (meter->count_prog < 0)
 		return meter->count_prog;
 	value = (uint32_t)meter->count_prog;
-	result = st_bpf_map_update(meter->chain_map, &entry, &value);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && !result; i++)
+		result = st_bpf_map_update(meter->chain_map, &places[i], &value);
 	if (result)
 		return st_fail(meter, result, "can't set up the chain: %s", strerror(-result));
 	return 0;

@@ -176,7 +176,7 @@ static int open_failed(int error)
 	if (error == -EPERM)
 		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_NET_RAW,"
 				    " CAP_BPF and CAP_PERFMON");
-	return command_fail("can't start counting: %s", strerror(-error));
+	return command_fail("can't start counting: %s", socktally_error(NULL));
 }
 
 static int watch(const struct options *options, int out)
