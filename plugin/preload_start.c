@@ -7,6 +7,7 @@
  * find anything), has a session of its own, and holds none of the tool's descriptors but stderr.
  */
 #include "channel_open.h"
+#include "moved.h"
 #include "preload.h"
 #include "preload_syscall.h"
 #include <dlfcn.h>
@@ -36,7 +37,7 @@ static bool is_program(const char *path)
 	return !stat(path, &status) && S_ISREG(status.st_mode) && !access(path, X_OK);
 }
 
-/* The command that has the broker in it: as told, or in the build tree, or installed. */
+/* The command that has the broker in it: as told, in the build tree, or installed, moved or not. */
 static bool find_command(void)
 {
 	const char *told = secure_getenv("SOCKTALLY_COMMAND");
@@ -49,10 +50,11 @@ static bool find_command(void)
 		return is_program(command);
 	}
 	if (dladdr(variable, &shim) && shim.dli_fname && strchr(shim.dli_fname, '/')) {
-		int length = (int)(strrchr(shim.dli_fname, '/') - shim.dli_fname);
-
-		if (snprintf(command, sizeof(command), "%.*s/socktally", length, shim.dli_fname) <
-			    (int)sizeof(command) &&
+		if (moved_path(command, sizeof(command), shim.dli_fname, "/", "/", "socktally") &&
+		    is_program(command))
+			return true;
+		if (moved_path(command, sizeof(command), shim.dli_fname, SOCKTALLY_LIBDIR,
+			       SOCKTALLY_BINDIR, "socktally") &&
 		    is_program(command))
 			return true;
 	}

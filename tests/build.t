@@ -81,6 +81,10 @@ ok "make install DESTDIR=" $? "$work/log" || finish
 same "exactly what should be is installed"
 "$dest/opt/tally/bin/socktally" --version >"$work/log" 2>&1 && grep -q "^socktally $version\\b" "$work/log"
 ok "the installed command runs and knows its version" $? "$work/log"
+mkdir "$work/unpacked" && cp -r "$dest/opt/tally" "$work/unpacked/moved"
+"$work/unpacked/moved/bin/socktally" run -- true >"$work/log" 2>&1 &&
+	grep -q 'no packet socket of true was seen' "$work/log" && ! grep -q unmetered "$work/log"
+ok "run finds its library where the installation was moved" $? "$work/log"
 for file in "$dest"/opt/tally/bin/socktally "$dest"/opt/tally/lib/*.so; do
 	readelf -d "$file" | grep -E 'R(UN)?PATH'
 done >"$work/log"

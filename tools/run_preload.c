@@ -2,6 +2,7 @@
 /* Finding the shim, and the tools that can't take it. */
 #include "run.h"
 #include "command.h"
+#include "moved.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -15,31 +16,30 @@
 
 #define SHIM "libsocktally-preload.so"
 
-/* The build tree has it beside the command. */
-static bool beside_command(char path[PATH_MAX])
+/* The build tree has it beside the command, an installation as far from it as configured. */
+static bool near_command(char path[PATH_MAX])
 {
-	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	char *slash;
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (length <= 0)
 		return false;
-	path[length] = 0;
-	slash = strrchr(path, '/');
-	if (!slash || slash + 1 + sizeof(SHIM) > path + PATH_MAX)
-		return false;
-	strcpy(slash + 1, SHIM);
-	return !access(path, R_OK);
+	self[length] = 0;
+	if (moved_path(path, PATH_MAX, self, "/", "/", SHIM) && !access(path, R_OK))
+		return true;
+	return moved_path(path, PATH_MAX, self, SOCKTALLY_BINDIR, SOCKTALLY_LIBDIR, SHIM) &&
+	       !access(path, R_OK);
 }
 
 const char *run_find_shim(const char *tool)
 {
 	const char *told = secure_getenv("SOCKTALLY_PRELOAD"), *path;
-	static char beside[PATH_MAX];
+	static char found[PATH_MAX];
 
 	if (told && *told)
 		path = told;
-	else if (beside_command(beside))
-		path = beside;
+	else if (near_command(found))
+		path = found;
 	else
 		path = SOCKTALLY_LIBDIR "/" SHIM;
 	if (access(path, R_OK)) {
