@@ -154,6 +154,8 @@ def ends(net):
     time.sleep(0.2)
     tap.ok(watch.process.poll() is None, "an ignored SIGHUP (nohup) doesn't end it")
     tap.same(watch.end()[0], 0, "but SIGINT does")
+    background = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    tap.same(Watch("-i", "near", before=background).end()[0], 0, "also where a script started it with &")
 
 
 def modes(net):

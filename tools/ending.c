@@ -9,16 +9,19 @@
 
 int end_signals(void)
 {
-	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
 	struct sigaction action;
 	sigset_t set;
 
 	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
 		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
 			sigaddset(&set, ends[i]);
 	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* Ignored in what a script starts with &, but as with tcpdump who sends it means it. */
+	signal(SIGINT, SIG_DFL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 

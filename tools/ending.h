@@ -3,7 +3,8 @@
 #ifndef SOCKTALLY_ENDING_H
 #define SOCKTALLY_ENDING_H
 
-/* The signals, blocked from here on, but for those that the caller had ignored (as nohup does). */
+/* The signals, blocked from here on, but for those that the caller had ignored (as nohup does with
+ * SIGHUP); SIGINT always. */
 int end_signals(void);
 /* Readable after so long. */
 int end_timer(unsigned int milliseconds);
