@@ -90,7 +90,8 @@ int main(int argc, char **argv)
 	hold_standard_descriptors();
 
 	if (argc < 2)
-		return command_usage("no command given: run, watch, read, list, attach or detach");
+		return command_usage("no command given: run, watch, read, list, attach, detach, "
+				     "features or broker");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return say_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))

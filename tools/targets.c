@@ -265,7 +265,7 @@ static int keep_capturing(struct targets *targets)
 static int say_out_of_sight(const char *whose, int error)
 {
 	if (error == -ESRCH || error == -ENOENT)
-		return command_fail("%s: there is no such process", whose);
+		return command_fail("%s: there is no such process: see 'socktally list'", whose);
 	if (error != -EACCES && error != -EPERM)
 		return command_fail("%s: can't be looked at: %s", whose, strerror(-error));
 	return command_fail("%s: its descriptors can't be seen: that needs root, or "
@@ -320,7 +320,8 @@ static int choose_named(struct targets *targets, const char *name,
 	if (result || !named.count) {
 		targets_free(&named);
 		return result ? command_fail("can't look into /proc: %s", strerror(-result))
-			      : command_fail("%s: no such command is running", name);
+			      : command_fail("%s: no such command is running: see 'socktally list'",
+					     name);
 	}
 	for (size_t i = 0; i < named.count; i++)
 		targets_add(&capturing, named.target[i].pid);
@@ -393,7 +394,8 @@ int targets_choose(struct targets *targets, const struct target_choice *choice)
 		errno = 0;
 		pid = strtol(name, &end, 10);
 		if (errno || pid < 1 || pid > INT32_MAX)
-			return command_fail("%s: there is no such process", name);
+			return command_fail("%s: there is no such process: see 'socktally list'",
+					    name);
 		status = choose_process(targets, (pid_t)pid, name, choice->waiting);
 	}
 	return status;

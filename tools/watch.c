@@ -250,7 +250,8 @@ static int parse(struct options *options, int argc, char **argv)
 			return status;
 	}
 	if (optind < argc)
-		return command_usage("'%s' is too much: a filter is given in one piece with -f",
+		return command_usage("'%s' is too much: the interface is given with -i, a "
+				     "filter in one piece with -f",
 				     argv[optind]);
 	if (!options->tap.interface || !*options->tap.interface)
 		return command_usage("no interface given: -i NAME, or -i any for all");
