@@ -80,6 +80,8 @@ bool exchange_begin(struct exchange *exchange);
 int exchange_try(struct exchange *exchange);
 /* errno becomes what it was before the call. */
 void exchange_end(struct exchange *exchange);
+/* In a forked child: closes what other threads of the parent were just using. */
+void exchange_forked(void);
 /* Copies size bytes, from or to the tool's memory: false, with errno EFAULT, if that is not there. */
 bool exchange_copy(struct exchange *exchange, void *to, const void *from, size_t size);
 

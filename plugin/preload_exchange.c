@@ -4,9 +4,50 @@
 #include "preload.h"
 #include "preload_syscall.h"
 #include <linux/filter.h>
+#include <stdatomic.h>
 
 /* Milliseconds for the broker to begin, to be done once it has begun, and to write its report. */
 enum { BEGIN_TIMEOUT = 5000, DONE_TIMEOUT = 30000, FINISH_TIMEOUT = 2000 };
+
+/*
+ * The descriptors that were ours last: a child that is forked meanwhile has those that are open, too. Its
+ * memory is copied after its descriptors, so what is open there may be in use here no more; the inode
+ * tells whether it is what it was.
+ */
+enum { RECENT = 32 };
+static struct {
+	_Atomic uint64_t inode; /* 0: none */
+	atomic_int fd;
+} recent[RECENT];
+static atomic_uint next_recent;
+
+static void note_descriptor(int fd)
+{
+	unsigned int at = atomic_fetch_add(&next_recent, 1) % RECENT;
+	struct stat status;
+
+	if (fstat(fd, &status))
+		return;
+	recent[at].inode = 0;
+	recent[at].fd = fd;
+	recent[at].inode = status.st_ino;
+}
+
+void exchange_forked(void)
+{
+	int saved = errno;
+
+	for (int i = 0; i < RECENT; i++) {
+		struct stat status;
+		int fd = recent[i].fd;
+
+		if (recent[i].inode && !fstat(fd, &status) && S_ISSOCK(status.st_mode) &&
+		    status.st_ino == recent[i].inode)
+			raw_close(fd);
+		recent[i].inode = 0;
+	}
+	errno = saved;
+}
 
 int exchange_try(struct exchange *exchange)
 {
@@ -17,6 +58,8 @@ int exchange_try(struct exchange *exchange)
 	if (!syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		exchange->mine = pair[0];
 		exchange->theirs = pair[1];
+		note_descriptor(exchange->mine);
+		note_descriptor(exchange->theirs);
 		return 0;
 	}
 	error = errno;
@@ -84,6 +127,7 @@ static int connect_broker(const struct channel_address *address)
 
 	if (fd < 0)
 		return -1;
+	note_descriptor(fd);
 	size = sizeof(peer);
 	if (syscall(SYS_connect, fd, &name, length) ||
 	    syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) {

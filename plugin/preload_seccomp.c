@@ -46,6 +46,8 @@ void preload_leave(void)
 void preload_forked(void)
 {
 	atomic_store(&inside, 0);
+	if (!atomic_load(&forbidding))
+		exchange_forked();
 }
 
 void preload_passed_on(void)
