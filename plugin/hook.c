@@ -15,6 +15,7 @@ void st_hooks_init(struct st_hooks *hooks)
 {
 	memset(hooks, 0, sizeof(*hooks));
 	hooks->parse_prog = hooks->tally_prog = -1;
+	hooks->map_memory = ST_MAP_MEMORY;
 	hooks->bank_map = hooks->inner_map = hooks->outer_map = -1;
 }
 

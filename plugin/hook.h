@@ -35,6 +35,9 @@ struct st_hook {
 	struct socktally_taken past;   /* what those have taken whose place it took */
 };
 
+/* A hook's maps are the kernel's memory, which it would take from everybody. */
+#define ST_MAP_MEMORY (256ull << 20)
+
 /*
  * The hooks of a meter, in the order of the chain. Nothing of it is there before the first hook
  * comes.
@@ -47,6 +50,7 @@ struct st_hooks {
 	int bank_map;             /* one number: where in chain_map the parser goes on */
 	int inner_map, outer_map; /* to wait for programs: see chain_wait() */
 	unsigned int bank;        /* in use: 0 or 1 */
+	uint64_t map_memory;      /* bytes that a hook's maps may take */
 };
 
 void st_hooks_init(struct st_hooks *hooks);

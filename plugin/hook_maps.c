@@ -174,6 +174,40 @@ static int definitions_read(struct socktally *meter, struct st_hook_own *own, co
 	return 0;
 }
 
+/* What the kernel takes for an element besides key and value, about. */
+#define ELEMENT_OVERHEAD 64
+
+/* Bytes that a map takes, about; UINT64_MAX: more than there are. */
+static uint64_t memory_of(const struct socktally *meter, const struct st_object_map *map)
+{
+	uint64_t values = map->value_size, bytes;
+
+	if (map->type == BPF_MAP_TYPE_PERCPU_HASH || map->type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+	    map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH)
+		values *= meter->region_count;
+	if (__builtin_mul_overflow(values + map->key_size + ELEMENT_OVERHEAD, map->entries, &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
+
+static int memory_check(struct socktally *meter, const struct st_hook_own *own, const char *file)
+{
+	uint64_t left = meter->hooks.map_memory;
+
+	for (unsigned int i = 0; i < own->map_count; i++) {
+		uint64_t bytes = memory_of(meter, &own->maps[i]);
+
+		if (bytes > left)
+			return st_fail(meter, -E2BIG,
+				       "%s: map %s: with its %u entries the hook would take more "
+				       "than %llu MiB of the kernel's memory",
+				       file, own->maps[i].name, own->maps[i].entries,
+				       (unsigned long long)meter->hooks.map_memory >> 20);
+		left -= bytes;
+	}
+	return 0;
+}
+
 int st_object_maps_read(struct socktally *meter, struct st_hook_own *own, const char *file)
 {
 	const struct st_object *object = &own->object;
@@ -192,7 +226,7 @@ int st_object_maps_read(struct socktally *meter, struct st_hook_own *own, const 
 					 "SEC(\".maps\")",
 					 file);
 	}
-	return result;
+	return result ? result : memory_check(meter, own, file);
 }
 
 int st_object_map_make(struct socktally *meter, struct st_object_map *map, const char *file)
