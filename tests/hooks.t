@@ -260,6 +260,8 @@ def refused(folder):
         tap.ok(done.returncode == 1 and len(lines) == 1 and re.search(reason, lines[0]),
                f"{function}: refused with a readable reason")
         tap.diag(done.stderr.strip()[:300])
+    done = watch(compiled("greedy", folder))
+    tap.ok(done.returncode == 1 and "more than 256 MiB" in done.stderr, "greedy: can't have all memory", done.stderr)
     tap.same(watch(f"{file}:works").returncode, 0, "another hook of the same file is taken")
     done = watch(file)
     tap.same((done.returncode, "several hooks" in done.stderr), (1, True), "which of several must be said")
