@@ -64,13 +64,15 @@ static void emit_chain(struct st_code *code, const struct st_tap *tap, int chain
 	emit_link(code, tap);
 	st_code_emit(code, store_cb(ST_CB_VERDICT, BPF_REG_7));
 	st_code_emit(code, store_cb(ST_CB_LINK, BPF_REG_8));
+	st_code_emit(code, move_number(BPF_REG_3, ST_CHAIN_ENTRY));
+	_Static_assert(ST_CHAIN_ENTRY == 0, "also the first part's number");
+	st_code_emit(code, store_cb(ST_CB_PART, BPF_REG_3));
 	st_code_emit(code, move(BPF_REG_1, BPF_REG_6));
 	st_code_emit(code, (struct bpf_insn){.code = BPF_LD | BPF_DW | BPF_IMM,
 					     .dst_reg = BPF_REG_2,
 					     .src_reg = BPF_PSEUDO_MAP_FD,
 					     .imm = chain});
 	st_code_emit(code, (struct bpf_insn){0});
-	st_code_emit(code, move_number(BPF_REG_3, 0));
 	st_code_emit(code,
 		     (struct bpf_insn){.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_tail_call});
 	st_code_emit(code, move(BPF_REG_0, BPF_REG_7));
