@@ -77,23 +77,21 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 	__u32 verdict = skb->cb[ST_CB_VERDICT];
 	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
-	struct st_path path;
+	struct st_path *path;
 
 	if (!region)
 		return verdict;
+	path = (struct st_path *)&region->chain.packet.path;
 	if (!skb->cb[ST_CB_PART])
 		st_chain_start(region, skb, verdict);
 	st_packet_start(&packet, skb, cpu, region);
-	if (!st_parse_part(&packet)) {
+	if (!st_parse_part(&packet, path)) {
 		bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_PARSE);
 		return verdict;
 	}
 	ST_FORGET();
-	path = packet.walk->path;
-	region->chain.packet.path.hi = path.hi;
-	region->chain.packet.path.lo = path.lo;
 	if (!region->chain.packet.layer_count)
-		st_note_common(&region->chain.packet, path);
+		st_note_common(&region->chain.packet, *path);
 	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
 	return verdict;
 }

@@ -18,17 +18,16 @@ SEC("socket") int count(struct __sk_buff *skb)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct st_region *region = bpf_map_lookup_elem(ST_EXTERN_PTR(socktally_regions), &cpu);
 	struct st_packet packet;
+	struct st_path path;
 
 	if (!region)
 		return facts.verdict;
 	st_packet_start(&packet, skb, cpu, region);
-	if (!st_parse_part(&packet)) {
+	if (!st_parse_part(&packet, &path)) {
 		bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_COUNT);
 		return facts.verdict;
 	}
-	/* From memory: where the verifier knows the path of common packets, it has more to look at. */
-	ST_FORGET();
-	st_tally(region, sizes, packet.walk->path, &facts);
+	st_tally(region, sizes, path, &facts);
 	return facts.verdict;
 }
 

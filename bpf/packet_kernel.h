@@ -14,6 +14,7 @@ struct st_packet {
 	struct __sk_buff *skb;
 	__u8 *block;          /* ST_BLOCK bytes of a map's value */
 	struct st_walk *walk; /* in a map's value, too */
+	__u32 zero;           /* which the verifier does not know */
 };
 
 /*
@@ -51,6 +52,7 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 	pkt->skb = skb;
 	pkt->block = blocks + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_BLOCK;
 	pkt->walk = (struct st_walk *)region->walk;
+	pkt->zero = region->zero;
 }
 
 /*

@@ -278,8 +278,8 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 	return 0;
 }
 
-/* The part before the walk. True: there is no more to find. */
-static __always_inline _Bool st_parse_start(struct st_packet *pkt, __u32 link)
+/* The part before the walk. A whole path's lower half, or 0: to be walked. */
+static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 {
 	struct st_walk *walk = ST_WALK(pkt);
 	const __u8 *h;
@@ -288,10 +288,8 @@ static __always_inline _Bool st_parse_start(struct st_packet *pkt, __u32 link)
 	h = st_packet_open(pkt, &len);
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
-		if (common) {
-			walk->path = (struct st_path){.lo = common};
-			return 1;
-		}
+		if (common)
+			return common;
 	}
 	*walk = (struct st_walk){.len = len, .end = len};
 	st_link(walk, pkt, h, link);
@@ -331,8 +329,11 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 
 static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link)
 {
-	if (!st_parse_start(pkt, link))
-		st_parse_steps(pkt, ST_MAX_STEPS);
+	__u32 common = st_parse_start(pkt, link);
+
+	if (common)
+		return (struct st_path){.lo = common};
+	st_parse_steps(pkt, ST_MAX_STEPS);
 	return ST_WALK(pkt)->path;
 }
 

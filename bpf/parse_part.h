@@ -20,17 +20,24 @@ static __always_inline __u32 st_part(const struct __sk_buff *skb)
 	return *(const volatile __u32 *)&skb->cb[ST_CB_PART];
 }
 
-/* False: the walk goes on in the next run. True: the path is in it. */
-static __always_inline _Bool st_parse_part(struct st_packet *pkt)
+/* False: the walk goes on in the next run. */
+static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path *path)
 {
 	struct __sk_buff *skb = pkt->skb;
+	__u32 common;
 
-	if (!st_part(skb) && st_parse_start(pkt, skb->cb[ST_CB_LINK]))
-		return 1;
+	if (!st_part(skb)) {
+		common = st_parse_start(pkt, skb->cb[ST_CB_LINK]);
+		/* Not as a constant: of a table's place that it knows the verifier would think anew. */
+		*path = (struct st_path){.lo = common ^ pkt->zero};
+		if (common)
+			return 1;
+	}
 	if (st_parse_steps(pkt, ST_PART_STEPS) && st_part(skb) < ST_PARTS - 1) {
 		skb->cb[ST_CB_PART] = st_part(skb) + 1;
 		return 0;
 	}
+	*path = ST_WALK(pkt)->path;
 	return 1;
 }
 
