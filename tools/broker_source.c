@@ -18,10 +18,9 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 
 	name_list_add(&sources->interfaces, socket->interface);
 	name_list_add(&sources->linktypes, socket->linktype);
-	if (socket->insn_count) {
-		free(sources->filter);
-		sources->filter = filter_text_numbers(socket->insns, socket->insn_count);
-	}
+	if (socket->insn_count)
+		filter_text_join(&sources->filter,
+				 filter_text_numbers(socket->insns, socket->insn_count));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 _Static_assert(sizeof(struct sock_filter) == sizeof(struct bpf_insn), "the same layout");
 
@@ -38,4 +39,29 @@ char *filter_text_numbers(const struct sock_filter *insns, size_t count)
 bool filter_rejects_all(const struct sock_filter *insns, size_t count)
 {
 	return count == 1 && insns[0].code == (BPF_RET | BPF_K) && !insns[0].k;
+}
+
+static bool has_text(const char *texts, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (const char *at = texts; at; at = strstr(at, "; ") ? strstr(at, "; ") + 2 : NULL)
+		if (!strncmp(at, text, length) && (!at[length] || !strncmp(at + length, "; ", 2)))
+			return true;
+	return false;
+}
+
+void filter_text_join(char **texts, char *text)
+{
+	char *joined;
+
+	if (!*texts) {
+		*texts = text;
+		return;
+	}
+	if (text && !has_text(*texts, text) && asprintf(&joined, "%s; %s", *texts, text) >= 0) {
+		free(*texts);
+		*texts = joined;
+	}
+	free(text);
 }

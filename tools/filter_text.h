@@ -25,6 +25,12 @@ char *filter_text_numbers(const struct sock_filter *insns, size_t count);
 char *filter_text_name(const struct sock_filter *insns, size_t count, const char *linktype,
 		       unsigned int milliseconds);
 
+/*
+ * For several sockets: puts the text behind the others, with "; " between, unless it is among them.
+ * Takes the text, which may be NULL.
+ */
+void filter_text_join(char **texts, char *text);
+
 /* What libpcap sets on a socket while it changes filters: a single "accept nothing". */
 bool filter_rejects_all(const struct sock_filter *insns, size_t count);
 

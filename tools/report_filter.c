@@ -24,20 +24,21 @@ char *report_filter_name(const struct sock_filter *insns, size_t count, const ch
 	return words;
 }
 
-static int name_first(void *ctx, const struct socktally_socket *socket)
+static int add_name(void *ctx, const struct socktally_socket *socket)
 {
-	char **words = ctx;
+	char *name;
 
 	if (!socket->insn_count)
 		return 0;
-	*words = report_filter_name(socket->insns, socket->insn_count, socket->linktype);
-	return 1;
+	name = report_filter_name(socket->insns, socket->insn_count, socket->linktype);
+	filter_text_join(ctx, name ? name : filter_text_numbers(socket->insns, socket->insn_count));
+	return 0;
 }
 
 char *report_filter_words(struct socktally *meter)
 {
 	char *words = NULL;
 
-	socktally_sockets(meter, name_first, &words);
+	socktally_sockets(meter, add_name, &words);
 	return words;
 }

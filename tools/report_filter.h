@@ -11,7 +11,7 @@
 char *report_filter_name(const struct sock_filter *insns, size_t count, const char *linktype);
 
 /*
- * The same for the filter of the meter's first socket that has one. NULL, too, if there is no filter.
+ * The same for the filters of all sockets on the meter, with "; " between. NULL: they have none.
  */
 char *report_filter_words(struct socktally *meter);
 
