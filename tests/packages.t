@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 # Debian's packages: they build, lintian finds no error, and in a clean Debian that has nothing else the
-# quick start runs with them. DEBIAN_MIRROR names another mirror than deb.debian.org.
+# quick start runs with them. That Debian comes from where this one's packages do, or from DEBIAN_MIRROR.
 
 PATH=$PATH:/usr/sbin:/sbin
 LC_ALL=C
@@ -9,7 +9,6 @@ export LC_ALL
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES CC SOCKTALLY
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/tap.sh"
-mirror=${DEBIAN_MIRROR-http://deb.debian.org/debian}
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 for tool in dpkg-buildpackage dh lintian; do
@@ -46,6 +45,9 @@ ok "the library depends on libc alone" $? "$work/log"
 # --- a clean Debian
 
 . /etc/os-release
+suite=${VERSION_CODENAME-stable}
+mirror=${DEBIAN_MIRROR-$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+	sed -n "s/^$suite //p" | head -n 1)}
 name="the quick start, in a Debian with nothing else in it"
 if ! command -v debootstrap >/dev/null; then
 	skip "$name" "needs debootstrap"
@@ -53,7 +55,7 @@ if ! command -v debootstrap >/dev/null; then
 fi
 root=$work/root
 if ! debootstrap --variant=minbase --include=tcpdump,iproute2,iputils-ping \
-	"${VERSION_CODENAME-stable}" "$root" "$mirror" >"$work/log" 2>&1; then
+	"$suite" "$root" "$mirror" >"$work/log" 2>&1; then
 	skip "$name" "debootstrap: $(grep -m 1 '^[EW]:' "$work/log")"
 	finish
 fi
