@@ -119,6 +119,25 @@ int st_bpf_map_freeze(int map)
 	return st_bpf(BPF_MAP_FREEZE, &attr);
 }
 
+int st_bpf_map_constant(const char *name, const void *value, size_t size)
+{
+	const uint32_t first = 0;
+	int map, result;
+
+	map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(first), (uint32_t)size, 1,
+				BPF_F_RDONLY_PROG);
+	if (map < 0)
+		return map;
+	result = st_bpf_map_update(map, &first, value);
+	if (!result)
+		result = st_bpf_map_freeze(map);
+	if (result) {
+		close(map);
+		return result;
+	}
+	return map;
+}
+
 static int load(union bpf_attr *attr, const char *name, const struct bpf_insn *insns, size_t count,
 		char *log, size_t log_size)
 {

@@ -20,6 +20,8 @@ int st_bpf_map_delete(int map, const void *key);
 /* key NULL: the first one. -ENOENT: that was the last. */
 int st_bpf_map_next_key(int map, const void *key, void *next);
 int st_bpf_map_freeze(int map);
+/* A frozen array of one element, whose value the verifier may read. */
+int st_bpf_map_constant(const char *name, const void *value, size_t size);
 
 /* log: where the verifier's words go, or NULL. */
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,

@@ -53,25 +53,6 @@ static int plan_make(const struct st_classes *classes, struct st_class_plan *pla
 	return 0;
 }
 
-static int data_map_make(struct st_class_data *data)
-{
-	const uint32_t first = 0;
-	int map, result;
-
-	map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally_data", sizeof(first),
-				(uint32_t)data->size, 1, BPF_F_RDONLY_PROG);
-	if (map < 0)
-		return map;
-	result = st_bpf_map_update(map, &first, data->value);
-	if (!result)
-		result = st_bpf_map_freeze(map);
-	if (result) {
-		close(map);
-		return result;
-	}
-	return map;
-}
-
 /* plain: see st_translate() */
 static int part_load(const struct st_class_plan *plan, const struct st_class_data *data,
 		     unsigned int part, bool plain, const char **what, bool *functions)
@@ -139,7 +120,8 @@ static int program_make(struct socktally *meter, const struct st_classes *classe
 	if (!result)
 		result = parts_map_make(plan);
 	if (!result) {
-		result = plan->data_map = data_map_make(&data);
+		result = plan->data_map =
+			st_bpf_map_constant("socktally_data", data.value, data.size);
 		if (result >= 0)
 			result = parts_load(plan, &data, &what);
 		if (plan->data_map >= 0)

@@ -101,26 +101,6 @@ static int maps_make(struct socktally *meter)
 	return 0;
 }
 
-/* A program's constant data as a map that the verifier may read at load time. */
-static int rodata_make(const struct st_embedded *program)
-{
-	const uint32_t first = 0;
-	int map, result;
-
-	map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally_const", sizeof(uint32_t),
-				(uint32_t)program->rodata_size, 1, BPF_F_RDONLY_PROG);
-	if (map < 0)
-		return map;
-	result = st_bpf_map_update(map, &first, program->rodata);
-	if (!result)
-		result = st_bpf_map_freeze(map);
-	if (result) {
-		close(map);
-		return result;
-	}
-	return map;
-}
-
 bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct bpf_insn insn[2])
 {
 	const struct {
@@ -189,7 +169,8 @@ int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
 	if (!insns)
 		return st_fail(meter, -ENOMEM, "no memory to load the program %s", program->name);
 	if (program->rodata_size) {
-		rodata = rodata_make(program);
+		rodata = st_bpf_map_constant("socktally_const", program->rodata,
+					     program->rodata_size);
 		if (rodata < 0) {
 			free(insns);
 			return map_failed(meter, rodata, "table of constants");
