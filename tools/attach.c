@@ -147,7 +147,8 @@ static int parse(struct attach_options *options, int argc, char **argv)
 
 int command_attach(int argc, char **argv)
 {
-	struct attach_options options = {0};
+	/* With all that they point to for the life of the process. */
+	static struct attach_options options;
 	int status = parse(&options, argc, argv), out;
 
 	if (status >= 0)

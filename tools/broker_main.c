@@ -160,7 +160,8 @@ static void serve_until_gone(struct broker *broker, struct tool_life *life)
 int command_broker(int argc, char **argv)
 {
 	const char *variable = secure_getenv(CHANNEL_VARIABLE);
-	struct report_options options = {0};
+	/* With all that they point to for the life of the process. */
+	static struct report_options options;
 	struct channel_address address;
 	struct tool_life life;
 	struct broker broker;

@@ -234,7 +234,7 @@ int hook_option(struct hook_options *options, const char *argument)
 	if (!hook || !text)
 		return command_fail("no memory for --hook");
 	hook += options->count;
-	*hook = (struct hook_option){.opts.sz = sizeof(hook->opts)};
+	*hook = (struct hook_option){.opts.sz = sizeof(hook->opts), .text = text};
 	end = file_end(text);
 	status = end ? read_file(hook, text, end) : read_builtin(hook, text);
 	options->count += !status;

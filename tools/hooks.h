@@ -11,6 +11,7 @@
 struct hook_option {
 	struct socktally_hook_opts opts;
 	const char *variables[HOOK_VARIABLES_MAX];
+	char *text; /* whose parts the others are */
 };
 
 struct hook_options {

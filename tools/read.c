@@ -286,7 +286,8 @@ int command_read(int argc, char **argv)
 		{"packets", no_argument, NULL, OPTION_PACKETS},
 		{0},
 	};
-	struct options options = {0};
+	/* With all that they point to for the life of the process. */
+	static struct options options;
 	int option, status = 0;
 
 	opterr = 0;

@@ -333,7 +333,7 @@ static int read_options(struct run *run, int argc, char **argv)
 
 int command_run(int argc, char **argv)
 {
-	struct run run = {.ends = {-1, -1, -1}};
+	static struct run run = {.ends = {-1, -1, -1}};
 	int status = read_options(&run, argc, argv);
 
 	if (status >= 0)

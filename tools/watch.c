@@ -260,7 +260,7 @@ static int parse(struct options *options, int argc, char **argv)
 
 int command_watch(int argc, char **argv)
 {
-	struct options options = {.tap.promiscuous = true};
+	static struct options options = {.tap.promiscuous = true};
 	int out, status = parse(&options, argc, argv);
 
 	if (status)
