@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The parser in the kernel: a few steps a run. The verifier goes through every step of a program, so
- * one with all of them takes it three times as long. A packet with more layers goes on in another run
+ * one with all of them takes it twice as long. A packet with more layers goes on in another run
  * of the same program: a tail call to a fixed place, which the JIT makes a jump.
  */
 #ifndef SOCKTALLY_BPF_PARSE_PART_H

@@ -58,6 +58,7 @@ static __always_inline struct st_cell *st_cell_find(struct st_region *region, st
 	struct st_cell *cell;
 	__u32 slot, number;
 
+/* Without CAP_PERFMON the verifier sees no end of it as a loop. */
 #pragma GCC unroll 32
 	for (__u32 probe = 0; probe < ST_PROBES; probe++) {
 		slot = (hash + probe) & (sizes.slots - 1);
