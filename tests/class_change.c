@@ -14,10 +14,11 @@
 #define EXTRAS 300
 
 static struct socktally *meter;
+static struct flow flow;
 static atomic_bool flooding;
-static atomic_ullong sent, sent_long;
+static uint64_t sent_long;
 
-static void packet_send(int fd, size_t size)
+static void packet_send(size_t size)
 {
 	static const unsigned char start[] = {2, 0, 0, 0, 0,    1, 2, 0, 0, 0,
 					      0, 2, 8, 0, 0x45, 0, 0, 0, 0, 0};
@@ -26,9 +27,14 @@ static void packet_send(int fd, size_t size)
 	memcpy(packet, start, sizeof(start));
 	packet[23] = 17; /* UDP */
 	packet[37] = 53; /* to port 53 */
-	while (send(fd, packet, size, 0) < 0)
-		if (errno != ENOBUFS && errno != EAGAIN)
-			bail("send");
+	flow_send(&flow, packet, size);
+}
+
+/* One, which is counted when this returns. */
+static void one_send(void)
+{
+	packet_send(100);
+	flow_wait(&flow, 0);
 }
 
 static void *flood(void *ctx)
@@ -38,12 +44,10 @@ static void *flood(void *ctx)
 	while (atomic_load(&flooding)) {
 		size_t size = SHORTEST + length++ % LENGTHS;
 
-		packet_send(*(int *)ctx, size);
-		atomic_fetch_add(&sent, 1);
-		if (size >= LONG)
-			atomic_fetch_add(&sent_long, 1);
+		packet_send(size);
+		sent_long += size >= LONG;
 	}
-	return NULL;
+	return ctx;
 }
 
 struct wanted {
@@ -110,9 +114,9 @@ static int set(unsigned int extras, unsigned int salt, uint32_t flags)
 }
 
 /* Now few, now many: their counters have to move to a larger place now and then. */
-static void changes(int out, unsigned int count, uint32_t flags, const char *how)
+static void changes(unsigned int count, uint32_t flags, const char *how)
 {
-	uint64_t before, before_long;
+	uint64_t before, before_long, sent;
 	unsigned int number = 0;
 	pthread_t thread;
 	int result;
@@ -121,10 +125,10 @@ static void changes(int out, unsigned int count, uint32_t flags, const char *how
 		bail("socktally_set_classes");
 	before = counts_of("all").packets;
 	before_long = counts_of("long").packets;
-	atomic_store(&sent, 0);
-	atomic_store(&sent_long, 0);
+	sent = flow.sent;
+	sent_long = 0;
 	atomic_store(&flooding, true);
-	if (pthread_create(&thread, NULL, flood, &out))
+	if (pthread_create(&thread, NULL, flood, NULL))
 		bail("pthread_create");
 	do {
 		result = set(number % 10 == 9 ? EXTRAS : number % 7 * 5, number * 3, flags);
@@ -134,12 +138,13 @@ static void changes(int out, unsigned int count, uint32_t flags, const char *how
 	pthread_join(thread, NULL);
 	if (!ok(!result, "%u changes under a flood%s", number, how))
 		printf("# %s\n", socktally_error(meter));
-	printf("# %llu packets\n", 2 * atomic_load(&sent));
-	is_number(counts_of("long").packets - before_long, 2 * atomic_load(&sent_long),
+	flow_end(&flow);
+	sent = flow.sent - sent;
+	printf("# %llu packets\n", (unsigned long long)(2 * sent));
+	is_number(counts_of("long").packets - before_long, 2 * sent_long,
 		  "a class that stays counts each of its packets once");
 	is_number(counts_of("all").packets - before,
-		  2 * atomic_load(&sent) -
-			  (flags & SOCKTALLY_CLASSES_FIRST ? 2 * atomic_load(&sent_long) : 0),
+		  2 * sent - (flags & SOCKTALLY_CLASSES_FIRST ? 2 * sent_long : 0),
 		  flags ? "and the last one what no other has" : "and the one of all packets, too");
 }
 
@@ -157,7 +162,7 @@ static int refused(const char *name, const char *text, size_t wanted, const char
 	return result;
 }
 
-static void refusals(int out)
+static void refusals(void)
 {
 	uint64_t before = counts_of("all").packets;
 
@@ -167,12 +172,12 @@ static void refusals(int out)
 	refused("all", "tcp", 1, "a name that is there twice");
 	refused("a\nb", "tcp", 1, "a name of two lines");
 	refused("never", "ip and ip6", 1, "what no packet can be");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("all").packets - before, 2, "those there were go on counting");
 }
 
 /* A socket of another kind of link, later than the classes. */
-static void links(int out)
+static void links(void)
 {
 	const struct socktally_class classes[] = {{.name = "dns", .expression = "udp port 53"},
 						  {.name = "to",
@@ -183,26 +188,26 @@ static void links(int out)
 
 	if (socktally_set_classes(meter, classes, 3, NULL))
 		bail("socktally_set_classes");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("dns").packets, 2, "one socket: its packets, going and coming");
 	if (cooked < 0 || socktally_attach(meter, cooked, NULL))
 		bail("a cooked socket");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("dns").packets, 6, "and those of a cooked one that came later");
 	is_number(counts_of("again").packets, 6, "two of the same expression count the same");
 	is_number(counts_of("to").packets, 4, "an expression that makes no sense there has none");
 	before = counts_of("dns").packets;
 	ok(!socktally_hook_remove(meter, "classes", NULL), "their hook is removed");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("dns").packets, before, "they keep what they have");
 	ok(!socktally_set_classes(meter, classes, 3, NULL), "and can be set again");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("dns").packets, before + 4, "and go on");
 	close(cooked);
 }
 
 /* What counts for one that is gone is used again. */
-static void again_from_0(int out)
+static void again_from_0(void)
 {
 	const struct socktally_class a = {.name = "a", .expression = "udp"},
 				     b = {.name = "b", .expression = "tcp"},
@@ -211,22 +216,22 @@ static void again_from_0(int out)
 	if (socktally_set_classes(meter, NULL, 0, NULL) ||
 	    socktally_set_classes(meter, &a, 1, NULL))
 		bail("socktally_set_classes");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("a").packets, 2, "a class counts");
 	if (socktally_set_classes(meter, &b, 1, NULL) || socktally_set_classes(meter, &c, 1, NULL))
 		bail("socktally_set_classes");
 	is_number(counts_of("c").packets, 0, "a later one begins with 0");
-	packet_send(out, 100);
+	one_send();
 	is_number(counts_of("c").packets, 2, "and counts");
 }
 
-static void none_left(int out)
+static void none_left(void)
 {
 	struct wanted wanted = {.name = "c"};
 	uint64_t before = total();
 
 	ok(!socktally_set_classes(meter, NULL, 0, NULL), "no classes any more");
-	packet_send(out, 100);
+	one_send();
 	is_number(total() - before, 2, "the packets are counted");
 	socktally_classes(meter, look, &wanted);
 	is_number(wanted.found, 0, "there are none");
@@ -236,23 +241,23 @@ int main(void)
 {
 	const char *number = getenv("TEST_CHANGES");
 	unsigned int count = number ? (unsigned int)atoi(number) : 200;
-	int in, out;
+	int in;
 
 	own_network();
+	flow_open(&flow);
 	in = socket_on_lo(ETH_P_ALL);
-	out = socket_on_lo(0);
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
 		bail("can't meter");
-	changes(out, count, 0, "");
-	changes(out, count, SOCKTALLY_CLASSES_FIRST, ", each packet in one class");
+	changes(count, 0, "");
+	changes(count, SOCKTALLY_CLASSES_FIRST, ", each packet in one class");
 	if (set(0, 0, 0))
 		bail("socktally_set_classes");
-	refusals(out);
-	links(out);
-	again_from_0(out);
-	none_left(out);
+	refusals();
+	links();
+	again_from_0();
+	none_left();
 	socktally_close(meter);
 	close(in);
-	close(out);
+	flow_close(&flow);
 	return done();
 }

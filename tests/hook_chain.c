@@ -136,24 +136,26 @@ static struct socktally_counts counted(void)
 #define SHORTEST 60
 #define LENGTHS 200
 
-static void packet_send(int fd, unsigned int length)
+static struct flow flow;
+
+static void packet_send(unsigned int length)
 {
 	static const uint8_t header[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x88, 0xb5};
 	uint8_t frame[SHORTEST + LENGTHS] = {0};
 
 	memcpy(frame, header, sizeof(header));
-	while (send(fd, frame, length, 0) != (ssize_t)length)
-		if (errno != ENOBUFS && errno != EAGAIN)
-			bail("send");
+	flow_send(&flow, frame, length);
 }
 
-static void each_length(int fd)
+/* All are at the sockets when this returns. */
+static void each_length(void)
 {
 	for (unsigned int i = 0; i < LENGTHS; i++)
-		packet_send(fd, SHORTEST + i);
+		packet_send(SHORTEST + i);
+	flow_wait(&flow, 0);
 }
 
-static void order_and_limits(int out)
+static void order_and_limits(void)
 {
 	struct socktally_hook last;
 	struct socktally_counts before, after;
@@ -166,7 +168,7 @@ static void order_and_limits(int out)
 	is_order("b a c", "the chain is in the order of priorities");
 	ok(add("a", "pass", 0, NULL) == -EEXIST, "a name is there once");
 	before = counted();
-	each_length(out);
+	each_length();
 	after = counted();
 	is_number(after.packets - before.packets, 2 * LENGTHS, "all packets are counted");
 	is_number(after.accepted_packets - before.accepted_packets, LENGTHS,
@@ -188,7 +190,7 @@ static void order_and_limits(int out)
 	works(replace("b", "cut", 0, "bytes=10"), "one is replaced at another priority");
 	is_order("a b c", "and moves there");
 	is_number(hook_named("b").dropped_packets, LENGTHS, "with its counts");
-	each_length(out);
+	each_length();
 	is_number(hook_named("b").cut_packets, 2 * LENGTHS, "then those of its new program");
 	works(socktally_hook_remove(meter, "b", &last), "a hook is removed");
 	ok(!strcmp(last.name, "b") && last.cut_packets == 2 * LENGTHS &&
@@ -207,7 +209,7 @@ static void order_and_limits(int out)
 	ok(add("more", "pass", 0, NULL) == -ENOSPC, "and none for the next");
 	printf("# %s\n", socktally_error(meter));
 	before = counted();
-	each_length(out);
+	each_length();
 	is_number(counted().packets - before.packets, 2 * LENGTHS, "28 hooks let packets through");
 	is_number(seen_by("h27").packets, 2 * LENGTHS, "to the last of them, too");
 	works(replace("h3", "cut", 3, NULL), "with 28, one can still be replaced");
@@ -217,7 +219,7 @@ static void order_and_limits(int out)
 	}
 	is_order("", "all are removed");
 	before = counted();
-	each_length(out);
+	each_length();
 	is_number(counted().accepted_bytes - before.accepted_bytes, counted().bytes - before.bytes,
 		  "and nothing is taken any more");
 }
@@ -225,18 +227,14 @@ static void order_and_limits(int out)
 /* --- changes under a flood */
 
 static atomic_bool flooding;
-static atomic_ullong sent;
 
 static void *flood(void *ctx)
 {
-	int fd = *(int *)ctx;
 	unsigned int length = 0;
 
-	while (atomic_load(&flooding)) {
-		packet_send(fd, SHORTEST + length++ % LENGTHS);
-		atomic_fetch_add(&sent, 1);
-	}
-	return NULL;
+	while (atomic_load(&flooding))
+		packet_send(SHORTEST + length++ % LENGTHS);
+	return ctx;
 }
 
 static int change(unsigned int number, struct socktally_hook *gone)
@@ -268,9 +266,10 @@ static int change(unsigned int number, struct socktally_hook *gone)
 	return result;
 }
 
-static void changes(int out, unsigned int count)
+static void changes(unsigned int count)
 {
 	struct socktally_counts before = counted(), after;
+	uint64_t sent = flow.sent;
 	struct socktally_hook taken = {0};
 	unsigned int number = 0;
 	struct timespec start, end;
@@ -279,7 +278,7 @@ static void changes(int out, unsigned int count)
 
 	works(result, "a hook that counts all is there meanwhile");
 	atomic_store(&flooding, true);
-	if (pthread_create(&thread, NULL, flood, &out))
+	if (pthread_create(&thread, NULL, flood, NULL))
 		bail("pthread_create");
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (number < count && !result)
@@ -289,14 +288,15 @@ static void changes(int out, unsigned int count)
 	pthread_join(thread, NULL);
 	if (!ok(!result, "%u changes under a flood", number))
 		printf("# %s\n", socktally_error(meter));
+	flow_end(&flow);
+	sent = flow.sent - sent;
 	printf("# %.1f s, %llu packets\n",
 	       (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
-	       2 * atomic_load(&sent));
+	       (unsigned long long)(2 * sent));
 	socktally_hooks(meter, add_taken, &taken);
 	after = counted();
-	is_number(after.packets - before.packets, 2 * atomic_load(&sent),
-		  "each packet was counted once");
-	is_number(seen_by("witness").packets, 2 * atomic_load(&sent),
+	is_number(after.packets - before.packets, 2 * sent, "each packet was counted once");
+	is_number(seen_by("witness").packets, 2 * sent,
 		  "and passed once the hook that was there all the time");
 	is_number(after.bytes - before.bytes - (after.accepted_bytes - before.accepted_bytes),
 		  taken.dropped_bytes + taken.cut_bytes,
@@ -325,7 +325,7 @@ static unsigned int delivered(int fd, uint64_t *bytes)
 }
 
 /* Another process has the meter, whose hooks take all, and is killed. */
-static void killed(int out)
+static void killed(void)
 {
 	int in = socket_on_lo(ETH_P_ALL), ready[2];
 	unsigned int packets = 0;
@@ -349,20 +349,22 @@ static void killed(int out)
 	if (child < 0 || read(ready[0], &byte, 1) != 1 || byte != 'y')
 		bail("another meter");
 	delivered(in, &bytes);
-	each_length(out);
+	each_length();
 	is_number(delivered(in, &bytes), 0, "hooks of another process take all");
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	/* the kernel empties the chain a moment after that */
 	for (int i = 0; i < 1000; i++) {
-		packet_send(out, SHORTEST);
+		packet_send(SHORTEST);
+		flow_wait(&flow, 0);
 		if (delivered(in, &bytes))
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	}
 	bytes = 0;
 	for (unsigned int i = 0; i < LENGTHS; i++) {
-		packet_send(out, SHORTEST + i);
+		packet_send(SHORTEST + i);
+		flow_wait(&flow, 0);
 		packets += delivered(in, &bytes);
 	}
 	is_number(packets, 2 * LENGTHS, "it is killed: the socket gets all again");
@@ -388,20 +390,20 @@ int main(void)
 {
 	const char *number = getenv("TEST_CHANGES");
 	unsigned int before;
-	int in, out;
+	int in;
 
 	own_network();
+	flow_open(&flow);
 	in = socket_on_lo(ETH_P_ALL);
-	out = socket_on_lo(0);
 	before = descriptors();
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
 		bail("can't meter");
-	order_and_limits(out);
-	changes(out, number ? (unsigned int)atoi(number) : 1000);
+	order_and_limits();
+	changes(number ? (unsigned int)atoi(number) : 1000);
 	socktally_close(meter);
 	is_number(descriptors(), before, "no descriptor is left");
 	close(in);
-	killed(out);
-	close(out);
+	killed();
+	flow_close(&flow);
 	return done();
 }
