@@ -56,10 +56,12 @@ def verdicts(datas, expression, *options):
 
 
 def records(capture):
-    """Seconds, microseconds, original length and bytes of each packet of a pcap file."""
+    """Seconds, microseconds, original length and bytes of each packet of a pcap file, which a tool
+    writes in its machine's byte order."""
+    order = ">" if capture[:2] == b"\xa1\xb2" else "<"
     offset = 24
     while offset + 16 <= len(capture):
-        seconds, micros, size, length = struct.unpack_from("<IIII", capture, offset)
+        seconds, micros, size, length = struct.unpack_from(f"{order}IIII", capture, offset)
         yield seconds, micros, length, capture[offset + 16:offset + 16 + size]
         offset += 16 + size
 
