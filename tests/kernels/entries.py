@@ -58,12 +58,14 @@ OTHER_MACHINE = [
     program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"),
     COST,
     FEW_COUNTS,
-    program("translate_random", "COUNT=2000", LARGE_OPTION_MEMORY),
+    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
+    script("broker-killed.t", "--few", ["helper_socket"]),
     script("hooks.t", "--builtin"),
     program("hook_packet"),
     program("hook_chain", "TEST_CHANGES=48"),
     program("class_change"),
     program("class_random", "COUNT=5 MANY=50"),
+    script("attach.t", "--few"),
 ]
 # What a change has to pass, in about three minutes.
 QUICK = [

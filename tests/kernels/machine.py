@@ -17,6 +17,8 @@ MACHINES = {
 # A panic ends the guest at once. The log stays off the console: it would stand amid the tests' lines.
 COMMAND_LINE = "quiet loglevel=1 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0"
 
+TIMED_OUT = 124  # timeout(1)'s status
+
 
 def need(architecture):
     program, package, *_ = MACHINES[architecture]
@@ -40,7 +42,8 @@ class Run:
         if failed:
             return f"{len(failed)} of {len(results)} failed"
         if len(plans) != 1:
-            return "no plan" if not plans else "more than one plan"
+            return f"{len(plans)} plans, exit status {self.status}" + \
+                (" (it took too long)" if self.status == TIMED_OUT else "")
         if int(re.match(r"1\.\.(\d+)", plans[0])[1]) != len(results):
             return f"{len(results)} results, but {plans[0]}"
         if self.status:
@@ -115,7 +118,7 @@ def boot(architecture, kernel, initramfs, seconds, tell, echo=False):
             if echo:
                 print(f"#   {time.monotonic() - started:6.1f} {text}", flush=True)
             guest.line(text)
-        if process.wait() == 124:
+        if process.wait() == TIMED_OUT:
             guest.why = f"it hung, and was ended after {seconds} seconds"
     if guest.runs and guest.runs[-1].status is None:
         tell(guest.runs[-1])
