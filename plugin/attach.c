@@ -442,6 +442,8 @@ int socktally_get_filter(struct socktally *meter, int fd, struct sock_filter *in
 	if (room < known->count)
 		return st_fail(meter, -ENOSPC, "%s has a filter of %zu instructions",
 			       meter->attaching, known->count);
+	if (known->count && !insns)
+		return st_fail(meter, -EINVAL, "no place for the filter of %s", meter->attaching);
 	if (known->count)
 		memcpy(insns, known->insns, known->count * sizeof(*insns));
 	return 0;

@@ -102,9 +102,9 @@ static struct value folded(int op, uint32_t a, uint32_t b)
 	case BPF_MUL:
 		return constant(a * b);
 	case BPF_DIV:
-		return constant(a / b);
+		return b ? constant(a / b) : unknown;
 	case BPF_MOD:
-		return constant(a % b);
+		return b ? constant(a % b) : unknown;
 	case BPF_OR:
 		return constant(a | b);
 	case BPF_XOR:

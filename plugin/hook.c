@@ -264,17 +264,28 @@ int socktally_hook_replace(struct socktally *meter, const char *name,
 	return result;
 }
 
+/* NULL, with the error, noted: there is none. */
+static struct st_hook *find(struct socktally *meter, const char *name, int *error)
+{
+	struct st_hook *hook;
+
+	*error = -EINVAL;
+	if (!st_is_live(meter) || !name)
+		return NULL;
+	hook = st_hook_find(meter, name);
+	if (!hook)
+		*error = st_fail(meter, -ENOENT, "there is no hook %s", name);
+	return hook;
+}
+
 int socktally_hook_remove(struct socktally *meter, const char *name, struct socktally_hook *last)
 {
 	int saved = errno, result;
-	struct st_hook *hook;
+	struct st_hook *hook = find(meter, name, &result);
 	struct order order;
 
-	if (!st_is_live(meter) || !name)
-		return -EINVAL;
-	hook = st_hook_find(meter, name);
 	if (!hook)
-		return st_fail(meter, -ENOENT, "there is no hook %s", name);
+		return result;
 	order_without(&order, meter, hook);
 	result = order_use(meter, &order);
 	if (!result) {
@@ -291,14 +302,11 @@ int socktally_hook_remove(struct socktally *meter, const char *name, struct sock
 int socktally_hook_set_priority(struct socktally *meter, const char *name, int32_t priority)
 {
 	int saved = errno, result;
-	struct st_hook *hook;
+	struct st_hook *hook = find(meter, name, &result);
 	struct order order;
 
-	if (!st_is_live(meter) || !name)
-		return -EINVAL;
-	hook = st_hook_find(meter, name);
 	if (!hook)
-		return st_fail(meter, -ENOENT, "there is no hook %s", name);
+		return result;
 	order_without(&order, meter, hook);
 	order_add(&order, hook, priority);
 	result = order_use(meter, &order);
@@ -326,13 +334,10 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 			socktally_row_fn fn, void *ctx)
 {
 	int saved = errno, result;
-	struct st_hook *hook;
+	struct st_hook *hook = fn ? find(meter, name, &result) : NULL;
 
-	if (!st_is_live(meter) || !name || !fn)
-		return -EINVAL;
-	hook = st_hook_find(meter, name);
 	if (!hook)
-		return st_fail(meter, -ENOENT, "there is no hook %s", name);
+		return fn ? result : -EINVAL;
 	result = hook->kind->rows ? hook->kind->rows(meter, hook, map, fn, ctx) : 0;
 	errno = saved;
 	return result;
@@ -340,14 +345,11 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 
 int socktally_hook_map(struct socktally *meter, const char *name, const char *map)
 {
-	struct st_hook *hook;
 	int result;
+	struct st_hook *hook = map ? find(meter, name, &result) : NULL;
 
-	if (!st_is_live(meter) || !name || !map)
-		return -EINVAL;
-	hook = st_hook_find(meter, name);
 	if (!hook)
-		return st_fail(meter, -ENOENT, "there is no hook %s", name);
+		return map ? result : -EINVAL;
 	result = hook->kind->map ? hook->kind->map(hook, map) : -ENOENT;
 	return result < 0 ? st_fail(meter, result, "the hook %s has no map %s", name, map) : result;
 }

@@ -13,6 +13,7 @@
 #include "meter.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,7 +66,8 @@ static const char *option(const struct socktally_hook_opts *opts, const char *na
 	const size_t length = strlen(name);
 
 	for (size_t i = 0; i < opts->variable_count; i++)
-		if (!strncmp(opts->variables[i], name, length) && opts->variables[i][length] == '=')
+		if (opts->variables[i] && !strncmp(opts->variables[i], name, length) &&
+		    opts->variables[i][length] == '=')
 			return opts->variables[i] + length + 1;
 	return NULL;
 }
@@ -101,56 +103,109 @@ static bool has_fetch_add(void)
 	return prog >= 0;
 }
 
-static int options_check(struct socktally *meter, const struct st_builtin *builtin,
-			 const struct socktally_hook_opts *opts)
+static const struct st_option {
+	const char *name;
+	unsigned int takes;
+	bool needed;
+	enum { PATH, NUMBER, WORD } value;
+	unsigned int low; /* of a number */
+	const char *words[2];
+} options[] = {
+	{"path", TAKES_PATH, true, PATH, 0, {NULL}},
+	{"bytes", TAKES_BYTES, true, NUMBER, 0, {NULL}},
+	{"n", TAKES_N, true, NUMBER, 1, {NULL}},
+	{"by", TAKES_SHARE, false, WORD, 0, {"packet", "flow"}},
+	{"by", TAKES_PAIR, false, WORD, 0, {"flow", "host"}},
+	{"header", TAKES_HEADER, false, WORD, 0, {"outer", "inner"}},
+};
+
+static bool is_number(const char *text, unsigned long low)
 {
-	static const struct {
-		const char *name;
-		unsigned int takes;
-		bool needed;
-		const char *values[2]; /* NULL: any */
-	} known[] = {
-		{"path", TAKES_PATH, true, {NULL}},
-		{"bytes", TAKES_BYTES, true, {NULL}},
-		{"n", TAKES_N, true, {NULL}},
-		{"by", TAKES_SHARE, false, {"packet", "flow"}},
-		{"by", TAKES_PAIR, false, {"flow", "host"}},
-		{"header", TAKES_HEADER, false, {"outer", "inner"}},
-	};
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 0);
+	return *text >= '0' && *text <= '9' && !*end && !errno && number >= low &&
+	       number <= UINT32_MAX;
+}
+
+static bool is_path(const char *hook, const char *text, char wrong[ST_BUILTIN_WRONG_MAX])
+{
+	struct st_pattern pattern;
+	const char *part;
+	size_t length;
+
+	if (!st_pattern_read(&pattern, text, &part, &length))
+		return true;
+	snprintf(wrong, ST_BUILTIN_WRONG_MAX,
+		 "the hook %s: '%s': '%.*s' is no protocol's name: a path is like eth:ip:udp or "
+		 "*:tcp",
+		 hook, text, (int)length, part);
+	return false;
+}
+
+static bool value_check(const char *hook, const struct st_option *known, const char *value,
+			char wrong[ST_BUILTIN_WRONG_MAX])
+{
+	switch (known->value) {
+	case PATH:
+		return is_path(hook, value, wrong);
+	case NUMBER:
+		if (is_number(value, known->low))
+			return true;
+		snprintf(wrong, ST_BUILTIN_WRONG_MAX,
+			 "the hook %s: %s=%s: must be a number from %u to %u", hook, known->name,
+			 value, known->low, UINT32_MAX);
+		return false;
+	case WORD:
+		if (!strcmp(value, known->words[0]) || !strcmp(value, known->words[1]))
+			return true;
+		snprintf(wrong, ST_BUILTIN_WRONG_MAX, "the hook %s: %s=%s: must be %s or %s", hook,
+			 known->name, value, known->words[0], known->words[1]);
+		return false;
+	}
+	return false;
+}
+
+bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
+		      char wrong[ST_BUILTIN_WRONG_MAX])
+{
 	size_t used = 0;
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		const char *value =
-			builtin->takes & known[i].takes ? option(opts, known[i].name) : NULL;
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		const struct st_option *known = &options[i];
+		const char *value;
 
-		if (!value && known[i].needed && builtin->takes & known[i].takes)
-			return st_fail(meter, -EINVAL, "the hook %s needs the option %s",
-				       builtin->name, known[i].name);
-		if (value && known[i].values[0] && strcmp(value, known[i].values[0]) != 0 &&
-		    strcmp(value, known[i].values[1]) != 0)
-			return st_fail(meter, -EINVAL, "the hook %s: %s=%s: must be %s or %s",
-				       builtin->name, known[i].name, value, known[i].values[0],
-				       known[i].values[1]);
+		if (!(builtin->takes & known->takes))
+			continue;
+		value = option(opts, known->name);
+		if (!value && known->needed) {
+			snprintf(wrong, ST_BUILTIN_WRONG_MAX, "the hook %s needs the option %s",
+				 builtin->name, known->name);
+			return false;
+		}
+		if (value && !value_check(builtin->name, known, value, wrong))
+			return false;
 		used += value != NULL;
 	}
-	if (used != opts->variable_count)
-		return st_fail(meter, -EINVAL,
-			       "the hook %s has no such option, or one is given twice",
-			       builtin->name);
-	return 0;
+	if (used == opts->variable_count)
+		return true;
+	snprintf(wrong, ST_BUILTIN_WRONG_MAX,
+		 "the hook %s has no such option, or one is given twice", builtin->name);
+	return false;
 }
 
 int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
 		    struct socktally_hook_opts *opts)
 {
-	int result;
+	char wrong[ST_BUILTIN_WRONG_MAX];
 
 	if (opts->file || opts->object || opts->program)
 		return st_fail(meter, -EINVAL, "the hook %s is built in: it needs no object file",
 			       builtin->name);
-	result = options_check(meter, builtin, opts);
-	if (result)
-		return result;
+	if (!st_builtin_check(builtin, opts, wrong))
+		return st_fail(meter, -EINVAL, "%s", wrong);
 	opts->object = builtin->object;
 	opts->object_size = builtin->size;
 	opts->program = builtin->program;
@@ -186,14 +241,10 @@ static int set_path(struct socktally *meter, const struct st_builtin *builtin,
 	const char *wrong;
 	size_t length;
 
-	if (st_pattern_read(&pattern, text, &wrong, &length))
-		return st_fail(meter, -EINVAL,
-			       "the hook %s: '%s': '%.*s' is no protocol's name: a path is like "
-			       "eth:ip:udp or *:tcp",
-			       builtin->name, text, (int)length, wrong);
-	return st_object_variable_write(own, "pattern", &pattern, sizeof(pattern))
-		       ? 0
-		       : st_fail(meter, -EINVAL, "the hook %s: is not as built", builtin->name);
+	if (!st_pattern_read(&pattern, text, &wrong, &length) &&
+	    st_object_variable_write(own, "pattern", &pattern, sizeof(pattern)))
+		return 0;
+	return st_fail(meter, -EINVAL, "the hook %s: is not as built", builtin->name);
 }
 
 int st_builtin_prepare(struct socktally *meter, const struct st_builtin *builtin,
@@ -207,9 +258,6 @@ int st_builtin_prepare(struct socktally *meter, const struct st_builtin *builtin
 		result = set(meter, builtin, own, "bytes", option(opts, "bytes"));
 	if (!result && builtin->takes & TAKES_N)
 		result = set(meter, builtin, own, "n", option(opts, "n"));
-	if (!result && is_option(opts, "n", "0"))
-		result = st_fail(meter, -EINVAL, "the hook %s: n=0: must be 1 at least",
-				 builtin->name);
 	if (!result && is_option(opts, "header", "inner"))
 		result = set(meter, builtin, own, "inner", "1");
 	return result;

@@ -10,6 +10,13 @@ struct st_builtin;
 /* NULL: there is none of that name. */
 const struct st_builtin *st_builtin_find(const char *name);
 
+/* Room for what st_builtin_check() has to say. */
+enum { ST_BUILTIN_WRONG_MAX = 256 };
+
+/* Whether the options make sense; if not, wrong says what doesn't. */
+bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
+		      char wrong[ST_BUILTIN_WRONG_MAX]);
+
 /* opts as they are for its object file; options has those of the hook. 0, or -errno, noted. */
 int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
 		    struct socktally_hook_opts *opts);

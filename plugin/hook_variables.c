@@ -22,9 +22,12 @@ static bool find_in(const struct st_hook_own *own, const struct st_object_map *m
 
 	for (uint32_t i = 0; section && i < st_btf_count(section); i++) {
 		const struct btf_type *type = st_btf_type(btf, variables[i].type);
-		const char *own_name = type ? st_btf_name(btf, type->name_off) : "";
+		const char *own_name;
 		uint64_t size;
 
+		if (!type)
+			continue;
+		own_name = st_btf_name(btf, type->name_off);
 		if (strlen(own_name) != length || strncmp(own_name, name, length) != 0 ||
 		    !st_object_variable_at(own, map, &variables[i], &symbol))
 			continue;

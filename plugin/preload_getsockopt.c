@@ -62,13 +62,14 @@ static enum channel_answer recall(int fd, void *value, const socklen_t *length, 
 	*count = preload_memory_count(fd, &insns);
 	if (*count < 0 || !exchange_begin(&exchange))
 		return CHANNEL_PASS;
-	if (!exchange_copy(&exchange, &room, length, sizeof(room)))
-		*error = EFAULT;
-	else if (room < 0 || (room && room < *count))
-		*error = EINVAL;
-	else if (room && *count &&
-		 !exchange_copy(&exchange, value, insns, (size_t)*count * sizeof(*insns)))
-		*error = EFAULT;
+	*error = EFAULT;
+	if (exchange_copy(&exchange, &room, length, sizeof(room))) {
+		if (room < 0 || (room && room < *count))
+			*error = EINVAL;
+		else if (!room || !*count ||
+			 exchange_copy(&exchange, value, insns, (size_t)*count * sizeof(*insns)))
+			*error = 0;
+	}
 	exchange_end(&exchange);
 	return CHANNEL_DONE;
 }

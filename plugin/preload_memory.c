@@ -17,8 +17,8 @@ enum { SLOTS = 32 };
 
 /* version is odd while the slot is taken; cookie 0: it is of no socket. */
 struct preload_slot {
-	atomic_uint version;
 	_Atomic uint64_t cookie;
+	atomic_uint version;
 	_Atomic uint32_t count;
 	struct sock_filter insns[CHANNEL_MAX_INSNS];
 };

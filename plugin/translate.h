@@ -28,7 +28,7 @@ struct st_code {
 	 * cb[ST_CB_BLOCK]. NULL: it loads one by one.
 	 */
 	const struct st_blocks *blocks;
-	bool block_is_loaded; /* it is there already, whatever cb[ST_CB_BLOCK] says */
+	bool block_is_loaded;               /* it is there already, whatever cb[ST_CB_BLOCK] says */
 	__u32 functions[ST_LOAD_FUNCTIONS]; /* where they begin, after st_code_finish() */
 	size_t function_count;
 };

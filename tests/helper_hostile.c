@@ -97,6 +97,7 @@ static void sizes_of_options(struct socktally *meter, int fd)
 
 static void null_pointers(struct socktally *meter, int fd)
 {
+	static const char *const no_text[] = {NULL};
 	struct socktally_hook_opts hook = {.sz = sizeof(hook), .variable_count = 3};
 	struct socktally_class classes[2] = {{0}, {.name = "a"}};
 
@@ -104,7 +105,12 @@ static void null_pointers(struct socktally *meter, int fd)
 	ok(plugin->threshold_add(meter, NULL, no_crossing, NULL) == -EINVAL, "no threshold");
 	ok(plugin->hook_add(meter, NULL) == -EINVAL, "no hook");
 	ok(plugin->hook_add(meter, &hook) == -EINVAL, "variables of a hook that aren't there");
-	hook.variable_count = 0;
+	hook = (struct socktally_hook_opts){.sz = sizeof(hook),
+					    .builtin = "drop",
+					    .variables = no_text,
+					    .variable_count = 1};
+	ok(plugin->hook_add(meter, &hook) == -EINVAL, "a built-in hook's option that isn't there");
+	hook = (struct socktally_hook_opts){.sz = sizeof(hook)};
 	ok(plugin->hook_add(meter, &hook) < 0, "a hook with neither name nor file");
 	ok(plugin->hook_replace(meter, NULL, &hook) == -EINVAL &&
 		   plugin->hook_remove(meter, NULL, NULL) == -EINVAL &&
@@ -122,6 +128,8 @@ static void null_pointers(struct socktally *meter, int fd)
 static void descriptors(struct socktally *meter)
 {
 	const struct sock_filter endless[] = {BPF_JUMP(BPF_JMP | BPF_JA, 0xffffffff, 0, 0)};
+	const struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+	size_t room = 1;
 	int closed = packet_socket(0), file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), fd = packet_socket(0);
 
@@ -142,6 +150,10 @@ static void descriptors(struct socktally *meter)
 	ok(!plugin->attach(meter, fd, NULL) && !plugin->attach(meter, fd, NULL) &&
 		   !plugin->detach(meter, fd) && plugin->detach(meter, fd) == -ENOENT,
 	   "attach twice, detach twice");
+	ok(!plugin->set_filter(meter, fd, all, 1) &&
+		   socktally_get_filter(meter, fd, NULL, &room) == -EINVAL &&
+		   !plugin->detach(meter, fd),
+	   "no place for its filter");
 	close(fd);
 	close(other);
 	close(file);

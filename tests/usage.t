@@ -4,6 +4,7 @@
 exit status of the contract; help and version; output that can't be written."""
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -66,21 +67,38 @@ WRONG = [
     ("attach -c 0 1", "-c '0'"),
     ("attach --follow=yes 1", "takes no argument"),
     ("attach -x 1", "'-x'"),
+    ("attach ''", "no process given"),
+    ("run", "no tool to run"),
+    ("run -- ''", "no tool to run"),
+    ("run --hook nosuch true", "'nosuch'"),
+    ("run --hook drop true", "drop=PATH"),
+    ("run --hook drop=foo true", "'foo' is no protocol's name"),
+    ("run --hook snap=tcp:-1 true", "bytes=-1"),
+    ("run --hook snap=tcp:99999999999 true", "bytes=99999999999"),
+    ("run --hook sample=*:1/0 true", "n=0"),
+    ("run --hook sample=*:1/x true", "n=x"),
+    ("run --hook talkers,by=packet true", "must be flow or host"),
+    ("run --hook sizes,n=1 true", "no such option"),
+    ("watch -i lo --hook rate=5", "'=5'"),
+    ("broker --group root", "--socket"),
+    ("help frobnicate", "unknown command 'frobnicate'"),
     ("detach", "no process given"),
+    ("detach ''", "no process given"),
     ("detach --each 1", "'--each'"),
 ]
 
 
 def wrong_usage():
     for line, word in WRONG:
-        status, out, err = run(*(CAPTURE if part == "FILE" else part for part in line.split()))
+        status, out, err = run(*(CAPTURE if part == "FILE" else part for part in shlex.split(line)))
         tap.ok(status == 2 and out == b"" and captures.one_line(err) and word in err and
                "--help" in err, f"socktally {line}", f"{status} {out!r} {err!r}")
 
 
 def help_and_version():
-    for line in ("--help", "-h", "help", "read --help", "watch --help", "watch -i lo --help", "attach --help",
-                 "detach --help", "--version", "-V"):
+    commands = "run", "watch", "read", "list", "attach", "detach", "features", "broker"
+    for line in ("--help", "-h", "help", "help read", "watch -i lo --help", "--version", "-V",
+                 *(f"{command} --help" for command in commands)):
         status, out, err = run(*line.split())
         text = out.decode()
         tap.ok(status == 0 and out and not err and max(map(len, text.splitlines())) <= 80,

@@ -23,7 +23,7 @@ static const char help[] =
 	"      --follow            sockets that they open later, too\n"
 	"      --each              a report for each socket, not one of all\n"
 	"  -c, --seconds SECONDS   stop after so long\n"
-	"%s";
+	"%s%s";
 
 enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
 
@@ -131,7 +131,7 @@ static int parse(struct attach_options *options, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, ":i:c:" COMMAND_SHORT, long_options, NULL)) !=
 	       -1) {
 		if (option == OPTION_HELP)
-			return command_print(help, command_option_help);
+			return command_print(help, command_hook_help, command_option_help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);
 		status = take_option(options, option);

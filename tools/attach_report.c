@@ -10,14 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_failed(int error)
-{
-	if (error == -EPERM)
-		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF "
-				    "and CAP_PERFMON");
-	return command_fail("can't start counting: %s", socktally_error(NULL));
-}
-
 static struct attach_meter *meter_open(struct attaching *attaching)
 {
 	const struct report_options *options = &attaching->options->report;
@@ -36,7 +28,7 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 	if (!error)
 		error = report_open(&meter->report, attaching->report_fd, options->format);
 	if (error)
-		open_failed(error);
+		command_open_failed(error);
 	else
 		attaching->unprepared = command_prepare_meter(options, meter->meter) != 0;
 	if (error || attaching->unprepared) {

@@ -22,14 +22,15 @@
 enum { OPTION_SOCKET = OPTION_OWN, OPTION_GROUP };
 
 static const char help[] =
-	"usage: socktally broker --socket PATH --group GROUP\n"
+	"socktally broker --socket PATH --group GROUP\n"
 	"\n"
-	"Serves programs of this host that capture, but may not use BPF: libsocktally in them, with\n"
-	"options.broker set to PATH, gets its table and its programs from here. Runs until SIGTERM.\n"
+	"Serves programs of this host that capture, but may not use BPF: libsocktally\n"
+	"in them, with options.broker set to PATH, gets its table and its programs from\n"
+	"here. Runs until SIGTERM.\n"
 	"\n"
-	"      --socket PATH           the socket to make; the last one's is replaced\n"
-	"      --group GROUP           who may use it, besides root\n"
-	"      --help                  this text\n";
+	"      --socket PATH       the socket to make; the last one's is replaced\n"
+	"      --group GROUP       who may use it, besides root\n"
+	"      --help              this text\n";
 
 static bool take_options(struct service *service, int argc, char **argv, int *status)
 {
@@ -95,8 +96,10 @@ static bool bpf_is_permitted(void)
 {
 	struct socktally *meter;
 
-	if (socktally_open(&meter, NULL)) {
-		command_fail("%s", socktally_error(NULL));
+	int error = socktally_open(&meter, NULL);
+
+	if (error) {
+		command_open_failed(error);
 		return false;
 	}
 	socktally_close(meter);

@@ -102,7 +102,8 @@ static bool has_room(struct service *service, struct service_client *client)
 	return client->program_count < SERVICE_PROGRAMS;
 }
 
-static bool load(struct service *service, struct service_client *client, const struct message *message)
+static bool load(struct service *service, struct service_client *client,
+		 const struct message *message)
 {
 	const struct service_request *request = &message->head;
 	struct service_reply reply = {0};
@@ -132,7 +133,8 @@ static bool load(struct service *service, struct service_client *client, const s
 	return sent;
 }
 
-static bool serve(struct service *service, struct service_client *client, const struct message *message, size_t size)
+static bool serve(struct service *service, struct service_client *client,
+		  const struct message *message, size_t size)
 {
 	const struct service_request *head = &message->head;
 

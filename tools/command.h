@@ -35,8 +35,16 @@ struct report_options {
  * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE, or EXIT_FAILED, after a message.
  */
 #define COMMAND_SHORT "I:o:"
-enum { OPTION_FORMAT = 1000, OPTION_PATHS, OPTION_HOOK, OPTION_CLASS, OPTION_CLASSES, OPTION_FIRST,
-       OPTION_HELP, OPTION_OWN };
+enum {
+	OPTION_FORMAT = 1000,
+	OPTION_PATHS,
+	OPTION_HOOK,
+	OPTION_CLASS,
+	OPTION_CLASSES,
+	OPTION_FIRST,
+	OPTION_HELP,
+	OPTION_OWN
+};
 #define COMMAND_LONG                                                                               \
 	{"format", required_argument, NULL, OPTION_FORMAT},                                        \
 		{"interval", required_argument, NULL, 'I'},                                        \
@@ -55,8 +63,11 @@ int command_option(struct report_options *options, int option, const char *argum
  * after a message.
  */
 int command_prepare_meter(const struct report_options *options, struct socktally *meter);
-/* What --help says of the shared options: the last lines of a subcommand's own text. */
-extern const char command_option_help[];
+/*
+ * What --help says of the shared options: the last lines of a subcommand's own text, and before them,
+ * where there is a kernel part, those of --hook.
+ */
+extern const char command_option_help[], command_hook_help[];
 
 /*
  * For getopt_long()'s '?' and ':' (the subcommand has set opterr = 0 and starts its list with ':'):
@@ -77,6 +88,9 @@ int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
 int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same with what was written to an open_memstream(): it is closed, and its text freed. */
+int command_print_memory(FILE *out, char **text);
+
 /*
  * Where the report goes: options->output, emptied or made, or without one the descriptor given.
  * input: the descriptor of a file that must not be overwritten, or -1. Returns a descriptor, or -1
@@ -90,6 +104,9 @@ int command_output(const struct report_options *options, int descriptor, int inp
  * limit is our own.
  */
 void command_lift_memlock(void);
+
+/* socktally_open() has failed: says why, and what it takes. */
+int command_open_failed(int error);
 
 /* A report could not be written: says where, why and, so that they aren't lost, the totals. */
 int command_report_failed(const struct report_options *options, int error,

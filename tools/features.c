@@ -136,7 +136,6 @@ static int print(bool json)
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int status;
 
 	if (!out)
 		return command_fail("out of memory");
@@ -148,13 +147,7 @@ static int print(bool json)
 		print_json(out, features, &system);
 	else
 		print_text(out, features, &system);
-	if (ferror(out) | fclose(out)) {
-		free(text);
-		return command_fail("out of memory");
-	}
-	status = command_print("%s", text);
-	free(text);
-	return status;
+	return command_print_memory(out, &text);
 }
 
 int command_features(int argc, char **argv)

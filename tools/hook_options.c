@@ -7,6 +7,7 @@
  */
 #include "command.h"
 #include "hooks.h"
+#include "plugin/hook_builtin.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -189,20 +190,19 @@ static int read_argument(struct hook_option *hook, char *argument)
 	return argument ? command_usage("--hook %s: takes no '=%s'", name, argument) : 0;
 }
 
-static bool is_builtin(const char *name)
+static int check_builtin(const struct hook_option *hook, const struct st_builtin *builtin)
 {
-	static const char *const names[] = {"sizes", "tcpflags", "icmp", "talkers",
-					    "rate",  "drop",     "snap", "sample"};
+	struct socktally_hook_opts opts = hook->opts;
+	char wrong[ST_BUILTIN_WRONG_MAX];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	return false;
+	opts.variables = hook->variables;
+	return st_builtin_check(builtin, &opts, wrong) ? 0 : command_usage("%s", wrong);
 }
 
 static int read_builtin(struct hook_option *hook, char *text)
 {
 	char *end = head_end(text), *head = strndup(text, (size_t)(end - text)), *argument;
+	const struct st_builtin *builtin;
 	int status;
 
 	if (!head)
@@ -211,14 +211,17 @@ static int read_builtin(struct hook_option *hook, char *text)
 	if (argument)
 		*argument++ = '\0';
 	hook->opts.builtin = head;
-	if (!is_builtin(head))
+	builtin = st_builtin_find(head);
+	if (!builtin)
 		return command_usage(
 			"--hook '%s': must be FILE.bpf.o, FILE.bpf.c, sizes, tcpflags, "
 			"icmp, talkers, rate, drop=PATH, snap=PATH:BYTES or "
 			"sample=PATH:1/N",
 			head);
 	status = read_argument(hook, argument);
-	return status ? status : read_rest(hook, end);
+	if (!status)
+		status = read_rest(hook, end);
+	return status ? status : check_builtin(hook, builtin);
 }
 
 int hook_option(struct hook_options *options, const char *argument)

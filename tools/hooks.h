@@ -31,7 +31,7 @@ int hook_options_add(const struct hook_options *options, struct socktally *meter
 /* Compiles a hook's source; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
 int hook_compile(const char *source, void **object, size_t *size);
 
-/* A file of at most ST... bytes; *bytes is malloc'ed: 0, or EXIT_FAILED after a message. */
+/* A file of at most 16 MiB; *bytes is malloc'ed: 0, or EXIT_FAILED after a message. */
 int hook_read(const char *file, void **bytes, size_t *size);
 
 #endif

@@ -17,9 +17,10 @@
 static const char help[] =
 	"socktally list [OPTIONS]\n"
 	"\n"
-	"Shows every packet socket of this host, in all network namespaces: who has it, what\n"
-	"it captures, whether socktally is on it and what would keep it from that. Nothing is\n"
-	"changed. Works for everybody; other users' sockets and filters are shown to root.\n"
+	"Shows every packet socket of this host, in all network namespaces: who has it,\n"
+	"what it captures, whether socktally is on it and what would keep it from that.\n"
+	"Nothing is changed. Works for everybody; other users' sockets and filters are\n"
+	"shown to root.\n"
 	"\n"
 	"  -v, --verbose           with each filter's program, as 'tcpdump -d' prints it\n"
 	"      --format FORMAT     text (default), or json: one object on one line\n"
@@ -77,7 +78,6 @@ static int print(const struct captures *captures, bool json, bool verbose)
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int status;
 
 	if (!out)
 		return command_fail("out of memory");
@@ -85,13 +85,7 @@ static int print(const struct captures *captures, bool json, bool verbose)
 		list_json(out, captures);
 	else
 		list_text(out, captures, verbose);
-	if (ferror(out) | fclose(out)) {
-		free(text);
-		return command_fail("out of memory");
-	}
-	status = command_print("%s", text);
-	free(text);
-	return status;
+	return command_print_memory(out, &text);
 }
 
 int command_list(int argc, char **argv)

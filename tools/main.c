@@ -92,11 +92,17 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return command_usage("no command given: run, watch, read, list, attach, detach, "
 				     "features or broker");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    (argc == 2 && !strcmp(argv[1], "help")))
 		return say_help();
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return say_version();
 
+	if (!strcmp(argv[1], "help")) { /* "help COMMAND" is "COMMAND --help" */
+		argv[1] = argv[2];
+		argv[2] = "--help";
+		argc = 3;
+	}
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(*subcommands); i++) {
 		if (strcmp(argv[1], subcommands[i].name))
 			continue;

@@ -20,15 +20,17 @@
 
 static const char *subcommand;
 
+const char command_hook_help[] =
+	"      --hook HOOK         sizes, tcpflags, icmp, talkers, rate: count more;\n"
+	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
+	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
+	"                          see socktally-hook(7)\n";
+
 const char command_option_help[] =
 	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
 	"  -o, --output FILE       write the report there\n"
 	"      --format FORMAT     text (default), or json: one object a line\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
-	"      --hook HOOK         sizes, tcpflags, icmp, talkers, rate: count more;\n"
-	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
-	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
-	"                          see socktally-hook(7)\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
@@ -93,6 +95,18 @@ int command_print(const char *format, ...)
 	if (written < 0 || fflush(stdout))
 		return command_fail("can't write to standard output: %s", strerror(errno));
 	return 0;
+}
+
+int command_print_memory(FILE *out, char **text)
+{
+	int status;
+
+	if (ferror(out) | fclose(out))
+		status = command_fail("out of memory");
+	else
+		status = command_print("%s", *text);
+	free(*text);
+	return status;
 }
 
 int command_bad_option(int result, char **argv)
@@ -226,6 +240,14 @@ void command_lift_memlock(void)
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+int command_open_failed(int error)
+{
+	if (error == -EPERM)
+		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF and "
+				    "CAP_PERFMON");
+	return command_fail("can't start counting: %s", socktally_error(NULL));
 }
 
 int command_report_failed(const struct report_options *options, int error,

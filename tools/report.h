@@ -25,7 +25,7 @@ struct report_source {
 	int pid;
 	const char *comm;
 	const char *filter;
-	const char *filter_name; /* for people; NULL: asked of the meter's sockets */
+	const char *filter_name;         /* for people; NULL: asked of the meter's sockets */
 	const char *file;                /* name of the capture file, for the text's heading */
 	const struct report_note *notes; /* of this report's time, the oldest first */
 	size_t note_count;

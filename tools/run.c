@@ -18,11 +18,11 @@
 static const char usage_text[] =
 	"socktally run [OPTIONS] [--] TOOL [ARGUMENTS]\n"
 	"\n"
-	"Runs a capture tool and counts every packet that reaches its sockets. The tool works as\n"
-	"always; the report comes on standard error when it ends.\n"
+	"Runs a capture tool and counts every packet that reaches its sockets. The tool\n"
+	"works as always; the report comes on standard error when it ends.\n"
 	"\n"
-	"      --attach            without a library in the tool: for static programs, and those\n"
-	"                          with file capabilities\n";
+	"      --attach            without a library in the tool: for static programs\n"
+	"                          and those with file capabilities\n";
 
 enum { OPTION_ATTACH = OPTION_OWN };
 
@@ -314,7 +314,8 @@ static int read_options(struct run *run, int argc, char **argv)
 	/* "+": what stands behind the first argument that isn't an option is the tool's */
 	while ((option = getopt_long(argc, argv, "+:" COMMAND_SHORT, long_options, NULL)) != -1) {
 		if (option == OPTION_HELP)
-			return command_print("%s%s", usage_text, command_option_help);
+			return command_print("%s%s%s", usage_text, command_hook_help,
+					     command_option_help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);
 		if (option == OPTION_ATTACH) {
@@ -325,7 +326,7 @@ static int read_options(struct run *run, int argc, char **argv)
 		if (status)
 			return status;
 	}
-	if (optind == argc)
+	if (optind == argc || !*argv[optind])
 		return command_usage("no tool to run: socktally run -- tcpdump -i eth0");
 	run->argv = argv + optind;
 	return -1;

@@ -387,6 +387,8 @@ int targets_choose(struct targets *targets, const struct target_choice *choice)
 		char *end;
 		long pid;
 
+		if (!*name)
+			return command_usage("no process given: a name is empty");
 		if (!is_number(name)) {
 			status = choose_named(targets, name, choice);
 			continue;

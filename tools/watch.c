@@ -20,7 +20,7 @@ static const char help[] =
 	"  -f, --filter FILTER     count also what this pcap-filter(7) accepts of all\n"
 	"  -c, --seconds SECONDS   stop after so long\n"
 	"  -p, --no-promiscuous    only what the interface takes by itself\n"
-	"%s";
+	"%s%s";
 
 struct options {
 	struct report_options report;
@@ -171,14 +171,6 @@ static int watch_socket(struct watching *watching, int socket, int out)
 	return status;
 }
 
-static int open_failed(int error)
-{
-	if (error == -EPERM)
-		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_NET_RAW,"
-				    " CAP_BPF and CAP_PERFMON");
-	return command_fail("can't start counting: %s", socktally_error(NULL));
-}
-
 static int watch(const struct options *options, int out)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
@@ -194,7 +186,7 @@ static int watch(const struct options *options, int out)
 	command_lift_memlock();
 	error = socktally_open(&watching.meter, &opts);
 	if (error) {
-		status = open_failed(error);
+		status = command_open_failed(error);
 	} else if (command_prepare_meter(&options->report, watching.meter)) {
 		status = EXIT_FAILED;
 	} else if (socktally_attach(watching.meter, watch_socket_fd(socket), NULL)) {
@@ -266,7 +258,7 @@ int command_watch(int argc, char **argv)
 	if (status)
 		return status;
 	if (options.help)
-		return command_print(help, command_option_help);
+		return command_print(help, command_hook_help, command_option_help);
 	out = command_output(&options.report, STDOUT_FILENO, -1);
 	if (out < 0)
 		return EXIT_FAILED;
