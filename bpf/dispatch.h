@@ -25,36 +25,10 @@ enum {
 #define ST_MORE(protocol) (0x80000 | (protocol)) /* further parts of its header */
 #define ST_END(protocol) (0x90000 | (protocol))
 
-/* The functions for layers, in parse.h. */
 enum st_kind {
-	ST_KIND_LAST,    /* none: nothing inside that the path would show */
-	ST_KIND_HAS_ETH, /* none: a header of fixed length with Ethernet inside */
-	ST_KIND_ETH,
-	ST_KIND_VLAN,
-	ST_KIND_IEEE8021AD,
-	ST_KIND_PPPOES,
-	ST_KIND_LLC,
-	ST_KIND_MPLS,
-	ST_KIND_PPP,
-	ST_KIND_IP,
-	ST_KIND_IPV6,
-	ST_KIND_IPV6_HEADER,
-	ST_KIND_IPV6_FRAGHDR,
-	ST_KIND_AH,
-	ST_KIND_UDP,
-	ST_KIND_UDPLITE,
-	ST_KIND_GRE,
-	ST_KIND_ERSPAN,
-	ST_KIND_WCCP,
-	ST_KIND_VXLAN_GPE,
-	ST_KIND_GENEVE,
-	ST_KIND_GTP,
-	ST_KIND_GTP_EXTENSION,
-	ST_KIND_GTP_EXTENSION_END,
-	ST_KIND_TEREDO,
-	ST_KIND_NSH,
-	ST_KIND_L2TP,
-	ST_KIND_L2TP_OFFSET,
+#define ST_KIND(KIND) ST_KIND_##KIND,
+#include "kinds.def"
+#undef ST_KIND
 };
 
 struct st_found {

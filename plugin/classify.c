@@ -3,22 +3,14 @@
 #include <socktally/socktally.h>
 #include <string.h>
 #include "classify.h"
+#include "classify_parse.h"
 #include "path.h"
-#include "../bpf/packet_native.h"
-#include "../bpf/parse.h"
-
-/* Headers end long before this; what is longer counts as if it ended there. */
-#define LONGEST (1u << 30)
 
 struct st_path st_classify(__u32 link, const void *data, size_t caplen)
 {
-	struct st_packet packet = {.data = data, .len = caplen < LONGEST ? caplen : LONGEST};
-	struct st_path path = st_parse(&packet, link);
+	struct st_packet packet = {.data = data, .len = caplen < ST_LONGEST ? caplen : ST_LONGEST};
 
-	/* A link type that is a layer itself has its name in any case, as the others do. */
-	if (!path.lo)
-		path.lo = st_find(link ^ ST_LINK_LAYER)->found.protocol;
-	return path;
+	return st_path_or_link(st_parse(&packet, link), link);
 }
 
 /* https://www.tcpdump.org/linktypes.html */

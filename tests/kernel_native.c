@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The kernel's classifier and the native one say the same of every packet: those of tests/paths.txt,
- * those of other people's captures if there are any (CAPTURES, or ../shared/captures), and all of
- * them with bytes changed and ends cut off. TEST_PACKETS: how many changed ones; TEST_SEED: which.
+ * The kernel's classifier and the native ones, of one packet and of many at once, say the same of every
+ * packet: those of tests/paths.txt, those of other people's captures if there are any (CAPTURES, or
+ * ../shared/captures), and all of them with bytes changed and ends cut off. TEST_PACKETS: how many
+ * changed ones; TEST_SEED: which.
  */
 #include "bpf/packet_native.h"
 #include "bpf/parse.h"
@@ -41,6 +42,15 @@ static struct st_region *region;
 static uint64_t expected[PATHS]; /* packets of each cell */
 static uint64_t random_state;
 static unsigned long checked, different;
+
+/* Packets that wait for the classifier of many, and what that of one says of them. */
+static struct {
+	__u32 link;
+	__u32 count;
+	struct st_batch_packet packets[ST_BATCH];
+	__u8 bytes[ST_BATCH][LONGEST + ST_BEHIND];
+	struct st_path paths[ST_BATCH];
+} many;
 
 static void bail(const char *what)
 {
@@ -104,6 +114,42 @@ static void report(const struct packet *packet, struct st_path path)
 	printf("\n");
 }
 
+static void check_many(void)
+{
+	struct st_path paths[ST_BATCH];
+
+	st_classify_batch(many.link, many.packets, many.count, paths);
+	for (__u32 i = 0; i < many.count; i++) {
+		struct packet packet = {.link = many.link, .size = many.packets[i].caplen};
+
+		if (paths[i].lo == many.paths[i].lo && paths[i].hi == many.paths[i].hi)
+			continue;
+		memcpy(packet.bytes, many.bytes[i], packet.size);
+		printf("# one of %u at once:\n", many.count);
+		if (different++ < 10)
+			report(&packet, paths[i]);
+	}
+	many.count = 0;
+}
+
+/* Those of one link are put together, with bytes behind them that are anything. */
+static void check_with_many(const struct packet *packet)
+{
+	__u8 *bytes;
+
+	if (many.count == ST_BATCH || (many.count && many.link != packet->link))
+		check_many();
+	many.link = packet->link;
+	bytes = many.bytes[many.count];
+	memcpy(bytes, packet->bytes, packet->size);
+	for (__u32 i = 0; i < ST_BEHIND; i++)
+		bytes[packet->size + i] = (__u8)(checked * 31 + i * 7);
+	many.packets[many.count] = (struct st_batch_packet){.data = bytes,
+							    .caplen = packet->size,
+							    .len = packet->size};
+	many.paths[many.count++] = st_classify(packet->link, packet->bytes, packet->size);
+}
+
 static void check(const struct packet *packet)
 {
 	struct st_packet native = {.data = packet->bytes, .len = packet->size};
@@ -112,6 +158,7 @@ static void check(const struct packet *packet)
 	uint64_t packets;
 	int cell;
 
+	check_with_many(packet);
 	if (run_in_kernel(packet)) {
 		if (packet->size)
 			bail("BPF_PROG_TEST_RUN");
@@ -276,6 +323,7 @@ static bool cheap_to_load(void)
 
 static void result_of(int number, const char *what)
 {
+	check_many();
 	printf("%sok %d - %lu packets: %s\n", different ? "not " : "", number, checked, what);
 	fflush(stdout);
 }

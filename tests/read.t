@@ -138,6 +138,8 @@ def big(sample):
     check("packets of 3 MB, gzip", gzip.compress(pcapng(many)), many)
     many = sample * 5000
     check("40,000 packets", pcap(many), many)
+    check("40,000 packets, lengths swapped", pcap(many, ">", version=(2, 2)), many)
+    check("40,000 packets, pcapng", pcapng(many), many)
 
 
 def memory(sample):

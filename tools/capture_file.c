@@ -114,6 +114,7 @@ struct capture_file *capture_file_open(const char *path, char message[CAPTURE_ME
 		close(fd);
 		return NULL;
 	}
+	file->result = 1;
 	snprintf(file->name, sizeof(file->name), "%s", strcmp(path, "-") ? path : "standard input");
 	if (!capture_input_open(&file->input, fd))
 		capture_fail(file, "%s: can't be read: %s", file->name, file->input.error);
@@ -140,7 +141,12 @@ int capture_file_descriptor(const struct capture_file *file)
 
 int capture_file_next(struct capture_file *file, struct capture_packet *packet)
 {
-	return file->next(file, packet);
+	return file->batch(file, packet, 1);
+}
+
+int capture_file_batch(struct capture_file *file, struct capture_packet *packets, int room)
+{
+	return file->batch(file, packets, room);
 }
 
 const char *capture_file_message(const struct capture_file *file)

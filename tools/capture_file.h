@@ -48,6 +48,14 @@ int capture_file_descriptor(const struct capture_file *file);
  * and capture_file_message() says where; the packets until then were good.
  */
 int capture_file_next(struct capture_file *file, struct capture_packet *packet);
+
+/*
+ * The next one, and those after it that need no more reading, up to room of them: how many, or 0 or -1
+ * as before. They are valid until the next call, and CAPTURE_BEHIND bytes more may be read of each
+ * one's data, whatever is in them.
+ */
+#define CAPTURE_BEHIND 64
+int capture_file_batch(struct capture_file *file, struct capture_packet *packets, int room);
 const char *capture_file_message(const struct capture_file *file);
 
 /* Names of the interfaces so far, joined by commas; "" if the file has none. */

@@ -25,7 +25,8 @@ enum capture_lengths { LENGTHS_USUAL, LENGTHS_SWAPPED, LENGTHS_PERHAPS_SWAPPED }
 
 struct capture_file {
 	struct capture_input input;
-	int (*next)(struct capture_file *file, struct capture_packet *packet);
+	int (*batch)(struct capture_file *file, struct capture_packet *packets, int room);
+	int result;   /* 1, or what there is to say behind the packets that were given */
 	bool swapped; /* the other byte order than ours */
 	uint64_t packets;
 
@@ -62,6 +63,24 @@ int capture_fail_cut(struct capture_file *file, const char *what, uint64_t offse
 /* What began at offset can't be true. */
 int capture_fail_corrupt(struct capture_file *file, const char *what, uint64_t offset,
 			 const char *why, uint64_t value);
+
+/*
+ * A format's batch, made of its functions: next() is capture_file_next(), and there() tells whether all
+ * of the next packet is in the window, so that those before stay where they are.
+ */
+static inline __attribute__((always_inline)) int
+capture_batch(struct capture_file *file, struct capture_packet *packets, int room,
+	      int (*next)(struct capture_file *file, struct capture_packet *packet),
+	      bool (*there)(const struct capture_file *file))
+{
+	int count = 0;
+
+	while (file->result > 0 && count < room && (!count || there(file))) {
+		file->result = next(file, &packets[count]);
+		count += file->result > 0;
+	}
+	return count ? count : file->result;
+}
 
 static inline uint32_t capture_u32(const struct capture_file *file, const uint8_t *data)
 {

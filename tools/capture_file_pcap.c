@@ -18,48 +18,64 @@ static int pcap_end(struct capture_file *file, uint64_t offset)
 	return capture_fail_cut(file, "packet", offset);
 }
 
-static bool lengths_swapped(const struct capture_file *file, uint32_t caplen, uint32_t len)
+struct lengths {
+	uint32_t caplen;
+	uint32_t len;
+};
+
+static inline struct lengths record_lengths(const struct capture_file *file, const uint8_t *header)
 {
-	return file->lengths == LENGTHS_SWAPPED ||
-	       (file->lengths == LENGTHS_PERHAPS_SWAPPED && caplen > len);
+	uint32_t first = capture_u32(file, header + 8), second = capture_u32(file, header + 12);
+
+	if (file->lengths == LENGTHS_SWAPPED ||
+	    (file->lengths == LENGTHS_PERHAPS_SWAPPED && first > second))
+		return (struct lengths){.caplen = second, .len = first};
+	return (struct lengths){.caplen = first, .len = second};
 }
 
-static int pcap_next(struct capture_file *file, struct capture_packet *packet)
+static inline int pcap_next(struct capture_file *file, struct capture_packet *packet)
 {
 	struct capture_input *input = &file->input;
-	uint32_t header_size = file->header_size, caplen, len;
+	uint32_t header_size = file->header_size;
+	struct lengths lengths;
 	const uint8_t *header;
 	size_t whole;
 
 	if (capture_input_need(input, header_size) < header_size)
 		return pcap_end(file, capture_input_offset(input));
-	header = capture_input_data(input);
-	caplen = capture_u32(file, header + 8);
-	len = capture_u32(file, header + 12);
-	if (file->lengths != LENGTHS_USUAL && lengths_swapped(file, caplen, len)) {
-		uint32_t first = caplen;
-
-		caplen = len;
-		len = first;
-	}
-	if (caplen > CAPTURE_LENGTH_MAX)
+	lengths = record_lengths(file, capture_input_data(input));
+	if (lengths.caplen > CAPTURE_LENGTH_MAX)
 		return capture_fail_corrupt(file, "packet", capture_input_offset(input),
-					    "claims a length of", caplen);
-	whole = (size_t)header_size + caplen;
+					    "claims a length of", lengths.caplen);
+	whole = (size_t)header_size + lengths.caplen;
 	if (capture_input_need(input, whole) < whole)
 		return capture_fail_cut(file, "packet", capture_input_offset(input));
 	header = capture_input_data(input);
 	input->at += whole;
 	file->packets++;
 	packet->data = header + header_size;
-	packet->caplen = caplen;
-	packet->len = len;
+	packet->caplen = lengths.caplen;
+	packet->len = lengths.len;
 	packet->linktype = file->linktype;
 	packet->time.ticks =
 		capture_u32(file, header) * file->units + capture_u32(file, header + 4);
 	packet->time.units = file->units;
 	packet->time.offset = 0;
 	return 1;
+}
+
+static bool pcap_there(const struct capture_file *file)
+{
+	const struct capture_input *input = &file->input;
+	size_t have = input->end - input->at;
+
+	return have >= file->header_size &&
+	       have - file->header_size >= record_lengths(file, capture_input_data(input)).caplen;
+}
+
+static int pcap_batch(struct capture_file *file, struct capture_packet *packets, int room)
+{
+	return capture_batch(file, packets, room, pcap_next, pcap_there);
 }
 
 /* Versions up to 2.3 were not of one mind about the order of the two lengths. */
@@ -104,7 +120,7 @@ bool capture_pcap_start(struct capture_file *file, uint32_t magic)
 	capture_file_linktype(file, file->linktype);
 	file->units = magic == MAGIC_NANOSECONDS ? 1000000000 : 1000000;
 	file->header_size = magic == MAGIC_KUZNETZOV ? RECORD_HEADER_KUZNETZOV : RECORD_HEADER;
-	file->next = pcap_next;
+	file->batch = pcap_batch;
 	file->input.at += FILE_HEADER;
 	return true;
 }

@@ -291,10 +291,31 @@ static int pcapng_next(struct capture_file *file, struct capture_packet *packet)
 	return result;
 }
 
+/* Other blocks than packets end a batch. */
+static bool pcapng_there(const struct capture_file *file)
+{
+	const struct capture_input *input = &file->input;
+	const uint8_t *header = capture_input_data(input);
+	size_t have = input->end - input->at;
+	uint32_t type;
+
+	if (have < BLOCK_HEADER)
+		return false;
+	type = capture_u32(file, header);
+	return (type == BLOCK_PACKET || type == BLOCK_PACKET_SIMPLE ||
+		type == BLOCK_PACKET_OBSOLETE) &&
+	       have >= capture_u32(file, header + 4);
+}
+
+static int pcapng_batch(struct capture_file *file, struct capture_packet *packets, int room)
+{
+	return capture_batch(file, packets, room, pcapng_next, pcapng_there);
+}
+
 bool capture_pcapng_start(struct capture_file *file)
 {
 	if (start_section(file, 0))
 		return false;
-	file->next = pcapng_next;
+	file->batch = pcapng_batch;
 	return true;
 }

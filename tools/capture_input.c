@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The bytes of a capture file through a window that moves along. */
 #include "capture_input.h"
+#include "capture_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +74,7 @@ static bool choose_decoder(struct capture_input *input, struct capture_packed *p
 	}
 	memcpy(input->window, packed->data, packed->end);
 	input->end = packed->end;
+	memset(input->window + input->end, 0, CAPTURE_BEHIND);
 	free(packed);
 	return true;
 }
@@ -82,7 +84,7 @@ bool capture_input_open(struct capture_input *input, int fd)
 	struct capture_packed *packed;
 
 	*input = (struct capture_input){.fd = fd, .room = WINDOW};
-	input->window = malloc(input->room);
+	input->window = malloc(input->room + CAPTURE_BEHIND);
 	packed = malloc(sizeof(*packed));
 	if (!input->window || !packed) {
 		free(packed);
@@ -124,6 +126,7 @@ static void pull(struct capture_input *input)
 	else
 		count = read_some(input->fd, data, size, &input->error);
 	input->end += count;
+	memset(input->window + input->end, 0, CAPTURE_BEHIND);
 	if (!count)
 		input->ended = true;
 }
@@ -139,7 +142,7 @@ static void move_to_front(struct capture_input *input)
 /* Only once the window is full of what was really there: a length alone must not cost memory. */
 static bool grow(struct capture_input *input)
 {
-	uint8_t *window = realloc(input->window, 2 * input->room);
+	uint8_t *window = realloc(input->window, 2 * input->room + CAPTURE_BEHIND);
 
 	if (!window) {
 		input->error = "out of memory";

@@ -2,6 +2,7 @@
 /* socktally read: counts the packets of a capture file. */
 #include "capture_file.h"
 #include "command.h"
+#include "count.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #define PATHS_DEFAULT 32768 /* a file of any kind fits; it costs a few megabytes */
+_Static_assert(CAPTURE_BEHIND >= ST_BEHIND, "what the classifier may read is there");
+
 #define LINE_MAX_LENGTH (2 * 20 + 2 + SOCKTALLY_PATH_TEXT_MAX + 1)
 
 static const char help[] =
@@ -137,30 +140,55 @@ static int note_interval(struct reading *reading, const struct capture_time *tim
 	return status;
 }
 
+/* The first packet's time, if it is not known yet, and the last one's, of those that have one. */
+static void note_times(struct reading *reading, const struct capture_packet *packets, int count,
+		       struct capture_time *last)
+{
+	for (int i = 0; i < count && !reading->timed; i++)
+		note_time(reading, &packets[i].time);
+	while (count && !packets[count - 1].time.units)
+		count--;
+	if (count)
+		*last = packets[count - 1].time;
+}
+
+static int count_batch(struct reading *reading, const struct capture_packet *packets, int count)
+{
+	struct st_batch_packet batch[ST_BATCH];
+
+	for (int i = 0; i < count; i++)
+		batch[i] = (struct st_batch_packet){
+			.data = packets[i].data,
+			.caplen = packets[i].caplen,
+			.len = packets[i].len,
+			.linktype = packets[i].linktype,
+		};
+	if (st_count_batch(reading->meter, batch, (size_t)count))
+		return command_fail("%s", socktally_error(reading->meter));
+	return 0;
+}
+
 /* 0 or EXIT_FAILED, also for a file that is bad from somewhere on: what is before is counted. */
 static int count_packets(struct reading *reading)
 {
 	const bool intervals = reading->options->report.interval;
+	struct capture_packet packets[ST_BATCH];
 	struct capture_time last = {0};
-	struct capture_packet packet;
-	int result, status = 0;
+	int count, status = 0;
 
-	while ((result = capture_file_next(reading->file, &packet)) > 0) {
+	/* With intervals, each packet may be the first one of the next. */
+	while ((count = capture_file_batch(reading->file, packets, intervals ? 1 : ST_BATCH)) > 0) {
 		if (intervals)
-			status = note_interval(reading, &packet.time);
-		else if (!reading->timed)
-			note_time(reading, &packet.time);
+			status = note_interval(reading, &packets->time);
+		note_times(reading, packets, count, &last);
+		if (!status)
+			status = count_batch(reading, packets, count);
 		if (status)
 			return status;
-		if (packet.time.units)
-			last = packet.time;
-		if (socktally_count(reading->meter, packet.linktype, packet.data, packet.caplen,
-				    packet.len, SOCKTALLY_IN))
-			return command_fail("%s", socktally_error(reading->meter));
 	}
 	note_time(reading, &last);
 	status = report_now(reading);
-	if (!status && result < 0)
+	if (!status && count < 0)
 		status = command_fail("%s", capture_file_message(reading->file));
 	return status;
 }

@@ -15,7 +15,7 @@ static void use(const struct capture_packet *packet)
 	struct timespec time;
 	uint8_t sum = 0;
 
-	for (uint32_t i = 0; i < packet->caplen; i++)
+	for (uint32_t i = 0; i < packet->caplen + CAPTURE_BEHIND; i++)
 		sum ^= packet->data[i];
 	*(volatile uint8_t *)&sum = sum;
 	if (capture_timespec(&packet->time, &time) &&
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("capture", MFD_CLOEXEC);
 	char path[64], message[CAPTURE_MESSAGE_MAX] = "";
-	struct capture_packet packet;
+	struct capture_packet packets[8];
 	struct capture_file *file;
 	uint32_t linktypes[4];
 	int result;
@@ -39,8 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!file != !!*message)
 		abort();
 	if (file) {
-		while ((result = capture_file_next(file, &packet)) > 0)
-			use(&packet);
+		while ((result = capture_file_batch(file, packets, 8)) > 0)
+			for (int i = 0; i < result; i++)
+				use(&packets[i]);
 		if ((result < 0) != !!*capture_file_message(file))
 			abort();
 		capture_file_linktypes(file, linktypes, 4);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Fuzzes the classifier: any bytes under any link type. The packet stands at the end of its memory, so
- * that a byte read past it is seen.
+ * that a byte read past it is seen. Classified with others it has the same path, and the bytes behind
+ * it, of which so many may be read then, make no difference.
  */
 #include "plugin/classify.h"
 #include <socktally/socktally.h>
@@ -33,6 +34,30 @@ static struct socktally_path classify(uint32_t linktype, const uint8_t *data, si
 	return path;
 }
 
+/* The packet, cut to each of some lengths, all at once. */
+static void classify_many(uint32_t linktype, const uint8_t *data, size_t size, uint8_t behind)
+{
+	uint32_t link = st_link_of_linktype(linktype);
+	struct st_batch_packet packets[ST_BATCH];
+	struct st_path paths[ST_BATCH], path;
+	size_t count = size < ST_BATCH ? size + 1 : ST_BATCH;
+
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *copy = malloc(size - i + ST_BEHIND);
+
+		require(!!copy);
+		memcpy(copy, data, size - i);
+		memset(copy + size - i, behind, ST_BEHIND);
+		packets[i] = (struct st_batch_packet){.data = copy, .caplen = (uint32_t)(size - i)};
+	}
+	st_classify_batch(link, packets, count, paths);
+	for (size_t i = 0; i < count; i++) {
+		path = st_classify(link, packets[i].data, packets[i].caplen);
+		require(path.hi == paths[i].hi && path.lo == paths[i].lo);
+		free((void *)packets[i].data);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32_t linktypes[] = {1,   1,   1,   1,   0,   9,   50,  51,  100,
@@ -45,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	linktype = linktypes[data[0] % (sizeof(linktypes) / sizeof(linktypes[0]))];
 	path = classify(linktype, data + 1, size - 1);
+	classify_many(linktype, data + 1, size - 1, data[0]);
 	require(socktally_path_text(path.layers, path.layer_count, text, sizeof(text)) <
 		sizeof(text));
 	return 0;
