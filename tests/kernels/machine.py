@@ -110,8 +110,9 @@ def boot(architecture, kernel, initramfs, seconds, tell, echo=False):
                "-kernel", kernel, "-initrd", initramfs,
                "-append", f"console={console} {COMMAND_LINE}"]
     guest = Guest(tell)
-    with subprocess.Popen(["timeout", "--foreground", "-k", "5", str(seconds), *command], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(["timeout", "--foreground", "-k", "5", str(seconds), *command],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
         started = time.monotonic()
         for line in process.stdout:
             text = line.decode(errors="replace").rstrip("\r\n")
