@@ -139,7 +139,9 @@ class Report:
               flush=True)
 
     def skip(self, text, why):
+        """Said on the standard error as well, as prove shows no reasons."""
         self.ran += 1
+        print(f"# {text} is skipped: {why}", file=sys.stderr, flush=True)
         print(f"ok {self.ran} - {text} # SKIP {why}", flush=True)
 
     def test(self, entry, run):

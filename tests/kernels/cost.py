@@ -26,7 +26,7 @@ def main():
     how = "interpreted: " if interpreted() else ""
     lines = "".join(f"p{i} {packets.frame(text).hex()}\n" for i, text in enumerate(PACKETS.values()))
     # Some emulated machines have no better clock than the kernel's tick of 4 ms.
-    done = subprocess.run([os.path.join(os.environ["BUILDDIR"], "bench/chain"), "3", "100000"],
+    done = subprocess.run([os.path.join(os.environ["BUILDDIR"], "bench/chain"), "7", "100000"],
                           input=lines, capture_output=True, text=True, check=False)
     mean = {}
     for line in done.stdout.splitlines():
