@@ -23,6 +23,8 @@ int real_bind(int fd, const void *address, socklen_t length);
 int real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int real_close(int fd);
+int real_close_range(unsigned int first, unsigned int last, int flags);
+void real_closefrom(int first);
 /* These have no fixed number of arguments, so the interposing function passes on all there can be. */
 typedef int preload_prctl_fn(int option, unsigned long a, unsigned long b, unsigned long c,
 			     unsigned long d);

@@ -4,15 +4,15 @@
  * main(), as dlsym() is not for signal handlers; where it can't be found, the kernel is called.
  */
 #include "preload.h"
+#include "preload_syscall.h"
 #include <dlfcn.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, CLOSE, PRCTL, SYSCALL, CALLS };
+enum { SOCKET, BIND, SETSOCKOPT, GETSOCKOPT, CLOSE, CLOSE_RANGE, CLOSEFROM, PRCTL, SYSCALL, CALLS };
 
-static const char *const names[CALLS] = {"socket", "bind",  "setsockopt", "getsockopt",
-					 "close",  "prctl", "syscall"};
+static const char *const names[CALLS] = {"socket",     "bind",  "setsockopt",
+					 "getsockopt", "close", "close_range",
+					 "closefrom",  "prctl", "syscall"};
 static _Atomic(void *) bound[CALLS];
 
 static void *find(int call)
@@ -71,6 +71,25 @@ int real_close(int fd)
 	int (*call)(int) = (int (*)(int))find(CLOSE);
 
 	return call ? call(fd) : (int)syscall(SYS_close, fd);
+}
+
+int real_close_range(unsigned int first, unsigned int last, int flags)
+{
+	int (*call)(unsigned int, unsigned int, int) =
+		(int (*)(unsigned int, unsigned int, int))find(CLOSE_RANGE);
+
+	return call ? call(first, last, flags)
+		    : (int)syscall(PRELOAD_CLOSE_RANGE, first, last, flags);
+}
+
+void real_closefrom(int first)
+{
+	void (*call)(int) = (void (*)(int))find(CLOSEFROM);
+
+	if (call)
+		call(first);
+	else
+		syscall(PRELOAD_CLOSE_RANGE, first < 0 ? 0 : first, ~0u, 0);
 }
 
 preload_prctl_fn *real_prctl(void)

@@ -105,10 +105,8 @@ static void close_from(unsigned int first)
 {
 	struct rlimit limit;
 
-#ifdef SYS_close_range
-	if (!syscall(SYS_close_range, first, ~0u, 0))
+	if (!syscall(PRELOAD_CLOSE_RANGE, first, ~0u, 0))
 		return;
-#endif
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 65536)
 		limit.rlim_cur = 65536;
 	for (unsigned int fd = first; fd < limit.rlim_cur; fd++)

@@ -31,6 +31,12 @@
 #define PRELOAD_PPOLL SYS_ppoll
 #endif
 
+#ifdef SYS_close_range
+#define PRELOAD_CLOSE_RANGE SYS_close_range
+#else
+#define PRELOAD_CLOSE_RANGE 436 /* on all machines but Alpha */
+#endif
+
 static inline void raw_close(int fd)
 {
 	syscall(SYS_close, fd);

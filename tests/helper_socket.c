@@ -371,6 +371,14 @@ static int close_each(void)
 	return closed;
 }
 
+/* Twice: there is nothing to close the second time. */
+static long close_range_and_more(void)
+{
+	long result = close_range(3, ~0u, 0);
+
+	return result ? result : close_range(FD_SETSIZE - 1, FD_SETSIZE - 1, 0);
+}
+
 static void *filter_main(void *unused)
 {
 	for (;;) {
@@ -408,6 +416,13 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		*stop = true;
 	} else if (!strcmp(name, "closeeach")) {
 		print(name, close_each());
+	} else if (!strcmp(name, "closerange")) {
+		print(name, close_range_and_more());
+	} else if (!strcmp(name, "closewrong")) {
+		print(name, close_range(5, 4, 0));
+		print(name, close_range(3, ~0u, 64));
+	} else if (!strcmp(name, "closefrom")) {
+		closefrom(3);
 	} else if (!strcmp(name, "closeall")) {
 		print(name, syscall(SYS_close_range, 3, ~0u, 0));
 	} else if (!strcmp(name, "title")) {

@@ -45,6 +45,11 @@ CASES = [
     (f"closeeach {OPEN} {SEE}", 6, 6),
     (f"closeeach closeeach fork closeeach exec closeeach {OPEN} {SEE}", 6, 6),
     ("closeeach unshare socket:raw:3 filter:udp get:4 bind:lo:3 closeeach", 0, 0),
+    # nor by a range of them
+    (f"closerange {OPEN} {SEE}", 6, 6),
+    (f"closefrom {OPEN} {SEE} closefrom get:4", 6, 6),
+    (f"closewrong closerange fork closefrom exec closerange {OPEN} {SEE}", 6, 6),
+    ("closefrom closerange unshare socket:raw:3 filter:udp get:4 bind:lo:3", 0, 0),
     # privileges are dropped before the filter, as tcpdump does
     (f"socket:raw:0 bind:near:3 setuid filter:reject filter:udp {SEE}", 6, 6),
     (f"socket:raw:0 bind:near:3 chroot setuid filter:reject filter:udp {SEE}", 6, 6),
@@ -76,6 +81,10 @@ DAEMONS = [
     f"closeall {OPEN} daemon {SEE}",
 ]
 
+# A script starts it and has ended when it opens its socket, which takes until the second "ready".
+OF_A_SCRIPT = [
+    f"daemon {way} ready ready {OPEN} {SEE}" for way in ("closefrom", "closerange", "closeeach")
+]
 
 # before main() and after it, when our own destructor may have run already
 STATIC = [
@@ -181,6 +190,13 @@ def main():
         metered = shim.run("run", steps, sender)
         tap.same(sorted(metered.out.splitlines()[:3]), sorted(plain.out.splitlines()[:3]),
                  f"run: {text}")
+    for text in OF_A_SCRIPT:
+        script = ("sh", "-c", '"$@"; :', "sh")
+        plain, metered = (shim.run(way, text.split(), sender, wrap=script)
+                          for way in ("plain", "preload"))
+        tap.same(metered.out, plain.out, f"preload of a script: {text}")
+        tap.same(shim.packets_of(metered.report), 6, "preload of a script: 6 packets counted")
+        tap.same(shim.lines_of(metered.err), [], "preload of a script: nothing to say")
     static_steps(sender)
     other_interposer(sender)
     tap.ok(shim.gone(brokers), "no broker is left behind")
