@@ -117,11 +117,15 @@ static int ask(struct socktally *meter, struct service_request *request,
 	};
 	struct msghdr header = {.msg_iov = parts, .msg_iovlen = request->count ? 2 : 1};
 	int fd = -1, result = 0;
+	ssize_t sent;
 
 	request->magic = SERVICE_MAGIC;
 	request->version = SERVICE_VERSION;
 	memset(reply, 0, sizeof(*reply));
-	if (sendmsg(meter->broker, &header, MSG_NOSIGNAL) < 0)
+	do
+		sent = sendmsg(meter->broker, &header, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
 		result = errno == EAGAIN ? -ETIMEDOUT : -errno;
 	else
 		result = take_reply(meter, reply, &fd);

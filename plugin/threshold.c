@@ -182,6 +182,8 @@ void st_thresholds_look(struct socktally *meter)
 	uint64_t now = st_now(), since = meter->thresholds_at;
 	size_t count = meter->threshold_count; /* a callback may add more */
 
+	if (meter->looking) /* a callback polls: its interval becomes a part of the next one */
+		return;
 	meter->thresholds_at = now;
 	if (!count)
 		return;

@@ -11,8 +11,16 @@ struct seen {
 	struct socktally_crossing last;
 	char path[32];
 	int remove; /* a threshold, when one is crossed */
+	bool poll;  /* to the end of the next interval, when one is crossed */
 	int errors;
 };
+
+/* To the end of the next interval: as late as that is, each call ends one. */
+static void to_the_end(struct socktally *meter)
+{
+	while (!socktally_poll(meter, -1))
+		;
+}
 
 static void crossed(void *ctx, const struct socktally_crossing *crossing)
 {
@@ -24,6 +32,9 @@ static void crossed(void *ctx, const struct socktally_crossing *crossing)
 	if (seen->remove)
 		seen->errors += socktally_threshold_remove(seen->meter, seen->remove) != 0;
 	seen->remove = 0;
+	if (seen->poll)
+		to_the_end(seen->meter);
+	seen->poll = false;
 }
 
 static int interval(void *ctx, struct socktally *meter)
@@ -42,13 +53,6 @@ static void count(struct socktally *meter, unsigned int packets, unsigned int ty
 	while (packets--)
 		if (socktally_count(meter, 1, packet, sizeof(packet), sizeof(packet), SOCKTALLY_IN))
 			abort();
-}
-
-/* To the end of the next interval: as late as that is, each call ends one. */
-static void to_the_end(struct socktally *meter)
-{
-	while (!socktally_poll(meter, -1))
-		;
 }
 
 static bool valid(const char *text)
@@ -195,6 +199,20 @@ int main(void)
 	to_the_end(meter);
 	ok(arp.down == 2 && socktally_threshold_remove(meter, one) == -ENOENT,
 	   "removed by its own");
+
+	/* or wait for the next interval itself: the others' rates are of their own one */
+	opts.rate = SOCKTALLY_PACKETS_PER_SECOND;
+	memset(&arp, 0, sizeof(arp));
+	memset(&all, 0, sizeof(all));
+	arp.meter = all.meter = meter;
+	socktally_threshold_add(meter, &opts, crossed, &arp);
+	socktally_threshold_add(meter, &opts, crossed, &all);
+	to_the_end(meter);
+	count(meter, 1000000, 0x0806);
+	arp.poll = true;
+	to_the_end(meter);
+	ok(arp.up == 1 && all.up == 1 && !arp.down && !all.down, "a callback that polls");
+
 	ok(!socktally_set_interval(meter, 50, NULL, NULL) && socktally_poll(meter, 2000) == 1,
 	   "an interval without a function");
 	socktally_close(meter);
