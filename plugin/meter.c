@@ -2,6 +2,7 @@
 /* Opening and closing a meter, its errors and options. */
 #include "class.h"
 #include "meter.h"
+#include "names.h"
 #include "service.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -110,6 +111,7 @@ static void meter_free(struct socktally *meter)
 		free(meter->regions);
 	else if (meter->regions)
 		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
+	st_names_close(meter);
 	free(meter);
 }
 
@@ -149,6 +151,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 		error = userspace_open(meter);
 	else
 		error = own.broker ? st_broker_open(meter, own.broker) : st_kernel_open(meter);
+	st_names_open(meter);
 	if (!error && !st_live_add(meter))
 		error = st_fail(meter, -EMFILE, "there are %d meters already", ST_MAX_METERS);
 	if (error) {

@@ -14,6 +14,7 @@
 
 struct st_classes; /* class.h */
 struct st_pcap;
+struct st_name;
 
 /* A socket with our program on it, known by its cookie: no descriptor of it is kept. */
 struct st_attachment {
@@ -33,6 +34,7 @@ struct socktally {
 	uint32_t region_size;
 	uint32_t region_count;
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
+	struct st_name *names; /* names.h; NULL: no memory */
 	bool userspace;
 	bool records; /* plugin/record.h */
 	int cells_map;

@@ -5,7 +5,7 @@
  * A path may have a cell in the region of every CPU. The region in which it comes first reports it,
  * with what the later ones have; their indexes find it, so that no memory is needed here.
  */
-#include "meter.h"
+#include "names.h"
 #include "path.h"
 #include <errno.h>
 
@@ -22,15 +22,6 @@ static uint32_t region_used(const struct st_region *region, struct st_sizes size
 	uint32_t used = __atomic_load_n(&region->used, __ATOMIC_ACQUIRE);
 
 	return used < sizes.paths ? used : sizes.paths;
-}
-
-/* Its path, whose hash that returns; 0: another CPU is making it right now, it is there next time. */
-static uint64_t cell_read_path(const struct st_cell *cell, struct st_path *path)
-{
-	uint64_t check = __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE);
-
-	*path = cell->path;
-	return check == st_path_hash(*path) ? check : 0;
 }
 
 /* A cell whose path is known, and so is its check: if both are there, it is that path's. */
@@ -125,19 +116,48 @@ static bool is_before(const struct socktally *meter, uint32_t cpu, uint32_t numb
 	return false;
 }
 
+static void name_cells(struct socktally_cell cells[2], const char *text, const uint8_t *layers,
+		       uint32_t layer_count)
+{
+	for (int direction = SOCKTALLY_IN; direction <= SOCKTALLY_OUT; direction++) {
+		cells[direction].path = text;
+		cells[direction].layers = layers;
+		cells[direction].layer_count = layer_count;
+	}
+}
+
+/* What name_cells() is given, for a path that has no name yet. */
+struct words {
+	uint8_t layers[SOCKTALLY_MAX_LAYERS];
+	char text[SOCKTALLY_PATH_TEXT_MAX];
+};
+
+static void find_words(struct words *words, struct st_path path, struct socktally_cell cells[2])
+{
+	uint32_t count = st_path_layers(path, words->layers);
+
+	socktally_path_text(words->layers, count, words->text, sizeof(words->text));
+	name_cells(cells, words->text, words->layers, count);
+}
+
 static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 {
 	const struct socktally *meter = snapshot->meter;
 	const struct st_cell *cell, *other;
 	struct socktally_cell sums[2];
-	uint8_t layers[SOCKTALLY_MAX_LAYERS];
-	char text[SOCKTALLY_PATH_TEXT_MAX];
+	const struct st_name *name;
+	struct words words;
 	struct st_path path;
 	uint64_t hash;
 
 	cell = &st_region_cells(st_region_of(meter, cpu), meter->sizes)[number];
-	hash = cell_read_path(cell, &path);
-	if (!hash || is_before(meter, cpu, number, path, hash))
+	hash = __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE);
+	path = cell->path;
+	name = st_name_of(meter, number, path, hash);
+	/* Not its hash: another CPU is making the cell right now, it is there next time. */
+	if (!name && hash != st_path_hash(path))
+		return 0;
+	if (is_before(meter, cpu, number, path, hash))
 		return 0;
 	sums[SOCKTALLY_IN].counts = (struct socktally_counts){0};
 	sums[SOCKTALLY_OUT].counts = (struct socktally_counts){0};
@@ -151,15 +171,11 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 		if (other)
 			cell_add(sums, other);
 	}
-	if (snapshot->fn) {
-		uint32_t count = st_path_layers(path, layers);
-
-		socktally_path_text(layers, count, text, sizeof(text));
-		for (int direction = SOCKTALLY_IN; direction <= SOCKTALLY_OUT; direction++) {
-			sums[direction].path = text;
-			sums[direction].layers = layers;
-			sums[direction].layer_count = count;
-		}
+	if (snapshot->fn && name) {
+		name_cells(sums, name->text, name->layers, name->layer_count);
+	} else if (snapshot->fn) {
+		find_words(&words, path, sums);
+		st_name_keep(meter, number, path, hash, sums);
 	}
 	return report(snapshot, sums);
 }
