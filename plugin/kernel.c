@@ -61,7 +61,8 @@ static int map_failed(struct socktally *meter, int error, const char *what)
 		return st_fail(meter, error,
 			       "BPF is not permitted here: run as root, or with CAP_BPF and "
 			       "CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN; before 5.11, "
-			       "RLIMIT_MEMLOCK must have room for %u bytes a CPU)",
+			       "RLIMIT_MEMLOCK must have room for %u bytes a CPU), or "
+			       "name a broker's socket in the options",
 			       meter->region_size);
 	if (error == -E2BIG)
 		return st_fail(meter, error,

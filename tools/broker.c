@@ -154,13 +154,17 @@ bool broker_open_meter(struct broker *broker)
 
 bool broker_has_meter(struct broker *broker, pid_t pid)
 {
+	const char *why;
 	int error;
 
 	if (broker->meter || (!broker->open_error && broker_open_meter(broker)))
 		return true;
 	error = broker->open_error;
-	broker_say(broker, pid, (uint32_t)-error, "%s: it goes on unmetered",
-		   *broker->log ? broker->log : strerror(-error));
+	if (error == -EPERM)
+		why = command_not_permitted;
+	else
+		why = *broker->log ? broker->log : strerror(-error);
+	broker_say(broker, pid, (uint32_t)-error, "%s: it goes on unmetered", why);
 	return false;
 }
 

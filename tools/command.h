@@ -105,8 +105,9 @@ int command_output(const struct report_options *options, int descriptor, int inp
  */
 void command_lift_memlock(void);
 
-/* socktally_open() has failed: says why, and what it takes. */
+/* socktally_open() has failed: says why, and what it takes; the text is that for -EPERM. */
 int command_open_failed(int error);
+extern const char command_not_permitted[];
 
 /* A report could not be written: says where, why and, so that they aren't lost, the totals. */
 int command_report_failed(const struct report_options *options, int error,

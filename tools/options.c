@@ -242,11 +242,13 @@ void command_lift_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
+const char command_not_permitted[] =
+	"BPF is not permitted: run as root (sudo), or with CAP_BPF and CAP_PERFMON";
+
 int command_open_failed(int error)
 {
 	if (error == -EPERM)
-		return command_fail("BPF is not permitted: run as root (sudo), or with CAP_BPF and "
-				    "CAP_PERFMON");
+		return command_fail("%s", command_not_permitted);
 	return command_fail("can't start counting: %s", socktally_error(NULL));
 }
 
