@@ -166,7 +166,8 @@ def stopped_broker(sender):
         before = set(shim.processes(word))
         guest = shim.Guest(way, [shim.HELPER, "ready", *STEPS])
         guest.wait_ready()
-        stopped = set(shim.processes(word)) - before
+        while not (stopped := set(shim.processes(word)) - before):
+            time.sleep(0.01) # it may not have its name yet
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
