@@ -4,6 +4,7 @@
  * known as far as the filter itself makes them known, and takes both branches where it can't tell.
  */
 #include "decide.h"
+#include "translate_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -179,17 +180,6 @@ static bool add_length(struct walk *walk, struct state *state, uint8_t kind, uin
 					 .high = 0xffffffff});
 }
 
-static uint8_t load_size(const struct sock_filter *insn)
-{
-	switch (BPF_SIZE(insn->code)) {
-	case BPF_W:
-		return 4;
-	case BPF_H:
-		return 2;
-	}
-	return 1;
-}
-
 /* What a classic filter may ask of the kernel that is the same each time it is asked. */
 static bool ancillary_is_known(uint32_t number)
 {
@@ -201,7 +191,7 @@ static bool ancillary_is_known(uint32_t number)
 static bool load(struct walk *walk, struct state *state, const struct sock_filter *insn,
 		 struct value *to)
 {
-	uint8_t size = load_size(insn);
+	uint8_t size = (uint8_t)st_load_size(insn);
 	uint64_t offset = insn->k;
 
 	if (BPF_MODE(insn->code) == BPF_ABS && insn->k >= (uint32_t)SKF_AD_OFF) {

@@ -22,6 +22,7 @@ WRONG = [
     ("frobnicate", "unknown command 'frobnicate'"),
     ("--frobnicate", "unknown option '--frobnicate'"),
     ("read", "no capture file given"),
+    ("read ''", "no capture file given"),
     ("read a b", "'b'"),
     ("read -z FILE", "unknown option '-z'"),
     ("read -qz FILE", "unknown option '-q'"),

@@ -81,6 +81,7 @@ static bool take_options(struct report_options *options)
 		{"SOCKTALLY_FIRST", OPTION_FIRST},
 	};
 
+	command_name("run"); /* whose options they are, and whose --help says what they may be */
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
 		const char *value = secure_getenv(variables[i].variable);
 

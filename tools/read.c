@@ -290,7 +290,7 @@ static int read_file(const struct options *options)
 
 static int check(const struct options *options, int argc, char **argv)
 {
-	if (optind == argc)
+	if (optind == argc || !*argv[optind])
 		return command_usage("no capture file given");
 	if (optind + 1 < argc)
 		return command_usage("one capture file at a time: '%s' is too much",
