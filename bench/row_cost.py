@@ -4,7 +4,7 @@
 tool filter of ten instructions and the whole chain, against the tutorial filter that counts one
 byte's values and knows nothing of a path.
 
-A run is programs loaded anew: where the kernel puts their code makes a difference of up to a tenth."""
+A run is programs loaded anew: one loading is up to a tenth slower than another, for as long as it lasts."""
 import statistics
 
 import lib

@@ -155,9 +155,7 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 	path = cell->path;
 	name = st_name_of(meter, number, path, hash);
 	/* Not its hash: another CPU is making the cell right now, it is there next time. */
-	if (!name && hash != st_path_hash(path))
-		return 0;
-	if (is_before(meter, cpu, number, path, hash))
+	if ((!name && hash != st_path_hash(path)) || is_before(meter, cpu, number, path, hash))
 		return 0;
 	sums[SOCKTALLY_IN].counts = (struct socktally_counts){0};
 	sums[SOCKTALLY_OUT].counts = (struct socktally_counts){0};
