@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -171,33 +172,64 @@ static int watch_socket(struct watching *watching, int socket, int out)
 	return status;
 }
 
+struct opening {
+	const struct watch_tap *tap;
+	struct watch_socket *socket;
+};
+
+static void *open_socket(void *ctx)
+{
+	struct opening *opening = ctx;
+
+	opening->socket = watch_socket_open(opening->tap);
+	return NULL;
+}
+
+/*
+ * Socket and meter at the same time: a ring takes an RCU grace period (packet_set_ring), some 10 ms of
+ * mere waiting, and a meter about as long of the verifier's work. Returns what socktally_open() does.
+ */
+static int open_both(struct opening *opening, struct socktally **meter,
+		     const struct socktally_open_opts *opts)
+{
+	pthread_t thread;
+	bool started = !pthread_create(&thread, NULL, open_socket, opening);
+	int error;
+
+	if (!started)
+		open_socket(opening);
+	error = socktally_open(meter, opts);
+	if (started)
+		pthread_join(thread, NULL);
+	return error;
+}
+
 static int watch(const struct options *options, int out)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->report.paths,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct watching watching = {.options = options};
-	struct watch_socket *socket;
-	int error, status = EXIT_FAILED;
+	struct opening opening = {.tap = &options->tap};
+	int error, status;
 
-	socket = watch_socket_open(&options->tap);
-	if (!socket)
-		return EXIT_FAILED;
 	command_lift_memlock();
-	error = socktally_open(&watching.meter, &opts);
-	if (error) {
+	error = open_both(&opening, &watching.meter, &opts);
+	if (!opening.socket) { /* it has said why */
+		status = EXIT_FAILED;
+	} else if (error) {
 		status = command_open_failed(error);
 	} else if (command_prepare_meter(&options->report, watching.meter)) {
 		status = EXIT_FAILED;
-	} else if (socktally_attach(watching.meter, watch_socket_fd(socket), NULL)) {
+	} else if (socktally_attach(watching.meter, watch_socket_fd(opening.socket), NULL)) {
 		status = command_fail("%s: %s", options->tap.interface,
 				      socktally_error(watching.meter));
 	} else {
 		clock_gettime(CLOCK_REALTIME, &watching.start);
-		status = watch_socket(&watching, watch_socket_fd(socket), out);
+		status = watch_socket(&watching, watch_socket_fd(opening.socket), out);
 	}
 	socktally_close(watching.meter);
-	watch_socket_close(socket);
+	watch_socket_close(opening.socket);
 	return status;
 }
 
