@@ -1,74 +1,100 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""What metering takes from a tool: packets captured under a flood, and processor time for each, with
-and without socktally, in turn. The sender has one CPU and the tool the other.
+"""What metering takes from a tool: packets captured, and processor time for each, with and without
+socktally. The sender has one CPU and the tools the other.
 
-The flood goes through the socket's filter in the sender's time, so that the whole of what metering
-costs is in the sender's; the tool's own time can only be touched through the caches.
+Two of the same tool run at once, one metered and one not, each on an interface of its own that gets
+short floods in turn, so that what disturbs the machine disturbs both. They change places from session to
+session, or the memory that a ring happened to get would be taken for the difference.
+
+Two rates: a flood is as many packets as the receiving CPU can take, which has the sender's work and the
+filter's in it; a steady rate below that is what came from elsewhere and is captured or not.
 """
 import os
-import re
 import time
 
 import lib
 import netns
 
-TOOLS = {  # command, its package, what it says when it is ready, and how many it captured
-    "tcpdump -w": (["tcpdump", "-n", "-i", "near", "-w", "FILE"], "tcpdump", "listening on",
-                   r"(\d+) packets? captured"),
-    "netsniff-ng": (["netsniff-ng", "--in", "near", "--out", "FILE", "--silent", "--no-promisc",
-                     "--ring-size", "16MiB"], "netsniff-ng", "Running!", r"(\d+)\s+packets incoming"),
+TOOLS = {  # command, its package and what it says when it is ready
+    "tcpdump -w": (["tcpdump", "-n", "-i", "INTERFACE", "-w", "FILE"], "tcpdump", "listening on"),
+    "netsniff-ng": (["netsniff-ng", "--in", "INTERFACE", "--out", "FILE", "--silent", "--no-promisc",
+                     "--ring-size", "16MiB"], "netsniff-ng", "Running!"),
 }
+INTERFACES = ("near", "near2")
+PACKET = "eth/ip/udp(dport=9)/data(22)"
+RECORD = 16 + len(lib.packets.frame(PACKET))  # in a capture file
+STEADY = 0.7  # of what the unmetered tool's flood reaches
 
 
-def once(tool, flood, folder, with_us):
-    """Captured packets a second; the tool's own and all processor time, for each packet of the
-    flood, in ns; packets lost by the tool."""
-    command, _, ready, captured = TOOLS[tool]
-    command = [folder.path("capture") if word == "FILE" else word for word in command]
-    if with_us:
-        command = lib.metered(command, folder.path("report"))
-    with open(folder.path("output"), "wb") as output:
-        process = lib.Process(command, stdout=output, stderr=output)
-    lib.wait_ready(folder, "output", ready, process)
-    before = process.cpu()
-    said = flood.send()
-    time.sleep(0.3)
-    cpu = process.cpu() - before
-    process.stop()
-    found = re.search(captured, folder.text("output"))
-    size = os.path.getsize(folder.path("capture"))
-    folder.remove("capture")
-    # netsniff-ng counts what its ring dropped as incoming; the file knows.
-    count = size / (flood.bytes + 16) if tool == "netsniff-ng" else int(found[1])
-    return (count / said["seconds"] / 1e6, said["sent"] / said["seconds"] / 1e6,
-            1e9 * cpu / count, 1e9 * (said["cpu"] + cpu) / said["sent"])
+class Capture:
+    """A running tool that writes to a file."""
+    def __init__(self, tool, interface, folder, metered):
+        command, _, ready = TOOLS[tool]
+        self.path = folder.path(f"{interface}.pcap")
+        command = [{"FILE": self.path, "INTERFACE": interface}.get(word, word) for word in command]
+        if metered:
+            command = lib.metered(command, folder.path("report"))
+        self.interface, self.folder = interface, folder
+        with open(folder.path(interface), "wb") as output:
+            self.process = lib.Process(command, stdout=output, stderr=output)
+        lib.wait_ready(folder, interface, ready, self.process)
+
+    def flood(self, *options):
+        """Captured and sent packets a second, in millions, of the receiving CPU's time in a flood; the
+        tool's processor time for each captured, and all of it for each sent, in ns."""
+        flood = lib.Flood({"p": PACKET}, "-m", "live", *options, interface=self.interface)
+        cpu, size = self.process.cpu(), os.path.getsize(self.path)
+        said = flood.send()
+        time.sleep(0.15)  # a block that is not full is handed over after that at the latest
+        cpu = self.process.cpu() - cpu
+        captured = (os.path.getsize(self.path) - size) / RECORD
+        lib.free_memory(self.path)
+        seconds = said["seconds"] if "-r" in options else said["cpu"]  # it never waits in a flood
+        return (captured / seconds / 1e6, said["sent"] / said["seconds"] / 1e6,
+                1e9 * cpu / max(captured, 1), 1e9 * (said["cpu"] + cpu) / said["sent"])
+
+    def stop(self):
+        self.process.stop()
+        self.folder.remove(os.path.basename(self.path))
 
 
-def measure(tool, flood, folder):
-    runs = {True: [], False: []}
-    for i in range(2 * lib.RUNS):
-        with_us = i % 4 in (0, 3)  # first the one, then the other
-        runs[with_us].append(once(tool, flood, folder, with_us))
-    for column, name, unit, goal in (
-            (0, "captured", "Mpps", lib.Goal(">=", 0.98)),
-            (1, "sent past it", "Mpps", None),
-            (2, "the tool's CPU for each captured", "ns", lib.Goal("<=", 1.02)),
-            (3, "all CPU for each sent", "ns", lib.Goal("<=", 1.02))):
-        lib.row(f"slowdown/{tool}/{name}", [run[column] for run in runs[True]], unit,
-                (f"{tool} alone", [run[column] for run in runs[False]]), [goal] if goal else [])
+def session(tool, folder, metered_on, runs):
+    """Pairs of floods and pairs at a steady rate, added to runs[with us?][kind]."""
+    captures = {interface == metered_on: Capture(tool, interface, folder, interface == metered_on)
+                for interface in INTERFACES}
+    seconds = lib.full(0.15, 0.02)
+    first = captures[False].flood("-t", seconds)  # and the ring's memory is there
+    captures[True].flood("-t", seconds)
+    kinds = {"flood": ("-t", seconds), "steady": ("-t", seconds, "-r", int(STEADY * 1e6 * first[1]))}
+    for i in range(lib.full(6, 1)):
+        for kind, options in kinds.items():
+            for with_us in (True, False) if i % 2 else (False, True):
+                runs[with_us][kind].append(captures[with_us].flood(*options))
+    for capture in captures.values():
+        capture.stop()
+
+
+def measure(tool, folder):
+    runs = {with_us: {"flood": [], "steady": []} for with_us in (True, False)}
+    for i in range(lib.full(4, 1)):
+        session(tool, folder, INTERFACES[i % 2], runs)
+    for kind, column, name, unit, goal in (
+            ("steady", 0, "captured at a steady rate", "Mpps", lib.Goal(">=", 0.98)),
+            ("flood", 0, "captured of a flood", "Mpps", lib.Goal(">=", 0.98)),
+            ("flood", 2, "the tool's CPU for each captured", "ns", lib.Goal("<=", 1.02)),
+            ("flood", 3, "all CPU for each sent", "ns", lib.Goal("<=", 1.02))):
+        ours, theirs = ([run[column] for run in runs[with_us][kind]] for with_us in (True, False))
+        lib.row(f"slowdown/{tool}/{name}", ours, unit, (f"{tool} alone", theirs), [goal])
 
 
 def main():
-    netns.Net()
+    net = netns.Net()
+    net.add_pair("near2", "far2")
     folder = lib.Folder()
-    text = "eth/ip/udp(dport=9)/data(22)"
-    for tool, (command, package, *_) in TOOLS.items():
-        if not lib.have(f"slowdown/{tool}", command[0], package):
-            continue
-        flood = lib.Flood({"eth:ip:udp": text}, "-m", "live", "-t", lib.full(1, 0.1))
-        flood.bytes = len(lib.packets.frame(text))
-        measure(tool, flood, folder)
+    for tool, (command, package, _) in TOOLS.items():
+        if lib.have(f"slowdown/{tool}", command[0], package):
+            measure(tool, folder)
 
 
 main()

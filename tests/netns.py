@@ -54,12 +54,15 @@ class Net:
     def __init__(self):
         self.far = self.new_namespace()
         self.near = self.new_namespace()
-        run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns",
+        self.add_pair("near", "far")
+
+    def add_pair(self, near, far):
+        run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns",
             f"/proc/{os.getpid()}/fd/{self.far}")
-        self.bring_up("near")
+        self.bring_up(near)
         with self.inside(self.far):
-            self.bring_up("far")
-        self.wait_carrier("near")
+            self.bring_up(far)
+        self.wait_carrier(near)
 
     @staticmethod
     def new_namespace():
