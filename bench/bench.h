@@ -60,7 +60,7 @@ __attribute__((unused)) static size_t bytes_of_hex(const char *text, unsigned ch
 	return count;
 }
 
-/* All lines of standard input. */
+/* All lines of standard input, or those up to an empty one. */
 __attribute__((unused)) static struct packet *packets_read(size_t *count)
 {
 	char line[sizeof(((struct packet *)0)->name) + 2 * PACKET_MAX + 2];
@@ -68,7 +68,7 @@ __attribute__((unused)) static struct packet *packets_read(size_t *count)
 	struct packet *packets = NULL, *packet;
 
 	*count = 0;
-	while (fgets(line, sizeof(line), stdin)) {
+	while (fgets(line, sizeof(line), stdin) && *line != '\n') {
 		packets = realloc(packets, (*count + 1) * sizeof(*packets));
 		if (!packets)
 			die("packets", 12);

@@ -86,7 +86,10 @@ def rows_of(name):
     with subprocess.Popen([sys.executable, os.path.join(HERE, f"row_{name}.py")],
                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout:
-            yield json.loads(line)
+            if line.startswith("{"):
+                yield json.loads(line)
+            else:  # a traceback
+                print(line, end="", file=sys.stderr)
     if process.returncode:
         yield {"name": name, "absent": f"failed with status {process.returncode}", "failed": True}
 

@@ -10,8 +10,9 @@
  *	-r RATE     packets a second at most
  *	-c CPU      runs there
  *
- * PACKETS has a line "NAME HEX" for each kind; they are sent in turn, BURST of one at a time for
- * live frames. Prints one line of JSON.
+ * PACKETS has a line "NAME HEX" for each kind; they are sent in turn, but for live frames of different
+ * lengths BURST of one at a time. Prints one line of JSON. If an empty line ends PACKETS, each further
+ * line "COUNT SECONDS RATE" is a flood, with 0 for what is not given.
  */
 #include "bench.h"
 
@@ -29,8 +30,11 @@
 #ifndef BPF_F_TEST_XDP_LIVE_FRAMES
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
 #endif
-#define BURST 256 /* live frames for one system call */
-#define BATCH 128 /* messages for one */
+#define BURST 256 /* live frames for one system call, of a kind */
+#define BURST_MIXED 4096
+#define LIVE_WIDTH 192 /* bytes of a frame that are written anew at most */
+#define BATCH 128      /* messages for one */
+#define LIVE_LEAST 40  /* of a kind at once, as such a call itself takes some 20 us */
 
 struct options {
 	const char *method, *interface;
@@ -40,12 +44,17 @@ struct options {
 };
 
 struct sender {
-	const struct options *options;
+	struct options *options;
 	struct packet *packets;
 	size_t kinds;
 	uint64_t sent, blocked;
-	int fd;               /* the socket, or the program */
-	unsigned char *start; /* what the program writes to each frame's start */
+	int fd; /* the socket, or the program */
+	struct starts {
+		uint32_t next;
+		unsigned char slots[];
+	} * starts;
+	size_t slots, width;
+	int mixed; /* a slot for each kind */
 	unsigned int ifindex;
 };
 
@@ -65,25 +74,45 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attr)
 			   .off = (OFF),                                                           \
 			   .imm = (int32_t)(IMM)})
 
-/* One value that the program reads and we write through the mapping. */
-static int start_map(struct sender *sender)
+/* What the program writes to the frames' starts in turn; it reads it where we write it. */
+static int starts_map(struct sender *sender)
 {
+	size_t size = sizeof(*sender->starts) + sender->slots * sender->width;
 	union bpf_attr attr;
 	int map;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.map_type = BPF_MAP_TYPE_ARRAY;
 	attr.key_size = sizeof(uint32_t);
-	attr.value_size = LIVE_START;
+	attr.value_size = (uint32_t)size;
 	attr.max_entries = 1;
 	attr.map_flags = BPF_F_MMAPABLE;
 	map = bpf(BPF_MAP_CREATE, &attr);
 	if (map < 0)
 		die("map", map);
-	sender->start = mmap(NULL, LIVE_START, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-	if (sender->start == MAP_FAILED)
+	sender->starts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	if (sender->starts == MAP_FAILED)
 		die("map", errno);
 	return map;
+}
+
+/* r5: the next slot's bytes */
+static size_t take_slot(const struct sender *sender, int map, struct bpf_insn *insns)
+{
+	size_t count = 0;
+
+	insns[count++] = INSN(BPF_LD | BPF_IMM | BPF_DW, 5, BPF_PSEUDO_MAP_VALUE, 0, map);
+	insns[count++] = INSN(0, 0, 0, 0, 0);
+	insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 0, 5, 0, 0);
+	insns[count++] = INSN(BPF_JMP | BPF_JLT | BPF_K, 0, 0, 1, sender->slots);
+	insns[count++] = INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
+	insns[count++] = INSN(BPF_ALU64 | BPF_MOV | BPF_X, 4, 0, 0, 0);
+	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 1);
+	insns[count++] = INSN(BPF_STX | BPF_MEM | BPF_W, 5, 4, 0, 0);
+	insns[count++] = INSN(BPF_ALU64 | BPF_MUL | BPF_K, 0, 0, 0, sender->width);
+	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_X, 5, 0, 0, 0);
+	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_K, 5, 0, 0, sizeof(*sender->starts));
+	return count;
 }
 
 /*
@@ -92,21 +121,21 @@ static int start_map(struct sender *sender)
  * has a table of the programs in use (bpf_prog_change_xdp), and a run of one that is not on an
  * interface changes it twice, which takes two RCU grace periods, some 25 ms.
  */
-static int live_program(int map)
+static int live_program(const struct sender *sender, int map)
 {
-	struct bpf_insn insns[16 + LIVE_START / 2];
+	struct bpf_insn insns[32 + LIVE_WIDTH / 2];
 	size_t count = 0;
+	int16_t width = (int16_t)sender->width;
 	union bpf_attr attr;
 	int prog;
 
 	insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0); /* data */
 	insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 3, 1, 4, 0); /* data_end */
-	insns[count++] = INSN(BPF_LD | BPF_IMM | BPF_DW, 5, BPF_PSEUDO_MAP_VALUE, 0, map);
-	insns[count++] = INSN(0, 0, 0, 0, 0);
+	count += take_slot(sender, map, insns + count);
 	insns[count++] = INSN(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0);
-	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, LIVE_START);
-	insns[count++] = INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, LIVE_START / 2, 0);
-	for (int16_t at = 0; at < LIVE_START; at += 4) {
+	insns[count++] = INSN(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, width);
+	insns[count++] = INSN(BPF_JMP | BPF_JGT | BPF_X, 4, 3, width / 2, 0);
+	for (int16_t at = 0; at < width; at += 4) {
 		insns[count++] = INSN(BPF_LDX | BPF_MEM | BPF_W, 0, 5, at, 0);
 		insns[count++] = INSN(BPF_STX | BPF_MEM | BPF_W, 2, 0, at, 0);
 	}
@@ -123,13 +152,35 @@ static int live_program(int map)
 	return prog;
 }
 
+/* Kinds of one length can be sent in turn, frame by frame: the program writes the whole of each. */
+static int of_one_length(const struct sender *sender)
+{
+	size_t size = sender->packets[0].size;
+
+	for (size_t i = 1; i < sender->kinds; i++)
+		if (sender->packets[i].size != size)
+			return 0;
+	return size <= LIVE_WIDTH && size % 4 == 0;
+}
+
+static void fill_slots(struct sender *sender, size_t first)
+{
+	for (size_t i = 0; i < sender->slots; i++)
+		memcpy(sender->starts->slots + i * sender->width, sender->packets[first + i].data,
+		       sender->width);
+}
+
 /* The interface gets receive queues that know XDP by a program on it, for as long as we run. */
 static void live_open(struct sender *sender)
 {
 	union bpf_attr attr;
 	int result;
 
-	sender->fd = live_program(start_map(sender));
+	sender->mixed = sender->kinds > 1 && of_one_length(sender);
+	sender->slots = sender->mixed ? sender->kinds : 1;
+	sender->width = sender->mixed ? sender->packets[0].size : LIVE_START;
+	sender->fd = live_program(sender, starts_map(sender));
+	fill_slots(sender, 0);
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = (uint32_t)sender->fd;
 	attr.link_create.target_ifindex = sender->ifindex;
@@ -149,7 +200,6 @@ static void live_burst(struct sender *sender, size_t kind, uint32_t count)
 	union bpf_attr attr;
 	int result;
 
-	memcpy(sender->start, packet->data, LIVE_START);
 	memset(&attr, 0, sizeof(attr));
 	attr.test.prog_fd = (uint32_t)sender->fd;
 	attr.test.data_in = (uintptr_t)packet->data;
@@ -169,9 +219,20 @@ static uint64_t live_round(struct sender *sender, uint64_t most)
 {
 	uint32_t count = most / sender->kinds < BURST ? (uint32_t)(most / sender->kinds) : BURST;
 
-	for (size_t i = 0; i < sender->kinds; i++)
-		live_burst(sender, i, count ? count : 1);
-	return (count ? count : 1) * sender->kinds;
+	count = count ? count : 1;
+	if (sender->mixed) {
+		uint64_t rounds = sender->kinds < BURST_MIXED ? BURST_MIXED / sender->kinds : 1;
+
+		count = (uint32_t)(rounds < count ? rounds : count);
+		live_burst(sender, 0, count * (uint32_t)sender->kinds);
+		return count * sender->kinds;
+	}
+	for (size_t i = 0; i < sender->kinds; i++) {
+		if (sender->kinds > 1)
+			fill_slots(sender, i);
+		live_burst(sender, i, count);
+	}
+	return count * sender->kinds;
 }
 
 static void socket_open(struct sender *sender)
@@ -237,20 +298,20 @@ static void flood(struct sender *sender)
 	const struct options *options = sender->options;
 	int live = !strcmp(options->method, "live");
 	double start, cpu, taken;
+	/* short steps, so that a slow flood is an even one */
+	uint64_t step = (uint64_t)(options->rate / 1000);
 
-	if (live)
-		live_open(sender);
-	else
-		socket_open(sender);
+	if (live && step < LIVE_LEAST * sender->kinds)
+		step = LIVE_LEAST * sender->kinds;
+	sender->sent = 0;
 	start = seconds_of(CLOCK_MONOTONIC);
 	cpu = cpu_seconds();
 	while (options->count ? sender->sent < options->count
 			      : seconds_of(CLOCK_MONOTONIC) - start < options->seconds) {
 		uint64_t most = options->count ? options->count - sender->sent : UINT64_MAX;
 
-		/* short steps, so that a slow flood is an even one */
-		if (options->rate > 0 && most > options->rate / 1000)
-			most = (uint64_t)(options->rate / 1000);
+		if (options->rate > 0 && most > step)
+			most = step;
 		if (live)
 			live_round(sender, most);
 		else
@@ -264,6 +325,22 @@ static void flood(struct sender *sender)
 	       options->method, (unsigned long long)sender->sent,
 	       (unsigned long long)(sender->sent / sender->kinds), taken, cpu, start,
 	       (unsigned long long)sender->blocked);
+	fflush(stdout);
+}
+
+/* One flood, or one for each further line of standard input. */
+static void floods(struct sender *sender)
+{
+	struct options *options = sender->options;
+	unsigned long long count;
+
+	if (feof(stdin))
+		flood(sender);
+	else
+		while (scanf("%llu %lf %lf", &count, &options->seconds, &options->rate) == 3) {
+			options->count = count;
+			flood(sender);
+		}
 }
 
 static void usage(void)
@@ -308,6 +385,10 @@ int main(int argc, char **argv)
 		die(options.interface, errno);
 	sender.packets = packets_read(&sender.kinds);
 	run_on(options.cpu);
-	flood(&sender);
+	if (!strcmp(options.method, "live"))
+		live_open(&sender);
+	else
+		socket_open(&sender);
+	floods(&sender);
 	return 0;
 }

@@ -167,6 +167,10 @@ def timed(command, cpu=1, **options):
         return process.ended(start)
 
 
+def namespace(process, kind="pid"):
+    return os.readlink(f"/proc/{process}/ns/{kind}")
+
+
 class Process:
     """A program in the background, on a CPU of its own."""
     def __init__(self, command, cpu=1, **options):
@@ -184,17 +188,33 @@ class Process:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return Ended(status, usage, time.monotonic() - (start or self.started))
 
+    def processes(self):
+        """The numbers of those of its group, and, if it started processes in a namespace of their own,
+        of all in there: whoever leaves the group stays in that."""
+        inner = namespace(self.process.pid, "pid_for_children")
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(entry)) == self.process.pid or \
+                        namespace(entry) == inner != namespace("self"):
+                    yield int(entry)
+
     def cpu(self):
         """Seconds of processor time that its processes have had so far."""
         total = 0
-        for entry in filter(str.isdigit, os.listdir("/proc")):
+        for number in self.processes():
             with contextlib.suppress(OSError):
-                if os.getpgid(int(entry)) != self.process.pid:
-                    continue
-                for task in os.listdir(f"/proc/{entry}/task"):
-                    with open(f"/proc/{entry}/task/{task}/schedstat", encoding="ascii") as file:
+                for task in os.listdir(f"/proc/{number}/task"):
+                    with open(f"/proc/{number}/task/{task}/schedstat", encoding="ascii") as file:
                         total += int(file.read().split()[0])
         return total / 1e9
+
+    def settle(self, seconds=30):
+        """Until it has dealt with what it got; its processor time."""
+        deadline, last, now = time.monotonic() + seconds, -1, self.cpu()
+        while now - last > 0.001 and time.monotonic() < deadline:
+            time.sleep(0.12)
+            last, now = now, self.cpu()
+        return now
 
     def stop(self):
         """Ctrl-C."""
@@ -226,6 +246,28 @@ class Flood:
         thread.start()
         yield said
         thread.join()
+
+
+class Sender:
+    """A sender of live frames on an interface that stays there: what it needs is set up only once."""
+    def __init__(self, named, interface):
+        self.process = subprocess.Popen(
+            [program("flood"), "-c", "0", "-m", "live", interface], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=netns.die_with_parent)
+        netns.started.append(self.process)
+        self.process.stdin.write(hex_lines(named) + "\n")
+
+    def send(self, count=0, seconds=0, rate=0):
+        """A number of packets, or for so long; what a Flood says, and the sender's processor time for a
+        packet in ns."""
+        self.process.stdin.write(f"{count} {seconds} {rate}\n")
+        self.process.stdin.flush()
+        said = json.loads(self.process.stdout.readline())
+        return {**said, "ns": 1e9 * said["cpu"] / said["sent"]}
+
+    def close(self):
+        self.process.communicate()
 
 
 class Folder:

@@ -16,58 +16,79 @@ ENDS = ("tcp", "icmpv6/data(16)", "sctp/data(8)", "dccp/data(4)", "esp/data(12)"
 
 def many_paths(count):
     """Packets of the same depth, each of another path."""
-    texts = ("/".join(("eth/ipv6", *headers, end)) for headers in itertools.product(
+    texts = ("/".join(("eth/ipv6", *headers, end, "pad(148)")) for headers in itertools.product(
         HEADERS, repeat=7) for end in ENDS)
     return {f"p{i}": text for i, text in enumerate(itertools.islice(texts, count))}
 
 
-def sender_ns(flood, sockets, metered):
-    """The sender's nanoseconds for a packet. All has to be counted, and no path as another one."""
-    process = subprocess.Popen([lib.program("sockets"), str(sockets), "near"] +
-                               ["metered"] * metered, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
-    netns.started.append(process)
-    assert process.stdout.readline() == "ready\n"
-    said = flood.send()
-    text = process.communicate("")[0]
-    counted = {key[0]: int(values[0]) for key, values in lib.figures(text).items()}
-    if metered and counted["packets"] != said["sent"] * sockets:
-        raise ArithmeticError(f"sent {said['sent']}, counted {counted['packets']}")
-    if metered and counted["paths"] != flood.kinds:
-        raise ArithmeticError(f"{flood.kinds} paths sent, {counted['paths']} in the table")
-    return 1e9 * said["cpu"] / said["sent"]
+class Sockets:
+    """So many of them that reject everything, on an interface of their own, on one meter or on none."""
+    made = 0
+
+    def __init__(self, net, named, count, metered):
+        Sockets.made += 1
+        interface = f"near{Sockets.made}"
+        net.add_pair(interface, f"far{Sockets.made}")
+        self.count, self.sent, self.sender = count, 0, lib.Sender(named, interface)
+        self.process = subprocess.Popen(
+            [lib.program("sockets"), str(count), interface] + ["metered"] * metered,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        netns.started.append(self.process)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def receive(self, packets):
+        """The sender's nanoseconds for a packet."""
+        said = self.sender.send(packets)
+        self.sent += said["sent"]
+        return said["ns"]
+
+    def check(self, paths):
+        """All has to be counted, and no path as another one."""
+        self.sender.close()
+        counted = {key[0]: int(values[0])
+                   for key, values in lib.figures(self.process.communicate("")[0]).items()}
+        if (counted["packets"], counted["paths"]) != (self.sent * self.count, paths):
+            raise ArithmeticError(f"{self.sent} packets of {paths} paths sent, counted {counted}")
 
 
-def cost(flood, sockets):
-    """Above the same without a meter, in turn."""
-    plain = sender_ns(flood, sockets, False)
-    return sender_ns(flood, sockets, True) - plain
+class Case:
+    """What so many sockets with so many paths cost a packet, above the same without a meter."""
+    def __init__(self, net, named, sockets=1):
+        self.paths, self.runs = len(named), []
+        self.plain, self.metered = (Sockets(net, named, sockets, metered) for metered in (False, True))
+
+    def run(self, packets):
+        order = (self.plain, self.metered) if len(self.runs) % 2 else (self.metered, self.plain)
+        ns = {sockets: sockets.receive(packets) for sockets in order}
+        self.runs.append((ns[self.metered] - ns[self.plain]) / self.metered.count)
 
 
-def by_paths():
+def compare(cases, packets, name):
+    """cases: {how many: a case}, in turn, with the first one as the baseline. The first run finds the
+    table's memory cold and is not counted."""
+    for _ in range(1 + lib.full(12, 1)):
+        for case in cases.values():
+            case.run(packets)
+    (first, base), *others = cases.items()
+    for case in cases.values():
+        case.plain.sender.close()
+        case.metered.check(case.paths)
+    for count, case in others:
+        lib.row(f"scale/{name(count)}", case.runs[1:], "ns", (name(first), base.runs[1:]),
+                [lib.Goal("<=", 1.1)])
+
+
+def by_paths(net):
     counts = lib.full((1, 100, 1000, 10_000), (1, 100))
-    floods = {count: lib.Flood(many_paths(count), "-m", "send", "-n",
-                               lib.full(max(300_000, count), 3000)) for count in counts}
-    runs = {count: [] for count in counts}
-    for _ in range(lib.full(5, 1)):
-        for count, flood in floods.items():
-            runs[count].append(cost(flood, 1))
-    for count in counts[1:]:
-        lib.row(f"scale/{count} live paths", runs[count], "ns", ("1 live path", runs[1]),
-                [lib.Goal("<=", 1.1)])
+    compare({count: Case(net, many_paths(count)) for count in counts}, lib.full(200_000, 3000),
+            lambda count: f"{count} live path{'s' if count > 1 else ''}")
 
 
-def by_sockets():
+def by_sockets(net):
     counts = lib.full((1, 2, 4, 8), (1, 2))
-    flood = lib.Flood({"eth:ip:tcp": "eth/ip/tcp/pad(64)"}, "-m", "live", "-n",
-                      lib.full(500_000, 3000))
-    runs = {count: [] for count in counts}
-    for _ in range(lib.full(5, 1)):
-        for count in counts:
-            runs[count].append(cost(flood, count) / count)
-    for count in counts[1:]:
-        lib.row(f"scale/{count} sockets, each", runs[count], "ns", ("1 socket", runs[1]),
-                [lib.Goal("<=", 1.1)])
+    named = {"eth:ip:tcp": "eth/ip/tcp/pad(64)"}
+    compare({count: Case(net, named, count) for count in counts}, lib.full(200_000, 3000),
+            lambda count: f"{count} socket{'s, each' if count > 1 else ''}")
 
 
 def by_cpus():
@@ -83,10 +104,10 @@ def by_cpus():
 
 
 def main():
-    netns.Net()
+    net = netns.Net()
     by_cpus()
-    by_sockets()
-    by_paths()
+    by_sockets(net)
+    by_paths(net)
 
 
 main()

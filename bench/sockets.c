@@ -12,6 +12,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <signal.h>
 #include <socktally/socktally.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
 	unsigned long paths = 0;
 	int result;
 
+	signal(SIGINT, SIG_IGN); /* meant for those beside it */
 	if (argc < 3)
 		die("sockets COUNT INTERFACE [metered]", EINVAL);
 	result = argc > 3 ? socktally_open(&meter, &opts) : 0;
