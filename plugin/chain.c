@@ -38,6 +38,11 @@ int st_chain_open(struct socktally *meter)
 
 	if (hooks->tally_prog >= 0)
 		return 0;
+	if (st_filters_interleave()) /* the verdict is in this CPU's memory meanwhile */
+		return st_fail(
+			meter, -EOPNOTSUPP,
+			"hooks and classes can't be had on a PREEMPT_RT kernel: one packet's "
+			"verdict could become another's");
 	if (hooks->bank_map < 0) {
 		result = map_make(meter, &hooks->bank_map, "socktally_bank", sizeof(uint64_t));
 		if (result)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* The highest number in "0-3,8-11" plus one; 0 if the text makes no sense. */
@@ -197,6 +198,13 @@ int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
 		close(rodata);
 	free(insns);
 	return result;
+}
+
+bool st_filters_interleave(void)
+{
+	struct utsname kernel;
+
+	return uname(&kernel) || strstr(kernel.version, "PREEMPT_RT");
 }
 
 int st_kernel_open(struct socktally *meter)

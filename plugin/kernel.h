@@ -11,6 +11,13 @@
 int st_embedded_load(struct socktally *meter, const struct st_embedded *program);
 
 /*
+ * Whether a filter may be preempted by another one on the same CPU, so that what they keep there isn't
+ * theirs alone: on PREEMPT_RT kernels (from Linux 6.18 on where CONFIG_PREEMPT_RT_NEEDS_BH_LOCK is not
+ * set, which can't be seen).
+ */
+bool st_filters_interleave(void);
+
+/*
  * Gives the two halves of an LD_IMM64 the value of a name that the library knows; false: it knows
  * none of that name.
  */

@@ -6,13 +6,13 @@
  * tail call falls through and the tool's verdict is returned.
  */
 #include "bpf_syscall.h"
+#include "kernel.h"
 #include "meter.h"
 #include "record.h"
 #include "translate.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #define CB_OFFSET(number) (offsetof(struct __sk_buff, cb) + 4 * (number))
 
@@ -118,21 +118,11 @@ static int load_piece(struct socktally *meter, const struct st_tap *tap,
 	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
 }
 
-/*
- * On a PREEMPT_RT kernel a filter may be preempted, and another one then might write to this CPU's
- * block: that could cost a count, but it shall not cost the tool a packet.
- */
-static bool may_share_block(void)
-{
-	struct utsname kernel;
-
-	return !uname(&kernel) && !strstr(kernel.version, "PREEMPT_RT");
-}
-
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
 		    const struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {.blocks = may_share_block() ? &meter->blocks : NULL};
+	/* where another filter writes to this CPU's block, it may cost a count, but not a packet */
+	struct st_code code = {.blocks = st_filters_interleave() ? NULL : &meter->blocks};
 	const char *what = NULL;
 	bool translated;
 	int result;

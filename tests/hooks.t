@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -234,8 +235,9 @@ def compiled(name, folder):
     return path
 
 
-def watch(*hooks, env=None):
-    options = [word for hook in hooks for word in ("--hook", hook)]
+def watch(*hooks, env=None, classes=()):
+    options = [word for option, values in (("--hook", hooks), ("--class", classes)) for value in values
+               for word in (option, value)]
     return subprocess.run([live.SOCKTALLY, "watch", "-i", "near", "-c", "0.05", "--format", "json", *options],
                           capture_output=True, text=True, check=False, env=env)
 
@@ -272,6 +274,34 @@ def refused(folder):
     for hook in ("nosuch", "drop", "drop@x", "snap=eth", "snap=eth:x:", "sample=eth:2", "sizes=3", "sizes,inner",
                  "icmp@", f"{file}:works,nothing"):
         tap.ok(watch(hook).returncode in (1, 2), f"{hook}: refused")
+
+
+UNAME = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/utsname.h>
+int uname(struct utsname *name)
+{
+	int result = ((int (*)(struct utsname *))dlsym(RTLD_NEXT, "uname"))(name);
+	strcpy(name->version, "#1 SMP PREEMPT_RT of a test");
+	return result;
+}
+"""
+
+
+def preemptible(folder):
+    """On a kernel that says so filters may preempt each other: no hooks, and counting as ever."""
+    with open(f"{folder}/uname.c", "w", encoding="ascii") as file:
+        file.write(UNAME)
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", "-o", f"{folder}/uname.so",
+                    f"{folder}/uname.c"], check=True)
+    env = {**os.environ, "LD_PRELOAD": f"{folder}/uname.so"}
+    for name, done in (("hook", watch("sizes", env=env)), ("class", watch(env=env, classes=["a=tcp"]))):
+        tap.ok(done.returncode == 1 and done.stderr.count("\n") == 1 and "PREEMPT_RT" in done.stderr,
+               f"PREEMPT_RT: no {name}", done.stderr)
+    done = watch(env=env)
+    tap.same((done.returncode, done.stderr), (0, ""), "PREEMPT_RT: counting goes on")
 
 
 def many(folder):
@@ -331,6 +361,7 @@ def main():
         several_sockets(net)
         own_hooks(net, folder)
         refused(folder)
+        preemptible(folder)
         many(folder)
         preload(net)
     tutorial()

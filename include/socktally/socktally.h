@@ -164,7 +164,8 @@ SOCKTALLY_API int socktally_threshold_remove(struct socktally *meter, int thresh
 /*
  * -EINVAL: not a hook's object file, or bad options; -EEXIST: a hook has this name already; -ENOSPC:
  * SOCKTALLY_MAX_HOOKS are there; -ENOENT and others: the file can't be read; -EACCES and others: the
- * kernel refuses the program, socktally_error() has the verifier's reason.
+ * kernel refuses the program, socktally_error() has the verifier's reason; -EOPNOTSUPP: a PREEMPT_RT
+ * kernel, or the meter's kernel part is in a broker.
  */
 SOCKTALLY_API int socktally_hook_add(struct socktally *meter,
 				     const struct socktally_hook_opts *opts);
