@@ -39,6 +39,8 @@ static int broker_connect(struct socktally *meter, const char *path)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int result;
 
+	if (!*path)
+		return st_fail(meter, -EINVAL, "the path of the broker's socket is empty");
 	if (strlen(path) >= sizeof(address.sun_path))
 		return st_fail(meter, -ENAMETOOLONG, "%.100s...: too long for a socket's path",
 			       path);
