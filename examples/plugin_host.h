@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <socktally/plugin.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -14,7 +13,7 @@ static const struct socktally_plugin *plugin_load(char *argument, struct socktal
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts)};
 	const struct socktally_plugin *plugin;
-	char *file = strtok(argument, ","), *option;
+	char *file = strtok(argument, ","), *option, more;
 	void *library = file ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
 
 	plugin = library ? dlsym(library, SOCKTALLY_PLUGIN_SYMBOL) : NULL;
@@ -23,12 +22,10 @@ static const struct socktally_plugin *plugin_load(char *argument, struct socktal
 		return NULL;
 	}
 	while ((option = strtok(NULL, ","))) {
-		if (!strncmp(option, "paths=", 6)) {
-			opts.paths = (uint32_t)strtoul(option + 6, NULL, 10);
-		} else if (!strncmp(option, "broker=", 7)) {
+		if (!strncmp(option, "broker=", 7)) {
 			opts.broker = option + 7;
-		} else {
-			fprintf(stderr, "--plugin %s: unknown option '%s'\n", file, option);
+		} else if (sscanf(option, "paths=%u%c", &opts.paths, &more) != 1) {
+			fprintf(stderr, "--plugin %s: makes no sense: '%s'\n", file, option);
 			return NULL;
 		}
 	}

@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -81,9 +82,8 @@ static unsigned long read_packets(int fd, unsigned char *ring, time_t seconds)
 int main(int argc, char **argv)
 {
 	const struct socktally_plugin *plugin = NULL;
-	struct socktally_sink sink = {.sz = sizeof(sink),
-				      .cell = print_cell,
-				      .totals = print_totals};
+	struct socktally_sink sink = {
+		.sz = sizeof(sink), .cell = print_cell, .totals = print_totals};
 	struct socktally *meter;
 	unsigned char *ring;
 	int fd;

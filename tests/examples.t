@@ -127,7 +127,8 @@ def plugin_errors():
     """What a tool with --plugin says when the file is no plugin of the right kind."""
     sniffer = os.path.join(BUILD, "examples/sniffer")
     for argument, said in ((f"{BUILD}/no-such.so", "No such file"), ("libc.so.6", "socktally_plugin"),
-                           (f"{LIBRARY},what=1", "unknown option 'what=1'"), ("", "no file"),
+                           (f"{LIBRARY},what=1", "makes no sense: 'what=1'"),
+                           (f"{LIBRARY},paths=1k", "makes no sense: 'paths=1k'"), ("", "no file"),
                            (f"{LIBRARY},broker=/nowhere", "no broker answers"),
                            (f"{LIBRARY},paths=99999", "32768")):
         done = subprocess.run([sniffer, "--plugin", argument, "lo", "1"], capture_output=True,
