@@ -31,8 +31,7 @@ static int print_cell(void *ctx, const struct socktally_cell *cell)
 static int print_totals(void *ctx, const struct socktally_totals *totals)
 {
 	(void)ctx;
-	return printf("%llu packets seen by the kernel\n",
-		      (unsigned long long)totals->counts.packets) < 0;
+	return printf("%llu seen by the kernel\n", (unsigned long long)totals->counts.packets) < 0;
 }
 
 static unsigned char *ring_open(int fd)
@@ -82,8 +81,9 @@ static unsigned long read_packets(int fd, unsigned char *ring, time_t seconds)
 int main(int argc, char **argv)
 {
 	const struct socktally_plugin *plugin = NULL;
-	struct socktally_sink sink = {
-		.sz = sizeof(sink), .cell = print_cell, .totals = print_totals};
+	struct socktally_sink sink = {.sz = sizeof(sink),
+				      .cell = print_cell,
+				      .totals = print_totals};
 	struct socktally *meter;
 	unsigned char *ring;
 	int fd;

@@ -50,7 +50,7 @@ EXAMPLES = {
                {f"SOME packets read, {TOTAL} seen by the kernel"}),
     "sniffer": ([], {f"{TOTAL} packets read"}),
     "sniffer --plugin": ([], with_bytes("") | {f"{TOTAL} packets read",
-                                               f"{TOTAL} packets seen by the kernel"}),
+                                               f"{TOTAL} seen by the kernel"}),
     "pcap": (["arp"], {f"eth:arp in {ARPS} packets {ARPS} accepted",
                        f"eth:ip:udp in {UDPS} packets 0 accepted",
                        f"eth:ipv6:tcp in {TCPS} packets 0 accepted", f"{ARPS} packets read"}),
