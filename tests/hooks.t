@@ -351,6 +351,8 @@ def main():
     if "--builtin" in sys.argv:
         verdict(net, "drop=*:udp", Rule(matching("*:udp"), lambda seen: 0))
         verdict(net, "snap=eth:ip:60", Rule(matching("eth:ip"), lambda seen: min(seen, 60)))
+        sampled(net)
+        counting(net)
         tap.done()
     if not shutil.which(CLANG):
         tap.skip_all("needs clang")
