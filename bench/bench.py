@@ -14,7 +14,8 @@ import time
 
 import lib
 
-ROWS = ("sender", "cost", "hooks", "classes", "snapshot", "overload", "slowdown", "userspace", "startup", "read", "scale")
+ROWS = ("sender", "cost", "hooks", "classes", "snapshot", "overload", "slowdown", "userspace", "startup",
+        "read", "scale")
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH = 44
 
@@ -106,25 +107,32 @@ def main():
     names = chosen()
     if os.geteuid() != 0:
         sys.exit("make bench loads BPF programs and makes network namespaces: run it as root")
-    start, rows, about = time.monotonic(), [], machine()
+    rows, about, seconds = [], machine(), {}
     print(f"{about['cpu']}, {about['cpus']} CPUs, Linux {about['kernel']}, load "
           f"{about['load'][0]:.1f}; medians, ± half of the middle half\n"
           f"{'':{WIDTH}} {'ours':>9} {'':6} {'':>5}  {'baseline':>9} {'':>5} {'ratio':>8}", flush=True)
     for name in names:
+        start = time.monotonic()
         for row in rows_of(name):
             show(row)
             rows.append(row)
-    about["seconds"] = round(time.monotonic() - start, 1)
+        seconds[name] = round(time.monotonic() - start, 1)
+    about["seconds"] = seconds
     path = os.path.join(lib.BUILDDIR, "bench", "results.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"schema": "socktally-bench/1", **about, "quick": lib.QUICK, "rows": rows}, file,
                   indent=1)
         file.write("\n")
     results = [goal["result"] for row in rows for goal in row.get("goals", ())]
-    print(f"{len(rows)} figures in {about['seconds']:.0f} s: {results.count('met')} goals met, "
+    print(f"{len(rows)} figures in {sum(seconds.values()):.0f} s "
+          f"({', '.join(f'{name} {took:.0f}' for name, took in seconds.items())}): "
+          f"{results.count('met')} goals met, "
           f"{results.count('missed')} missed, {results.count('too wide to tell')} too wide to tell; "
           f"{path}")
     sys.exit(any(row.get("failed") for row in rows))
 
 
-main()
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit("interrupted: bench/results.json is as it was")

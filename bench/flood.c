@@ -176,7 +176,7 @@ static void live_open(struct sender *sender)
 	union bpf_attr attr;
 	int result;
 
-	sender->mixed = sender->kinds > 1 && of_one_length(sender);
+	sender->mixed = of_one_length(sender);
 	sender->slots = sender->mixed ? sender->kinds : 1;
 	sender->width = sender->mixed ? sender->packets[0].size : LIVE_START;
 	sender->fd = live_program(sender, starts_map(sender));
@@ -215,24 +215,20 @@ static void live_burst(struct sender *sender, size_t kind, uint32_t count)
 	sender->sent += count;
 }
 
+/* The same number of each kind, as many as fit one call, or at least one: how many in all. */
 static uint64_t live_round(struct sender *sender, uint64_t most)
 {
-	uint32_t count = most / sender->kinds < BURST ? (uint32_t)(most / sender->kinds) : BURST;
+	uint64_t room = sender->mixed ? BURST_MIXED / sender->kinds : BURST;
+	uint64_t each = most / sender->kinds < room ? most / sender->kinds : room;
 
-	count = count ? count : 1;
-	if (sender->mixed) {
-		uint64_t rounds = sender->kinds < BURST_MIXED ? BURST_MIXED / sender->kinds : 1;
-
-		count = (uint32_t)(rounds < count ? rounds : count);
-		live_burst(sender, 0, count * (uint32_t)sender->kinds);
-		return count * sender->kinds;
+	each = each ? each : 1;
+	if (sender->mixed)
+		live_burst(sender, 0, (uint32_t)(each * sender->kinds));
+	for (size_t i = 0; i < sender->kinds && !sender->mixed; i++) {
+		fill_slots(sender, i);
+		live_burst(sender, i, (uint32_t)each);
 	}
-	for (size_t i = 0; i < sender->kinds; i++) {
-		if (sender->kinds > 1)
-			fill_slots(sender, i);
-		live_burst(sender, i, count);
-	}
-	return count * sender->kinds;
+	return each * sender->kinds;
 }
 
 static void socket_open(struct sender *sender)

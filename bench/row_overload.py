@@ -16,7 +16,7 @@ class SlowReader:
     """Takes a page of a pipe every ten milliseconds, as a terminal would; at the end everything."""
     def __init__(self, descriptor):
         self.descriptor, self.hurry, self.last = descriptor, False, time.monotonic()
-        self.thread = threading.Thread(target=self.read)
+        self.thread = threading.Thread(target=self.read, daemon=True)  # or Ctrl-C would wait for it
         self.thread.start()
 
     def read(self):

@@ -22,13 +22,8 @@ def many_paths(count):
 
 
 class Sockets:
-    """So many of them that reject everything, on an interface of their own, on one meter or on none."""
-    made = 0
-
-    def __init__(self, net, named, count, metered):
-        Sockets.made += 1
-        interface = f"near{Sockets.made}"
-        net.add_pair(interface, f"far{Sockets.made}")
+    """So many of them that reject everything, on an interface, on one meter or on none."""
+    def __init__(self, named, interface, count, metered):
         self.count, self.sent, self.sender = count, 0, lib.Sender(named, interface)
         self.process = subprocess.Popen(
             [lib.program("sockets"), str(count), interface] + ["metered"] * metered,
@@ -42,52 +37,72 @@ class Sockets:
         self.sent += said["sent"]
         return said["ns"]
 
-    def check(self, paths):
-        """All has to be counted, and no path as another one."""
+    def close(self):
+        """What was counted."""
         self.sender.close()
-        counted = {key[0]: int(values[0])
-                   for key, values in lib.figures(self.process.communicate("")[0]).items()}
-        if (counted["packets"], counted["paths"]) != (self.sent * self.count, paths):
-            raise ArithmeticError(f"{self.sent} packets of {paths} paths sent, counted {counted}")
+        return {key[0]: int(values[0])
+                for key, values in lib.figures(self.process.communicate("")[0]).items()}
 
 
 class Case:
     """What so many sockets with so many paths cost a packet, above the same without a meter."""
+    made = 0
+
     def __init__(self, net, named, sockets=1):
-        self.paths, self.runs = len(named), []
-        self.plain, self.metered = (Sockets(net, named, sockets, metered) for metered in (False, True))
+        self.named, self.count, self.runs = named, sockets, []
+        self.interfaces = [f"near{2 * Case.made + i}" for i in (1, 2)]
+        Case.made += 1
+        for interface in self.interfaces:
+            net.add_pair(interface, interface.replace("near", "far"))
+
+    def open(self):
+        self.interfaces.reverse()
+        self.plain, self.metered = (
+            Sockets(self.named, interface, self.count, metered)
+            for interface, metered in zip(self.interfaces, (False, True)))
+        self.run(len(self.named))  # the table's memory is cold
 
     def run(self, packets):
+        """In ns."""
         order = (self.plain, self.metered) if len(self.runs) % 2 else (self.metered, self.plain)
         ns = {sockets: sockets.receive(packets) for sockets in order}
-        self.runs.append((ns[self.metered] - ns[self.plain]) / self.metered.count)
+        return (ns[self.metered] - ns[self.plain]) / self.count
+
+    def close(self):
+        """All has to be counted, and no path as another one."""
+        self.plain.close()
+        counted, sent = self.metered.close(), self.metered.sent
+        if (counted["packets"], counted["paths"]) != (sent * self.count, len(self.named)):
+            raise ArithmeticError(f"{sent} packets of {len(self.named)} paths sent, counted {counted}")
 
 
 def compare(cases, packets, name):
-    """cases: {how many: a case}, in turn, with the first one as the baseline. The first run finds the
-    table's memory cold and is not counted."""
-    for _ in range(1 + lib.full(12, 1)):
+    """cases: {how many: a case}, in turn, with the first one as the baseline. All is made anew from session
+    to session, as the memory that a table happens to get makes some nanoseconds of difference."""
+    for _ in range(lib.full(4, 1)):
         for case in cases.values():
-            case.run(packets)
+            case.open()
+        for _ in range(lib.full(4, 1)):
+            for case in cases.values():
+                case.runs.append(case.run(packets))
+        for case in cases.values():
+            case.close()
     (first, base), *others = cases.items()
-    for case in cases.values():
-        case.plain.sender.close()
-        case.metered.check(case.paths)
     for count, case in others:
-        lib.row(f"scale/{name(count)}", case.runs[1:], "ns", (name(first), base.runs[1:]),
+        lib.row(f"scale/{name(count)}", case.runs, "ns", (name(first), base.runs),
                 [lib.Goal("<=", 1.1)])
 
 
 def by_paths(net):
     counts = lib.full((1, 100, 1000, 10_000), (1, 100))
-    compare({count: Case(net, many_paths(count)) for count in counts}, lib.full(200_000, 3000),
+    compare({count: Case(net, many_paths(count)) for count in counts}, lib.full(150_000, 3000),
             lambda count: f"{count} live path{'s' if count > 1 else ''}")
 
 
 def by_sockets(net):
     counts = lib.full((1, 2, 4, 8), (1, 2))
     named = {"eth:ip:tcp": "eth/ip/tcp/pad(64)"}
-    compare({count: Case(net, named, count) for count in counts}, lib.full(200_000, 3000),
+    compare({count: Case(net, named, count) for count in counts}, lib.full(150_000, 3000),
             lambda count: f"{count} socket{'s, each' if count > 1 else ''}")
 
 

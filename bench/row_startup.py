@@ -16,7 +16,7 @@ RATE = 20_000  # packets a second: fifty microseconds is the resolution
 
 def first_packet(command, folder, count):
     """Milliseconds from exec to the first packet counted; count() reads how many were."""
-    flood = lib.Flood({"eth:ip:udp": "eth/ip/udp/data(22)"}, "-m", "send", "-r", RATE, "-t", 1,
+    flood = lib.Flood({"eth:ip:udp": "eth/ip/udp/data(22)"}, "-m", "send", "-r", RATE, "-t", 0.6,
                       interface="near")
     with flood.sending() as said:
         time.sleep(0.2)
@@ -57,7 +57,7 @@ def startup(folder):
         "alone": (tcpdump, lambda: tcpdump_count(folder)),
     }
     times = {way: [] for way in ways}
-    for _ in range(lib.full(5, 1)):
+    for _ in range(lib.RUNS):
         for way, (command, count) in ways.items():
             times[way].append(first_packet(command, folder, count))
     running.stop()
