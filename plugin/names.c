@@ -27,11 +27,13 @@ void st_name_keep(const struct socktally *meter, uint32_t number, struct st_path
 		  uint64_t check, const struct socktally_cell *cell)
 {
 	size_t size = strlen(cell->path) + 1;
-	struct st_name *name = meter->names + number;
 	uint32_t none = ST_NAME_NONE;
+	struct st_name *name;
 
-	if (!meter->names || size > sizeof(name->text) ||
-	    !__atomic_compare_exchange_n(&name->state, &none, ST_NAME_BEING_MADE, false,
+	if (!meter->names || size > sizeof(name->text))
+		return;
+	name = &meter->names[number];
+	if (!__atomic_compare_exchange_n(&name->state, &none, ST_NAME_BEING_MADE, false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	name->path = path;

@@ -29,9 +29,12 @@ void st_names_close(struct socktally *meter);
 static inline const struct st_name *st_name_of(const struct socktally *meter, uint32_t number,
 					       struct st_path path, uint64_t check)
 {
-	const struct st_name *name = meter->names + number;
+	const struct st_name *name;
 
-	if (!meter->names || __atomic_load_n(&name->state, __ATOMIC_ACQUIRE) != ST_NAME_MADE ||
+	if (!meter->names)
+		return NULL;
+	name = &meter->names[number];
+	if (__atomic_load_n(&name->state, __ATOMIC_ACQUIRE) != ST_NAME_MADE ||
 	    name->check != check || name->path.lo != path.lo || name->path.hi != path.hi)
 		return NULL;
 	return name;
