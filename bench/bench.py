@@ -111,6 +111,8 @@ def main():
     print(f"{about['cpu']}, {about['cpus']} CPUs, Linux {about['kernel']}, load "
           f"{about['load'][0]:.1f}; medians, ± half of the middle half\n"
           f"{'':{WIDTH}} {'ours':>9} {'':6} {'':>5}  {'baseline':>9} {'':>5} {'ratio':>8}", flush=True)
+    if about["load"][0] > 0.5 * about["cpus"]:
+        print("the machine is busy: of these figures only those in which nothing waits mean much", flush=True)
     for name in names:
         start = time.monotonic()
         for row in rows_of(name):

@@ -6,6 +6,7 @@ large the broker is."""
 import json
 import os
 import re
+import subprocess
 import time
 
 import lib
@@ -14,17 +15,23 @@ import netns
 RATE = 20_000  # packets a second: fifty microseconds is the resolution
 
 
-def first_packet(command, folder, count):
-    """Milliseconds from exec to the first packet counted; count() reads how many were."""
-    flood = lib.Flood({"eth:ip:udp": "eth/ip/udp/data(22)"}, "-m", "send", "-r", RATE, "-t", 0.6,
+def first_packet(command, folder, count, seconds=0.6, look=None):
+    """Milliseconds from exec to the first packet counted; count() reads how many were. seconds: how long
+    packets come. look(process) is called once it has been counting."""
+    flood = lib.Flood({"eth:ip:udp": "eth/ip/udp/data(22)"}, "-m", "send", "-r", RATE, "-t", seconds,
                       interface="near")
     with flood.sending() as said:
         time.sleep(0.2)
         with open(folder.path("output"), "wb") as output:
             process = lib.Process(command, stdout=output, stderr=output)
     time.sleep(0.3)
+    if look:
+        look(process)
     process.stop()
-    missed = said["sent"] - count()
+    counted = count()
+    if not counted:
+        raise TimeoutError(f"{command[0]}: no packet counted in {seconds} seconds")
+    missed = said["sent"] - counted
     rate = said["sent"] / said["seconds"]
     return 1000 * (said["start"] + missed / rate - process.started)
 
@@ -33,8 +40,8 @@ def reported(folder, name):
     return json.loads(folder.text(name).splitlines()[-1])["totals"]["packets"]
 
 
-def tcpdump_count(folder):
-    return int(re.search(r"(\d+) packets? received", folder.text("output"))[1])
+def said_count(folder, words):
+    return int(re.search(rf"(\d+) {words}", folder.text("output"))[1])
 
 
 def running_capture(folder, command):
@@ -54,7 +61,7 @@ def startup(folder):
         "watch": (watch, lambda: reported(folder, "output")),
         "attach": ([*attach, str(running.process.pid)], lambda: reported(folder, "output")),
         "run": (lib.metered(tcpdump, folder.path("report")), lambda: reported(folder, "report")),
-        "alone": (tcpdump, lambda: tcpdump_count(folder)),
+        "alone": (tcpdump, lambda: said_count(folder, "packets? received")),
     }
     times = {way: [] for way in ways}
     for _ in range(lib.RUNS):
@@ -111,13 +118,24 @@ def memory(folder):
             goals=[lib.Goal("<=", 8, "value")])
 
 
-def bcc():
-    """The tutorial's way, where it can work at all."""
-    if not os.path.isdir(f"/lib/modules/{os.uname().release}/build"):
+def bcc(folder):
+    """A program with BCC, which compiles it at its start against the kernel's headers: those of this
+    kernel, or, as ours needs little of them, those that BCC_KERNEL_SOURCE names."""
+    headers = os.environ.get("BCC_KERNEL_SOURCE") or f"/lib/modules/{os.uname().release}/build"
+    python = ["/usr/bin/python3", os.path.join(lib.SRCDIR, "bench", "bcc_count.py"), "near"]
+    if not os.path.isdir(headers):
         lib.absent("startup/BCC", "no headers of this kernel, which BCC compiles against: apt-get "
                    f"install python3-bpfcc linux-headers-{os.uname().release}")
-    else:
-        lib.absent("startup/BCC", "not measured: see the tutorial of python3-bpfcc")
+        return
+    if subprocess.run([python[0], "-c", "import bcc"], check=False, capture_output=True).returncode:
+        lib.absent("startup/BCC", "no module bcc: apt-get install python3-bpfcc")
+        return
+    memory_used = []
+    times = [first_packet(python, folder, lambda: said_count(folder, "packets"), 6,
+                          lambda process: memory_used.append(smaps(process.process.pid)["Rss"]))
+             for _ in range(lib.full(5, 1))]
+    lib.row("startup/a program with BCC", times, "ms")
+    lib.row("startup/a program with BCC, resident", [used / 1024 for used in memory_used], "MiB")
 
 
 def main():
@@ -127,7 +145,7 @@ def main():
     folder = lib.Folder()
     startup(folder)
     memory(folder)
-    bcc()
+    bcc(folder)
 
 
 main()

@@ -52,8 +52,7 @@ WAYS = {
     "added to a socket": Way([*SOCKET, "metered"], found(r"packets (\d+)"), "ready", base="a socket"),
     "libpcap loop": Way([lib.program("pcap_loop"), "INTERFACE"], found(r"(\d+) packets"), "ready"),
     "tcpdump piped to awk": Way(
-        ["sh", "-c", "trap '' INT; (trap - INT; exec tcpdump -n -i INTERFACE) | "
-         f"awk '{AWK}'"],
+        ["sh", "-c", f"trap '' INT; (trap - INT; exec tcpdump -n -i INTERFACE) | awk '{AWK}'"],
         found(r"(\d+) packets"), "listening", ("tcpdump", "tcpdump")),
     "tshark -q -z io,phs": Way(["tshark", "-n", "-q", "-z", "io,phs", "-i", "INTERFACE"],
                                found(r"frames:(\d+)"), "Capturing on", ("tshark", "tshark")),
