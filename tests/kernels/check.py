@@ -34,11 +34,12 @@ MODULES = ("veth", "tun", "dummy", "af_packet", "af_packet_diag", "unix_diag", "
 
 
 def kernel_of(entry):
-    """The unpacked kernel package of an entry."""
+    """The unpacked kernel of an entry: one package, or, since Linux 7, what that is divided into."""
     suites = packages.Suites(os.path.join(WORK, "apt"), entry.architecture, entry.suites)
-    name = suites.field(entry.package, "Depends").split(" ")[0]
+    name = suites.needs(entry.package, "linux-image-")[0]
+    parts = [name, *suites.needs(name, "linux-base-", "linux-binary-", "linux-modules-")]
     folder = os.path.join(WORK, f"{name}_{suites.field(name, 'Version')}")
-    packages.unpack([suites.fetch_one(name)], folder)
+    packages.unpack([suites.fetch_one(part) for part in parts], folder)
     return folder
 
 
@@ -189,9 +190,7 @@ def main():
             report.result(error, entry.name)
             continue
         initramfs = image_of(entry, kernel, system, build)
-        boot = os.path.join(kernel, "boot")
-        vmlinuz = next(name for name in sorted(os.listdir(boot)) if name.startswith("vmlinu"))
-        guest = machine.boot(entry.architecture, os.path.join(boot, vmlinuz), initramfs,
+        guest = machine.boot(entry.architecture, image.vmlinuz(kernel), initramfs,
                              entry.seconds, lambda run, entry=entry: report.test(entry, run),
                              bool(os.environ.get("VERBOSE")))
         os.unlink(initramfs)

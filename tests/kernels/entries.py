@@ -41,7 +41,7 @@ CORE = [
     program("kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
     COST,
     script("exact.t"),
-    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
+    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
     script("broker-killed.t", "--few", ["helper_socket"]),
     script("hooks.t", "--builtin"),
     program("hook_packet"),
@@ -58,7 +58,7 @@ OTHER_MACHINE = [
     program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"),
     COST,
     FEW_COUNTS,
-    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY),
+    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
     script("broker-killed.t", "--few", ["helper_socket"]),
     script("hooks.t", "--builtin"),
     program("hook_packet"),
@@ -98,9 +98,17 @@ class Entry:
         self.seconds = 300 + sum(test.seconds for test in tests)
 
 
+# CAP_BPF and CAP_NET_RAW, but neither CAP_PERFMON nor CAP_SYS_ADMIN.
+NO_PERFMON = wrap("capsh", "--drop=cap_perfmon,cap_sys_admin", "--", "-c", "'exec \"$0\" \"$@\"'")
+
+
 def bookworm(name, *arguments, **options):
     return Entry(name, "amd64", ["bookworm-security", "bookworm"], "linux-image-cloud-amd64",
                  *arguments, **options)
+
+
+def newest(name, *arguments, **options):
+    return Entry(name, "amd64", ["trixie-backports"], "linux-image-cloud-amd64", *arguments, **options)
 
 
 ENTRIES = {entry.name: entry for entry in (
@@ -109,12 +117,12 @@ ENTRIES = {entry.name: entry for entry in (
     Entry("bullseye", "amd64", ["bullseye-security", "bullseye"], "linux-image-cloud-amd64", CORE),
     Entry("bookworm-backports", "amd64", ["bookworm-backports"], "linux-image-cloud-amd64", CORE),
     Entry("trixie", "amd64", ["trixie-security", "trixie"], "linux-image-cloud-amd64", CORE),
+    newest("trixie-backports", CORE),
     Entry("arm64", "arm64", ["bookworm-security", "bookworm"], "linux-image-cloud-arm64",
           OTHER_MACHINE),
     Entry("s390x", "s390x", ["bookworm-security", "bookworm"], "linux-image-s390x", OTHER_MACHINE),
-    # CAP_BPF and CAP_NET_RAW, but neither CAP_PERFMON nor CAP_SYS_ADMIN.
-    bookworm("no-perfmon", [SHOW, AS_SAID],
-             wrap("capsh", "--drop=cap_perfmon,cap_sys_admin", "--", "-c", "'exec \"$0\" \"$@\"'")),
+    bookworm("no-perfmon", [SHOW, AS_SAID], NO_PERFMON),
+    newest("no-perfmon-newest", [SHOW, AS_SAID], NO_PERFMON),
     # The setting that can't be taken back until the next start.
     bookworm("lockdown", SHORT, "echo 1 >/proc/sys/kernel/unprivileged_bpf_disabled\n"),
     bookworm("no-jit", SHORT, "echo 0 >/proc/sys/net/core/bpf_jit_enable\n"),

@@ -58,6 +58,15 @@ class Cpio:
         self.file.close()
 
 
+def vmlinuz(folder):
+    """The kernel itself, of an unpacked one."""
+    for where, _, names in sorted(os.walk(folder)):
+        for name in names:
+            if re.match(r"vmlinu[xz]", name):
+                return os.path.join(where, name)
+    raise FileNotFoundError(f"{folder}: no kernel in it")
+
+
 def module_files(folder):
     """{name: path} of all modules of an unpacked kernel."""
     found = {}

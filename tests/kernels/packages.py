@@ -95,6 +95,11 @@ class Suites:
                 return line.split(": ", 1)[1]
         raise Missing(f"{self.name}: no package {package}")
 
+    def needs(self, package, *prefixes):
+        """The names of what a package depends on, those that begin so."""
+        names = [need.split()[0] for need in self.field(package, "Depends").split(",")]
+        return [name for name in names if name.startswith(prefixes)]
+
     def fetch(self, *packages):
         """The packages and all that they depend on: the paths of their files."""
         install = ["apt-get", *self.options, "-y", "--no-install-recommends", "install", *packages]
