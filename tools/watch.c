@@ -172,6 +172,19 @@ static int watch_socket(struct watching *watching, int socket, int out)
 	return status;
 }
 
+static int attach_and_watch(struct watching *watching, int socket, int out)
+{
+	const struct options *options = watching->options;
+
+	if (command_prepare_meter(&options->report, watching->meter))
+		return EXIT_FAILED;
+	if (socktally_attach(watching->meter, socket, NULL))
+		return command_fail("%s: %s", options->tap.interface,
+				    socktally_error(watching->meter));
+	clock_gettime(CLOCK_REALTIME, &watching->start);
+	return watch_socket(watching, socket, out);
+}
+
 struct opening {
 	const struct watch_tap *tap;
 	struct watch_socket *socket;
@@ -211,23 +224,13 @@ static int watch(const struct options *options, int out)
 					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct watching watching = {.options = options};
 	struct opening opening = {.tap = &options->tap};
-	int error, status;
+	int error, status = EXIT_FAILED;
 
 	command_lift_memlock();
 	error = open_both(&opening, &watching.meter, &opts);
-	if (!opening.socket) { /* it has said why */
-		status = EXIT_FAILED;
-	} else if (error) {
-		status = command_open_failed(error);
-	} else if (command_prepare_meter(&options->report, watching.meter)) {
-		status = EXIT_FAILED;
-	} else if (socktally_attach(watching.meter, watch_socket_fd(opening.socket), NULL)) {
-		status = command_fail("%s: %s", options->tap.interface,
-				      socktally_error(watching.meter));
-	} else {
-		clock_gettime(CLOCK_REALTIME, &watching.start);
-		status = watch_socket(&watching, watch_socket_fd(opening.socket), out);
-	}
+	if (opening.socket) /* or it has said why there is none */
+		status = error ? command_open_failed(error)
+			       : attach_and_watch(&watching, watch_socket_fd(opening.socket), out);
 	socktally_close(watching.meter);
 	watch_socket_close(opening.socket);
 	return status;
