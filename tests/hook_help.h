@@ -116,13 +116,13 @@ __attribute__((unused)) static void flow_close(struct flow *flow)
 	close(flow->witness);
 }
 
-/* Until all but so many have been seen, each going out and coming in. False: they do not come. */
+/* Until all but so many have been seen, each going out and coming in. False: they don't come. */
 static bool flow_wait(struct flow *flow, uint64_t ahead)
 {
 	const struct timespec moment = {.tv_nsec = 200 * 1000};
 	struct tpacket_stats stats; /* the number of packets has those dropped in it */
 
-	for (unsigned int i = 0; i < 150000 && flow->seen + 2 * ahead < 2 * flow->sent; i++) {
+	for (unsigned int i = 0; i < 150000 && flow->seen + ahead < 2 * flow->sent; i++) {
 		socklen_t size = sizeof(stats);
 
 		if (i)
@@ -131,7 +131,7 @@ static bool flow_wait(struct flow *flow, uint64_t ahead)
 			bail("PACKET_STATISTICS"); /* reading resets it */
 		flow->seen += stats.tp_packets;
 	}
-	return flow->seen + 2 * ahead >= 2 * flow->sent;
+	return flow->seen + ahead >= 2 * flow->sent;
 }
 
 __attribute__((unused)) static void flow_send(struct flow *flow, const void *packet, size_t size)
