@@ -79,7 +79,7 @@ class Case:
 def compare(cases, packets, name):
     """cases: {how many: a case}, in turn, with the first one as the baseline. All is made anew from session
     to session, as the memory that a table happens to get makes some nanoseconds of difference."""
-    for _ in range(lib.full(4, 1)):
+    for _ in range(lib.full(10, 1)):
         for case in cases.values():
             case.open()
         for _ in range(lib.full(4, 1)):
@@ -109,7 +109,7 @@ def by_sockets(net):
 def by_cpus():
     named = {"p": "eth/ip/tcp/pad(64)"}
     runs = {1: [], 2: []}
-    for _ in range(lib.full(5, 1)):
+    for _ in range(lib.RUNS):
         for threads, values in runs.items():
             table = lib.figures(lib.run([lib.program("chain"), lib.full(10, 2), lib.full(20000, 200),
                                          threads], lib.hex_lines(named)))

@@ -78,7 +78,7 @@ def session(tool, folder, metered_on, runs):
 
 def measure(tool, folder):
     runs = {with_us: {"flood": [], "steady": []} for with_us in (True, False)}
-    for i in range(lib.full(4, 1)):
+    for i in range(lib.full(8, 1)):
         session(tool, folder, INTERFACES[i % 2], runs)
     for kind, column, name, unit, goal in (
             ("steady", 0, "captured at a steady rate", "Mpps", lib.Goal(">=", 0.98)),

@@ -114,7 +114,7 @@ def memory_of(command, folder):
 def memory(folder):
     tool = ["tcpdump", "-n", "-i", "near", "-w", os.devnull]
     runs = [(memory_of(lib.metered(tool, folder.path("report")), folder), memory_of(tool, folder))
-            for _ in range(lib.full(5, 1))]
+            for _ in range(lib.full(7, 1))]
     lib.row("startup/shim in the tool, resident", [a[0] - b[0] for a, b in runs], "KiB",
             goals=[lib.Goal("<=", 200, "value")])
     lib.row("startup/of it private", [a[1] - b[1] for a, b in runs], "KiB")
@@ -137,7 +137,7 @@ def bcc(folder):
     memory_used = []
     times = [first_packet(python, folder, lambda: said_count(folder, "packets"), 6,
                           lambda process: memory_used.append(smaps(process.process.pid)["Rss"]))
-             for _ in range(lib.full(5, 1))]
+             for _ in range(lib.full(7, 1))]
     lib.row("startup/a program with BCC", times, "ms")
     lib.row("startup/a program with BCC, resident", [used / 1024 for used in memory_used], "MiB")
 
