@@ -85,6 +85,18 @@ def smaps(pid):
         return {line.split(":")[0]: int(line.split()[1]) for line in file if line.endswith("kB\n")}
 
 
+def mapped(pid, name):
+    """KiB that are resident of the files of this name."""
+    sizes, ours = [], False
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        for words in map(str.split, file):
+            if not words[0].endswith(":"):
+                ours = name in words[-1]
+            elif ours and words[0] == "Rss:":
+                sizes.append(int(words[1]))
+    return sum(sizes)
+
+
 def processes(group):
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -96,28 +108,29 @@ def processes(group):
 
 
 def memory_of(command, folder):
-    """Of the tool, its private part, and the broker's."""
+    """What the tool has of the shim's file, its private memory, and what the broker has."""
     with open(folder.path("output"), "wb") as output:
         process = lib.Process(command, stdout=output, stderr=output)
     lib.wait_ready(folder, "output", "listening on", process)
     time.sleep(0.2)
-    tool, broker = {}, 0
+    shim = private = broker = 0
     for pid, comm in processes(process.process.pid):
         if comm == "tcpdump":
-            tool = smaps(pid)
+            shim, private = mapped(pid, "libsocktally-preload"), smaps(pid)["Anonymous"]
         else:
             broker = max(broker, smaps(pid)["Rss"])
     process.stop()
-    return tool["Rss"], tool["Private_Dirty"], broker
+    return shim, private, broker
 
 
 def memory(folder):
     tool = ["tcpdump", "-n", "-i", "near", "-w", os.devnull]
     runs = [(memory_of(lib.metered(tool, folder.path("report")), folder), memory_of(tool, folder))
             for _ in range(lib.full(7, 1))]
-    lib.row("startup/shim in the tool, resident", [a[0] - b[0] for a, b in runs], "KiB",
-            goals=[lib.Goal("<=", 200, "value")])
-    lib.row("startup/of it private", [a[1] - b[1] for a, b in runs], "KiB")
+    private = [a[1] - b[1] for a, b in runs]
+    lib.row("startup/shim in the tool, resident", [a[0] + more for (a, _), more in zip(runs, private)],
+            "KiB", goals=[lib.Goal("<=", 200, "value")])
+    lib.row("startup/of it private", private, "KiB")
     lib.row("startup/broker, resident", [a[2] / 1024 for a, _ in runs], "MiB",
             goals=[lib.Goal("<=", 8, "value")])
 
