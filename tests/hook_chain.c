@@ -3,8 +3,8 @@
  * The chain of hooks: its order, its limits, and that changes under a flood of packets leave each
  * packet counted once, by the old hooks or by the new ones. TEST_CHANGES: how many of them.
  */
+#include "growth.h"
 #include "hook_help.h"
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -374,18 +374,6 @@ static void killed(void)
 	close(in);
 }
 
-static unsigned int descriptors(void)
-{
-	unsigned int count = 0;
-	DIR *directory = opendir("/proc/self/fd");
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
 int main(void)
 {
 	const char *number = getenv("TEST_CHANGES");
@@ -395,13 +383,13 @@ int main(void)
 	own_network();
 	flow_open(&flow);
 	in = socket_on_lo(ETH_P_ALL);
-	before = descriptors();
+	before = count_descriptors();
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
 		bail("can't meter");
 	order_and_limits();
 	changes(number ? (unsigned int)atoi(number) : 1000);
 	socktally_close(meter);
-	is_number(descriptors(), before, "no descriptor is left");
+	is_number(count_descriptors(), before, "no descriptor is left");
 	close(in);
 	killed();
 	flow_close(&flow);

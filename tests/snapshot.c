@@ -61,6 +61,19 @@ static void count(uint32_t paths)
 	}
 }
 
+/* Each CPU meets with paths that no other does: at the same places there are different ones. */
+static void count_apart(uint32_t paths)
+{
+	for (uint32_t number = 0; number < paths; number++) {
+		struct st_packet_facts facts = {.len = number + 1, .segments = 1};
+
+		facts.out = number % 5 == 0;
+		for (uint32_t i = 0; i < CPUS; i++)
+			st_tally(st_region_of(meter, number % CPUS), meter->sizes, path_of(number),
+				 &facts);
+	}
+}
+
 struct seen {
 	uint32_t cells;
 	uint64_t packets;
@@ -153,6 +166,12 @@ int main(void)
 	for (uint32_t paths = 40; paths <= PATHS; paths += 20)
 		count(paths);
 	result(all_there(PATHS, (PATHS / 20) * (PATHS + 20) / 2 * CPUS), "paths that come later");
+	socktally_close(meter);
+
+	open_meter();
+	count_apart(PATHS);
+	result(all_there(PATHS, PATHS * CPUS), "paths of one CPU each");
+	result(all_there(PATHS, PATHS * CPUS), "and again");
 	socktally_close(meter);
 
 	open_meter();
