@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* What the programs of the benchmark share: packets read as text, clocks, a way to give up. */
-#ifndef SOCKTALLY_BENCH_H
-#define SOCKTALLY_BENCH_H
+#ifndef SOCKTALLY_BENCH_BENCH_H
+#define SOCKTALLY_BENCH_BENCH_H
 
 #include <sched.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
  * With THREADS, so many do the same at once, each on a CPU of its own, and the first one's figures
  * are printed.
  */
-#include "prog_run.h"
+#include "bench/prog_run.h"
 
 #include "plugin/meter.h"
 

@@ -8,10 +8,10 @@
  *	libpcap   pcap_offline_filter() with each filter, one after the other
  *	jit       each filter as a socket's own program in the kernel, less as many empty ones
  */
-#include "prog_run.h"
+#include "bench/prog_run.h"
 
 #include "plugin/meter.h"
-#include "plugin/translate.h"
+#include "plugin/translate/translate.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>

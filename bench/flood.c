@@ -14,7 +14,7 @@
  * lengths BURST of one at a time. Prints one line of JSON. If an empty line ends PACKETS, each further
  * line "COUNT SECONDS RATE" is a flood, with 0 for what is not given.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -4,9 +4,9 @@
  * program without a filter. In each round every meter's program runs REPEAT times on every packet,
  * one after the other. Prints, for each packet and set of hooks, the nanoseconds of each round.
  */
-#include "prog_run.h"
+#include "bench/prog_run.h"
 
-#include "pass.bpf.h"
+#include "bench/pass.bpf.h"
 #include "plugin/meter.h"
 
 #include <errno.h>

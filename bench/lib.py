@@ -23,7 +23,7 @@ import time
 
 SRCDIR = os.environ.get("SRCDIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILDDIR = os.environ.get("BUILDDIR") or os.path.join(SRCDIR, "build")
-sys.path.insert(0, os.path.join(SRCDIR, "tests"))
+sys.path.insert(0, os.path.join(SRCDIR, "tests/lib"))
 
 import netns    # noqa: E402 pylint: disable=wrong-import-position
 import packets  # noqa: E402 pylint: disable=wrong-import-position

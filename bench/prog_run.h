@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* What a packet costs in a program. */
-#ifndef SOCKTALLY_PROG_RUN_H
-#define SOCKTALLY_PROG_RUN_H
+#ifndef SOCKTALLY_BENCH_PROG_RUN_H
+#define SOCKTALLY_BENCH_PROG_RUN_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
-#include "plugin/bpf_syscall.h"
+#include "plugin/bpf/syscall.h"
 
 #include <linux/if_ether.h>
 

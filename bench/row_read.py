@@ -27,7 +27,7 @@ TOOLS = {  # command, its package, whether it gets the small file
 
 
 def kinds():
-    with open(os.path.join(lib.SRCDIR, "tests", "traffic.txt"), encoding="utf-8") as lines:
+    with open(os.path.join(lib.SRCDIR, "tests/data/traffic.txt"), encoding="utf-8") as lines:
         return [packet.data for packet in lib.packets.read(lines)]
 
 

@@ -10,9 +10,9 @@
  *	walk          bpf_map_get_next_key and bpf_map_lookup_elem for each
  *	batch         BPF_MAP_LOOKUP_BATCH: everything in one system call
  */
-#include "bench.h"
+#include "bench/bench.h"
 
-#include "plugin/bpf_syscall.h"
+#include "plugin/bpf/syscall.h"
 #include "plugin/meter.h"
 
 #include <errno.h>

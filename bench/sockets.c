@@ -4,7 +4,7 @@
  * on none. Prints "ready", waits for the end of standard input, and then prints what was counted:
  * packets, paths, and packets that did not fit the table.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

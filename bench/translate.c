@@ -4,7 +4,7 @@
  * sockets on the lo of a network namespace of our own, all with the one or the other, none of which
  * accepts the packet, less what the filter "reject all" costs. And how large they are.
  */
-#include "tests/translate_pcap.h"
+#include "tests/unit/translate/pcap.h"
 
 #include <arpa/inet.h>
 #include <linux/if_ether.h>

@@ -5,13 +5,13 @@
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "extern.h"
-#include "facts.h"
-#include "packet_kernel.h"
+#include "bpf/extern.h"
+#include "bpf/skb_facts.h"
+#include "bpf/parse/packet_kernel.h"
 
 static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
 #define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
-#include "parse_part.h"
+#include "bpf/parse/part.h"
 
 /* The walk is in the region, too. */
 static __always_inline struct socktally_packet *st_packet_of(struct st_walk *walk)

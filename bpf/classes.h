@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The counters of the classes: what the generated program (plugin/class_program.c) writes and the
+ * The counters of the classes: what the generated program (plugin/classes/program.c) writes and the
  * library reads. One region a possible CPU, written by that CPU alone.
  */
 #ifndef SOCKTALLY_BPF_CLASSES_H
 #define SOCKTALLY_BPF_CLASSES_H
 
-#include "table.h"
+#include "bpf/table.h"
 
 /* Lists of classes that one packet may meet: a power of two. */
 #define ST_CLASS_MATCHES 4096

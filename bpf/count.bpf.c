@@ -2,10 +2,10 @@
 /* The chain's program when there are no hooks: parse and tally in one. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "extern.h"
-#include "facts.h"
-#include "packet_kernel.h"
-#include "parse_part.h"
+#include "bpf/extern.h"
+#include "bpf/skb_facts.h"
+#include "bpf/parse/packet_kernel.h"
+#include "bpf/parse/part.h"
 
 /*
  * socktally_regions: one element a possible CPU, a struct st_region each. A chain program returns the verdict

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * For BPF programs: names that get their value when the program is loaded. bpf/embed.c turns each
+ * For BPF programs: names that get their value when the program is loaded. build-aux/embed.c turns each
  * use into an entry of the generated header, and the library fills in the value.
  *
  *	void *cells = ST_EXTERN_PTR(cells);       a map, or the address of a map's value

@@ -12,7 +12,7 @@
 #define SOCKTALLY_BPF_TABLE_H
 
 #include <linux/types.h>
-#include "../include/socktally/hook_packet.h"
+#include <socktally/hook_packet.h>
 
 #define ST_MAX_LAYERS 14
 #define ST_DEFAULT_PATHS 1024
@@ -45,7 +45,7 @@ struct st_cell {
 	__u64 spare[3];
 };
 
-/* Scratch for a block of headers, of each CPU, in a map of its own: see plugin/blocks.h. */
+/* Scratch for a block of headers, of each CPU, in a map of its own: see plugin/bpf/header_buffer.h. */
 #define ST_BLOCK 256
 
 /*

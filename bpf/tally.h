@@ -8,7 +8,7 @@
 #ifndef SOCKTALLY_BPF_TALLY_H
 #define SOCKTALLY_BPF_TALLY_H
 
-#include "table.h"
+#include "bpf/table.h"
 #include <stddef.h>
 
 struct st_sizes {

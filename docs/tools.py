@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""tools.py: writes docs/tools.md, made from tests/tools.txt, to standard output."""
+"""tools.py: writes docs/tools.md, made from tests/data/tools.txt, to standard output."""
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests/lib"))
 
 import tool_table  # noqa: E402 pylint: disable=wrong-import-position
 
 HEAD = """<!-- SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause -->
 # Tools
 
-Made by `docs/tools.py` from `tests/tools.txt`: change that, not this.
+Made by `docs/tools.py` from `tests/data/tools.txt`: change that, not this.
 
 Real tools from Debian 12, each run plain and metered past the same traffic, in network namespaces of
 their own. "Unchanged" is: equal capture files and output (but for times, process numbers and the
@@ -21,7 +21,7 @@ direction, as many packets and bytes in the tally as were sent past the tool's s
 
 To see it for yourself: `sudo sh tests/run.sh` installs the tools (their services are neither
 started nor enabled) and runs all tests; `sudo SOCKTALLY=build/socktally BUILDDIR=build
-tests/tools.t tcpdump lldpd` runs these tools' part.
+tests/preload/tools.t tcpdump lldpd` runs these tools' part.
 
 | tool | package, version | way in | result | what to know |
 | --- | --- | --- | --- | --- |

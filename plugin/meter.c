@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Opening and closing a meter, its errors and options. */
-#include "class.h"
-#include "meter.h"
-#include "names.h"
-#include "service.h"
+#include "plugin/classes/classes.h"
+#include "plugin/meter.h"
+#include "plugin/count/path_labels.h"
+#include "proto/service.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The inside of a meter. */
-#ifndef SOCKTALLY_METER_H
-#define SOCKTALLY_METER_H
+#ifndef SOCKTALLY_PLUGIN_METER_H
+#define SOCKTALLY_PLUGIN_METER_H
 
-#include "../bpf/tally.h"
-#include "blocks.h"
-#include "hook.h"
-#include "link.h"
+#include "bpf/tally.h"
+#include "plugin/bpf/header_buffer.h"
+#include "plugin/hooks/hook.h"
+#include "plugin/attach/linktype.h"
 #include <linux/filter.h>
 #include <socktally/socktally.h>
 #include <stdbool.h>
@@ -36,7 +36,7 @@ struct socktally {
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
 	struct st_name *names; /* names.h; NULL: no memory */
 	bool userspace;
-	bool records; /* plugin/record.h */
+	bool records; /* plugin/attach/saved_filter.h */
 	int cells_map;
 	struct st_blocks blocks;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
@@ -85,16 +85,16 @@ int st_options(void *own, size_t own_size, const void *callers);
 
 /* Meters at a time. */
 #define ST_MAX_METERS 4096
-/* plugin/live.c; false: there is no place, or it isn't there. */
+/* plugin/registry.c; false: there is no place, or it isn't there. */
 bool st_live_add(const struct socktally *meter);
 bool st_live_remove(const struct socktally *meter);
 bool st_is_live(const struct socktally *meter);
 
-/* Makes the map and the program that count, and the chain (plugin/kernel.c). */
+/* Makes the map and the program that count, and the chain (plugin/bpf/meter_maps.c). */
 int st_kernel_open(struct socktally *meter);
 
 /*
- * The program for a socket: the tool's filter, then the chain (plugin/program.c). A descriptor, or
+ * The program for a socket: the tool's filter, then the chain (plugin/attach/socket_program.c). A descriptor, or
  * -errno with the error noted.
  */
 int st_program_load(struct socktally *meter, const struct st_tap *tap,
@@ -111,7 +111,7 @@ int st_filter_read(int fd, struct sock_filter **insns, size_t *count);
 
 void st_attachments_free(struct socktally *meter);
 
-/* Composes anew where a filter was set past the library (plugin/follow.c). */
+/* Composes anew where a filter was set past the library (plugin/attach/reattach.c). */
 void st_follow(struct socktally *meter);
 
 /* An interval is over: looks at the rates (plugin/threshold.c). */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Interval snapshots in somebody else's event loop: a timer descriptor, no thread and no signal. */
-#include "meter.h"
+#include "plugin/meter.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

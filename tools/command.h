@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* What the subcommands of socktally share. */
-#ifndef SOCKTALLY_COMMAND_H
-#define SOCKTALLY_COMMAND_H
+#ifndef SOCKTALLY_TOOLS_COMMAND_H
+#define SOCKTALLY_TOOLS_COMMAND_H
 
-#include "classes.h"
-#include "hooks.h"
-#include "report.h"
+#include "tools/options/classes.h"
+#include "tools/options/hooks.h"
+#include "tools/report/report.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally read: counts the packets of a capture file. */
-#include "capture_file.h"
-#include "command.h"
-#include "count.h"
+#include "tools/capture/file.h"
+#include "tools/command.h"
+#include "plugin/count/count.h"
 
 #include <errno.h>
 #include <getopt.h>

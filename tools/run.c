@@ -3,10 +3,10 @@
  * `socktally run`: the tool's parent and its broker. The tool has the terminal, the process group and
  * the standard streams; its exit status becomes ours.
  */
-#include "attach.h"
-#include "broker.h"
-#include "channel_open.h"
-#include "run.h"
+#include "tools/attach/attach.h"
+#include "tools/broker/broker.h"
+#include "proto/channel_open.h"
+#include "tools/run.h"
 
 #include <getopt.h>
 #include <signal.h>

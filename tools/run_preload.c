@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finding the shim, and the tools that can't take it. */
-#include "run.h"
-#include "command.h"
-#include "moved.h"
+#include "tools/run.h"
+#include "tools/command.h"
+#include "proto/install_path.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The capture socket that socktally watch meters. */
-#ifndef SOCKTALLY_WATCH_H
-#define SOCKTALLY_WATCH_H
+#ifndef SOCKTALLY_TOOLS_WATCH_H
+#define SOCKTALLY_TOOLS_WATCH_H
 
-#include "command.h"
+#include "tools/command.h"
 
 struct watch_tap {
 	const char *interface; /* or "any" */

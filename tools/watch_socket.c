@@ -4,7 +4,7 @@
  * filter compiles to are then those of any other tool. Nobody reads it: its small ring fills up, and
  * from then on the kernel drops what it has counted.
  */
-#include "watch.h"
+#include "tools/watch.h"
 
 #include <net/if.h>
 #include <pcap/pcap.h>

@@ -4,8 +4,8 @@
  * answers what is a request and nothing else, and the packet socket's filter is never eBPF that
  * isn't its own. Run as root it has a meter, and else refuses what it understands.
  */
-#include "broker.h"
-#include "channel.h"
+#include "tools/broker/broker.h"
+#include "proto/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Fuzzes the reader of capture files: any bytes at all, to their end. */
-#include "capture_file.h"
+#include "tools/capture/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

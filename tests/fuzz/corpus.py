@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/paths.txt."""
+"""corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/data/paths.txt."""
 import os
 import struct
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
-import packets  # noqa: E402 pylint: disable=wrong-import-position
+import packets
+import place
 
 # As in parser.c
 LINKTYPES = [1, 1, 1, 1, 0, 9, 50, 51, 100, 101, 108, 113, 204, 228, 229, 248, 276, 127]
@@ -27,7 +26,7 @@ def capture_file(all_packets):
 
 
 def broker(_packets):
-    """Requests, as plugin/channel.h has them, with the descriptors that they need (as in broker.c), and
+    """Requests, as proto/channel.h has them, with the descriptors that they need (as in broker.c), and
     the variable in the environment."""
     reply, packet, dgram, page = 0, 1, 2, 4
     attach, set_filter, detach, get, forget, finish, sandbox = range(1, 8)
@@ -53,7 +52,7 @@ def main():
         return 2
     make = {"parser": parser, "capture_file": capture_file,
             "broker": broker}.get(os.path.basename(sys.argv[1]))
-    with open(os.path.join(HERE, "..", "paths.txt"), encoding="utf-8") as lines:
+    with open(place.data("paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.removeprefix("!") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)
     for number, data in enumerate(make(all_packets) if make else []):

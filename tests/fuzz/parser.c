@@ -4,7 +4,7 @@
  * that a byte read past it is seen. Classified with others it has the same path, and the bytes behind
  * it, of which so many may be read then, make no difference.
  */
-#include "plugin/classify.h"
+#include "plugin/count/classify.h"
 #include <socktally/socktally.h>
 
 #include <stdint.h>

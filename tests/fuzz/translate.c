@@ -3,7 +3,7 @@
  * Fuzzes the translator: any bytes as a filter. What it accepts jumps forward to inside only, has
  * nothing that nothing reaches, and gives the verdict that the classic filter gives.
  */
-#include "tests/translate_simulate.h"
+#include "tests/unit/translate/simulate.h"
 
 #include <stdint.h>
 

@@ -3,11 +3,7 @@
 import json
 import os
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["SRCDIR"], "tests"))
-
-# pylint: disable=wrong-import-position
 import packets
 import tap
 

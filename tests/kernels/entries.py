@@ -8,7 +8,8 @@ SOURCES, BUILD = "/socktally/src", "/socktally/build"
 # With which a set-up replaces the command by one that has less.
 WRAPPED = "/socktally/wrapped"
 SETTINGS = (f"export SRCDIR={SOURCES} BUILDDIR={BUILD} SOCKTALLY={BUILD}/socktally "
-            f"SHIM={BUILD}/libsocktally-preload.so PYTHONDONTWRITEBYTECODE=1 PATIENCE=6\n")
+            f"SHIM={BUILD}/libsocktally-preload.so PYTHONPATH={SOURCES}/tests/lib "
+            f"PYTHONDONTWRITEBYTECODE=1 PATIENCE=6\n")
 # So that what is sent on a machine that is slow to receive is not lost before any socket sees it.
 LONG_BACKLOG = "echo 100000 >/proc/sys/net/core/netdev_max_backlog\n"
 # Up to Linux 6.7 this is the default.
@@ -20,7 +21,7 @@ LARGE_OPTION_MEMORY = "echo 1048576 >/proc/sys/net/core/optmem_max; "
 def script(name, arguments="", helpers=(), before="", seconds=600):
     """A test in Python. helpers: programs that it starts."""
     return Test(name, f"{before}python3 {SOURCES}/tests/{name} {arguments}".rstrip(),
-                [f"tests/{helper}" for helper in helpers], seconds)
+                [f"tests/helpers/{helper}" for helper in helpers], seconds)
 
 
 def program(name, environment="", before="", seconds=600):
@@ -31,54 +32,54 @@ COST = Test("cost", f"python3 {SOURCES}/tests/kernels/cost.py", ["bench/chain"],
 UNMETERED = script("kernels/unmetered.py")
 # Where it depends on the kernel: counts if `features` says that there are any, else none at all.
 AS_SAID = Test("as-said", f"if $SOCKTALLY features --format json | grep -q '\"meter\",\"there\":true'; "
-               f"then python3 {SOURCES}/tests/exact.t --few; else {UNMETERED.command}; fi", [], 600)
-SHOW = script("features.t")
-FEW_COUNTS = script("exact.t", "--few")
+               f"then python3 {SOURCES}/tests/preload/exact.t --few; else {UNMETERED.command}; fi", [], 600)
+SHOW = script("cli/features.t")
+FEW_COUNTS = script("preload/exact.t", "--few")
 
 # In the order of what is to be known first.
 CORE = [
     SHOW,
-    program("kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
+    program("unit/kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
     COST,
-    script("exact.t"),
-    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
-    script("broker-killed.t", "--few", ["helper_socket"]),
-    script("hooks.t", "--builtin"),
-    program("hook_packet"),
-    program("hook_chain", "TEST_CHANGES=48"),
-    program("class_change"),
-    program("class_random", "COUNT=20 MANY=200"),
-    script("attach.t", "--few"),
-    script("read.t"),
+    script("preload/exact.t"),
+    program("unit/translate/random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
+    script("preload/broker-killed.t", "--few", ["socket_steps"]),
+    script("cli/hooks.t", "--builtin"),
+    program("unit/hook_packet"),
+    program("live/hook_chain", "TEST_CHANGES=48"),
+    program("live/class_change"),
+    program("unit/class_random", "COUNT=20 MANY=200"),
+    script("cli/attach.t", "--few"),
+    script("cli/read.t"),
 ]
 # Where the machine itself is emulated, and slowly.
 OTHER_MACHINE = [
     SHOW,
-    script("read.t"),
-    program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"),
+    script("cli/read.t"),
+    program("unit/kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"),
     COST,
     FEW_COUNTS,
-    program("translate_random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
-    script("broker-killed.t", "--few", ["helper_socket"]),
-    script("hooks.t", "--builtin"),
-    program("hook_packet"),
-    program("hook_chain", "TEST_CHANGES=48"),
-    program("class_change"),
-    program("class_random", "COUNT=5 MANY=50"),
-    script("attach.t", "--few"),
+    program("unit/translate/random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
+    script("preload/broker-killed.t", "--few", ["socket_steps"]),
+    script("cli/hooks.t", "--builtin"),
+    program("unit/hook_packet"),
+    program("live/hook_chain", "TEST_CHANGES=48"),
+    program("live/class_change"),
+    program("unit/class_random", "COUNT=5 MANY=50"),
+    script("cli/attach.t", "--few"),
 ]
 # What a change has to pass, in about three minutes.
 QUICK = [
     SHOW,
-    program("kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
+    program("unit/kernel_native", "TEST_PACKETS=5000 VERIFIED_MOST=200000"),
     FEW_COUNTS,
-    program("translate_random", "COUNT=1000", LARGE_OPTION_MEMORY),
-    script("broker-killed.t", "--few", ["helper_socket"]),
-    script("hooks.t", "--builtin"),
-    script("attach.t", "--few"),
-    script("read.t"),
+    program("unit/translate/random", "COUNT=1000", LARGE_OPTION_MEMORY),
+    script("preload/broker-killed.t", "--few", ["socket_steps"]),
+    script("cli/hooks.t", "--builtin"),
+    script("cli/attach.t", "--few"),
+    script("cli/read.t"),
 ]
-SHORT = [SHOW, program("kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"), COST, FEW_COUNTS]
+SHORT = [SHOW, program("unit/kernel_native", "TEST_PACKETS=2000 VERIFIED_MOST=200000"), COST, FEW_COUNTS]
 
 
 def wrap(*command):

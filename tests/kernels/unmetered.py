@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Where nothing can be metered: tcpdump captures what it would without us, and one line says why."""
-import os
 import re
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["SRCDIR"], "tests"))
-
-# pylint: disable=wrong-import-position
 import live
 import netns
 import packets

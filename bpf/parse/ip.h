@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* IPv4, IPv6 and the headers between them and the transport. */
+#ifndef SOCKTALLY_BPF_PARSE_IP_H
+#define SOCKTALLY_BPF_PARSE_IP_H
+
+#include "bpf/parse/walk.h"
+
+static __always_inline void st_ip(struct st_step *step, const __u8 *h)
+{
+	__u32 header = (h[0] & 15) * 4;
+	__u32 total = st_get16(h + 2);
+	_Bool later = st_get16(h + 6) & 0x1fff; /* fragment */
+
+	step->more = 1;
+	/* What is announced as IPv4 and is IPv6: named as both. */
+	if (h[0] >> 4 == 6) {
+		step->header = 0;
+		step->next = ST_DIRECT(ST_IPV6);
+		return;
+	}
+	step->header = header;
+	/* Length 0: a segment that offload has yet to cut, longer than the field can say. */
+	if (total)
+		step->limit = total;
+	if (h[0] >> 4 == 4 && header >= 20 && !later)
+		step->next = ST_IPPROTO(h[9]);
+}
+
+static __always_inline void st_ipv6(struct st_step *step, const __u8 *h)
+{
+	__u32 payload = st_get16(h + 4);
+
+	if (h[0] >> 4 != 6)
+		step->missing = ST_NOT_THIS;
+	if (payload) /* 0: a jumbogram */
+		step->limit = 40 + payload;
+	step->next = ST_IPPROTO(h[6]);
+}
+
+/* Hop-by-hop, destination and routing headers (RFC 8200, 4.3, 4.4, 4.6). */
+static __always_inline void st_ipv6_header(struct st_step *step, const __u8 *h)
+{
+	step->header = 8 + h[1] * 8;
+	step->next = ST_IPPROTO(h[0]);
+}
+
+static __always_inline void st_ipv6_fraghdr(struct st_step *step, const __u8 *h)
+{
+	if (!(st_get16(h + 2) & 0xfff8)) /* not a later fragment */
+		step->next = ST_IPPROTO(h[0]);
+}
+
+static __always_inline void st_ah(struct st_step *step, const __u8 *h)
+{
+	step->header = 8 + h[1] * 4;
+	step->more = 1;
+	step->next = ST_IPPROTO(h[0]);
+}
+
+#endif

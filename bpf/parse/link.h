@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Layers from the wire up to the network layer. */
+#ifndef SOCKTALLY_BPF_PARSE_LINK_H
+#define SOCKTALLY_BPF_PARSE_LINK_H
+
+#include "bpf/parse/walk.h"
+
+/* Up to this, the type field of Ethernet is a length (IEEE 802.3, 3.2.6). */
+#define ST_IEEE_802_3_MAX 1500
+
+/* type: Ethernet's type field, with which the header ends; inside: the two bytes after it. */
+static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u32 inside)
+{
+	if (type > ST_IEEE_802_3_MAX) {
+		step->next = ST_ETHERTYPE(type);
+		return;
+	}
+	step->limit = step->header + type;
+	/* What begins with ffff is raw IPX: these are not two SAPs. */
+	if (inside != 0xffff)
+		step->next = ST_DIRECT(ST_LLC);
+}
+
+static __always_inline void st_eth(struct st_step *step, const __u8 *h)
+{
+	__u32 type = st_get16(h + 12);
+
+	if (type && type <= ST_IEEE_802_3_MAX && st_get32(h) == 0x01000c00 && !h[4]) {
+		/* Cisco's ISL: 26 bytes around an Ethernet frame. */
+		step->header = 26;
+		step->next = ST_DIRECT(ST_ETH);
+	} else if (type) {
+		st_ether_type(step, type, st_get16(h + 14));
+	}
+}
+
+static __always_inline void st_vlan(struct st_step *step, const __u8 *h)
+{
+	st_ether_type(step, st_get16(h + 2), st_get16(h + 4));
+}
+
+/* Two such tags in a row count as one layer, as Wireshark has it. */
+static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
+{
+	__u32 type = st_get16(h + 2);
+
+	if (type == 0x88a8) {
+		step->header = 8;
+		type = st_get16(h + 6);
+	}
+	if (type > ST_IEEE_802_3_MAX)
+		step->next = ST_ETHERTYPE(type);
+}
+
+static __always_inline void st_pppoes(struct st_step *step, const __u8 *h)
+{
+	step->limit = 6 + st_get16(h + 4);
+	step->next = ST_DIRECT(ST_PPP);
+}
+
+/* Organizations in the SNAP header. */
+#define ST_OUI_ETHERTYPE 0x000000
+#define ST_OUI_CISCO_90 0x0000f8
+#define ST_OUI_CISCO 0x00000c
+#define ST_OUI_IEEE_802_1 0x0080c2
+
+static __always_inline __u32 st_snap_next(const __u8 *snap)
+{
+	__u32 oui = st_get32(snap) >> 8;
+	__u32 type = st_get16(snap + 3);
+
+	switch (oui) {
+	case ST_OUI_ETHERTYPE:
+	case ST_OUI_CISCO_90:
+		return ST_ETHERTYPE(type);
+	case ST_OUI_CISCO: /* 0x010b: PVST+; others: RLQ, UplinkFast, VLAN bridge */
+		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP)
+									  : ST_STOP;
+	case ST_OUI_IEEE_802_1: /* RFC 2684, 5.2 */
+		if (type == 0x0001 || type == 0x0007)
+			return ST_DIRECT(ST_ETH);
+		return type == 0x000e ? ST_DIRECT(ST_STP) : ST_STOP;
+	}
+	return ST_STOP;
+}
+
+static __always_inline void st_llc(struct st_step *step, const __u8 *h)
+{
+	__u32 control = h[2];
+	/* Unnumbered frames have one byte of control, all others two. */
+	__u32 header = (control & 3) == 3 ? 3 : 4;
+
+	step->header = header;
+	if (control & 1 &&
+	    (control & 0xef) != 3) /* neither I nor UI: nothing of the user's inside */
+		return;
+	if (h[0] == 0xaa && h[1] == 0xaa) {
+		step->header += 5;
+		step->next = header == 3 ? st_snap_next(h + 3) : st_snap_next(h + 4);
+		if (step->next == ST_DIRECT(ST_ETH)) /* behind two bytes of padding */
+			step->header += 2;
+	} else {
+		step->next = ST_SAP(h[0]);
+		step->more = 1;
+	}
+}
+
+/* Labels behind which is management (RFC 5586, RFC 3429). */
+#define ST_MPLS_GAL 13
+#define ST_MPLS_OAM 14
+
+/* The stack counts as one layer: next is a further part of it until the bottom is reached. */
+static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
+{
+	__u32 label = st_get32(h) >> 12;
+
+	step->more = 1;
+	if (!(h[2] & 1))
+		step->next = ST_MORE(ST_MPLS);
+	else if (label == ST_MPLS_GAL || label == ST_MPLS_OAM)
+		step->next = ST_STOP;
+	else if (h[4] >> 4 == 4)
+		step->next = ST_DIRECT(ST_IP);
+	else if (h[4] >> 4 == 6)
+		step->next = ST_DIRECT(ST_IPV6);
+}
+
+static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
+{
+	/* Address and control, where HDLC's framing is kept (RFC 1662, 3.1). */
+	_Bool framed = h[0] == 0xff && h[1] == 0x03;
+	__u32 type = framed ? st_get16(h + 2) : st_get16(h);
+
+	step->header = framed ? 4 : 2;
+	/* An odd first byte: the protocol is compressed to one byte (RFC 1661, 6.5). */
+	if (type & 0x100) {
+		type >>= 8;
+		step->header--;
+	}
+	step->next = ST_PPPTYPE(type);
+}
+
+/* Address families of <sys/socket.h>, which differ from system to system. */
+static __always_inline __u32 st_family(__u32 family)
+{
+	switch (family) {
+	case 2:
+		return ST_DIRECT(ST_IP);
+	case 24: /* NetBSD, OpenBSD */
+	case 28: /* FreeBSD */
+	case 30: /* Darwin */
+		return ST_DIRECT(ST_IPV6);
+	}
+	return ST_STOP;
+}
+
+static __always_inline void st_loop(struct st_step *step, const __u8 *h)
+{
+	step->next = st_family(st_get32(h));
+}
+
+/* The family is in the byte order of the host that captured, which is not known. */
+static __always_inline void st_null(struct st_step *step, const __u8 *h)
+{
+	__u32 family = st_get32(h);
+
+	if (family & 0xffff0000)
+		family = __builtin_bswap32(family);
+	step->next = family > ST_IEEE_802_3_MAX && family <= 0xffff ? ST_ETHERTYPE(family)
+								    : st_family(family);
+}
+
+static __always_inline void st_raw(struct st_step *step, const __u8 *h)
+{
+	step->header = 0;
+	step->more = 1;
+	if (h[0] >> 4 == 4)
+		step->next = ST_DIRECT(ST_IP);
+	else if (h[0] >> 4 == 6)
+		step->next = ST_DIRECT(ST_IPV6);
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How the parser reads a packet in the kernel: a block of headers at a time. */
+#ifndef SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
+#define SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <stddef.h>
+#include "bpf/extern.h"
+#include "bpf/parse/packet.h"
+
+struct st_packet {
+	struct __sk_buff *skb;
+	__u8 *block;          /* ST_BLOCK bytes of a map's value */
+	struct st_walk *walk; /* in a map's value, too */
+	__u32 zero;           /* which the verifier does not know */
+};
+
+/*
+ * The walk is in a map's value, not in registers: what comes out of memory the
+ * verifier knows nothing about, so that all ways through a layer look the same to it when they meet
+ * again, and it goes through the loop's body only once a round. Where it can compute a value, it
+ * tells packets apart by it, and their number explodes.
+ */
+#define ST_WALK(pkt) ((pkt)->walk)
+
+_Static_assert(ST_BLOCK_LOAD + ST_WINDOW <= ST_BLOCK, "block and window have to fit the scratch");
+_Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
+
+/* What is in memory is there, and nothing is known of it from before. */
+#define ST_FORGET() __asm__ volatile("" ::: "memory")
+
+/* Loads the block with what starts at off, of which there are size bytes. */
+static __always_inline _Bool st_packet_load(const struct st_packet *pkt, __u32 off, __u32 size)
+{
+	if (size > ST_BLOCK_LOAD)
+		size = ST_BLOCK_LOAD;
+	/* The subtraction: verifiers up to Linux 6.2 don't learn from "is not 0". */
+	size--;
+	__asm__("" : "+r"(size)); /* so that the next line stays: the verifier needs it */
+	if (size >= ST_BLOCK_LOAD)
+		return 0;
+	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size + 1);
+}
+
+static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb, __u32 cpu,
+					    struct st_region *region)
+{
+	__u8 *blocks = ST_EXTERN_PTR(blocks);
+
+	pkt->skb = skb;
+	pkt->block = blocks + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_BLOCK;
+	pkt->walk = (struct st_walk *)region->walk;
+	pkt->zero = region->zero;
+}
+
+/*
+ * The first block, unless the attached program has loaded it already. An empty packet, or one that
+ * can't be read, has length 0.
+ */
+static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
+{
+	*len = pkt->skb->len;
+	if (pkt->skb->cb[ST_CB_BLOCK] != 1 && !st_packet_load(pkt, 0, *len))
+		*len = 0;
+	return pkt->block;
+}
+
+/* Of a VLAN tag in the metadata, or 0. */
+static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
+{
+	return pkt->skb->vlan_present ? bpf_ntohs(pkt->skb->vlan_proto) : 0;
+}
+
+/* Of a packet that starts with the network layer. */
+static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
+{
+	return bpf_ntohs(pkt->skb->protocol);
+}
+
+_Static_assert(ST_LINK_BYTES <= ST_WINDOW, "the link header goes where a window may reach");
+
+/* The first ST_LINK_BYTES of the link header, which may lie before the packet; NULL: not there. */
+static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
+{
+	__u8 *link = pkt->block + ST_BLOCK_LOAD;
+
+	if (bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC))
+		link = NULL;
+	/*
+	 * The caller has to ask the pointer. Compilers would ask the helper's result once more, and
+	 * verifiers up to Linux 6.2 have forgotten by then that it was not 0.
+	 */
+	__asm__("" : "+r"(link));
+	return link;
+}
+
+static __always_inline _Bool st_packet_next(const struct st_packet *pkt, struct st_walk *walk)
+{
+	walk->base = walk->off;
+	walk->size = walk->len - walk->off;
+	ST_FORGET();
+	return st_packet_load(pkt, walk->base, walk->size);
+}
+
+/*
+ * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
+ * something. False: can't be read.
+ */
+static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st_walk *walk,
+					  const __u8 **h)
+{
+	__u32 at = walk->off - walk->base;
+
+	if (at > ST_BLOCK_LOAD - ST_WINDOW && walk->len - walk->base > ST_BLOCK_LOAD &&
+	    !st_packet_next(pkt, walk))
+		return 0;
+	/* One check for all three ways here: the verifier then sees one state instead of three. */
+	ST_FORGET();
+	at = walk->off - walk->base;
+	if (at > ST_BLOCK_LOAD)
+		return 0;
+	*h = pkt->block + at;
+	return 1;
+}
+
+static __always_inline __u32 st_get16(const __u8 *bytes)
+{
+	return bpf_ntohs(*(const __u16 *)bytes);
+}
+
+static __always_inline __u32 st_get32(const __u8 *bytes)
+{
+	return bpf_ntohl(*(const __u32 *)bytes);
+}
+
+#endif

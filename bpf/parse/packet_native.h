@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How the parser reads a packet that is in memory. */
+#ifndef SOCKTALLY_BPF_PARSE_PACKET_NATIVE_H
+#define SOCKTALLY_BPF_PARSE_PACKET_NATIVE_H
+
+#include <stddef.h>
+#include <string.h>
+#include "bpf/parse/packet.h"
+
+struct st_packet {
+	const __u8 *data;
+	__u32 len;
+	__u8 tail[ST_WINDOW];
+	struct st_walk walk;
+};
+
+#define ST_WALK(pkt) (&(pkt)->walk)
+
+/* See packet_kernel.h. */
+#define ST_FORGET()
+
+/* Tags, and packets without a link header, are a socket's. */
+static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return 0;
+}
+
+static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return 0;
+}
+
+static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return NULL;
+}
+
+/*
+ * ST_WINDOW bytes from walk->off, off < len, of which only those before the packet's end mean
+ * something.
+ */
+static __always_inline _Bool st_packet_at(struct st_packet *pkt, const struct st_walk *walk,
+					  const __u8 **h)
+{
+	__u32 left = walk->len - walk->off;
+
+	*h = pkt->data + walk->off;
+	if (left >= ST_WINDOW)
+		return 1;
+	memcpy(pkt->tail, *h, left);
+	memset(pkt->tail + left, 0, ST_WINDOW - left);
+	*h = pkt->tail;
+	return 1;
+}
+
+static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, __u32 *len)
+{
+	const __u8 *h;
+
+	*len = pkt->len;
+	st_packet_at(pkt, &(struct st_walk){.len = pkt->len}, &h);
+	return h;
+}
+
+static __always_inline __u32 st_get16(const __u8 *bytes)
+{
+	return (__u32)bytes[0] << 8 | bytes[1];
+}
+
+static __always_inline __u32 st_get32(const __u8 *bytes)
+{
+	return (__u32)bytes[0] << 24 | (__u32)bytes[1] << 16 | (__u32)bytes[2] << 8 | bytes[3];
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the kernel says of a packet beside its bytes. */
+#ifndef SOCKTALLY_BPF_SKB_FACTS_H
+#define SOCKTALLY_BPF_SKB_FACTS_H
+
+#include <linux/bpf.h>
+#include "bpf/tally.h"
+
+/* __sk_buff.pkt_type */
+#define ST_PACKET_OUTGOING 4
+
+static __always_inline struct st_packet_facts st_facts(const struct __sk_buff *skb, __u32 verdict)
+{
+	return (struct st_packet_facts){
+		.len = skb->len,
+		.segments = skb->gso_segs ?: 1,
+		.verdict = verdict,
+		.accepted = verdict != 0,
+		.tag_len = skb->vlan_present ? 4 : 0,
+		.out = skb->pkt_type == ST_PACKET_OUTGOING,
+	};
+}
+
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "plugin/attach/saved_filter.h"
+#include "plugin/bpf/syscall.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAP_NAME "socktally_own"
+#define MAGIC 0x6e776f73u
+#define VERSION 1
+#define MAX_MAPS 8 /* a program of ours has two: the chain and its record */
+
+/* The map's only value. Releases of different ages read each other's. */
+struct stored {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t size; /* of what stands before the instructions */
+	uint64_t cookie;
+	uint32_t pid;
+	uint32_t count;
+};
+
+static size_t stored_size(size_t count)
+{
+	return sizeof(struct stored) + count * sizeof(struct sock_filter);
+}
+
+int st_record_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count)
+{
+	const struct stored head = {.magic = MAGIC,
+				    .version = VERSION,
+				    .size = sizeof(head),
+				    .cookie = cookie,
+				    .pid = (uint32_t)getpid(),
+				    .count = (uint32_t)count};
+	size_t size = stored_size(count);
+	const uint32_t first = 0;
+	unsigned char *value;
+	int map, result;
+
+	value = malloc(size);
+	if (!value)
+		return -ENOMEM;
+	memcpy(value, &head, sizeof(head));
+	if (count)
+		memcpy(value + sizeof(head), insns, count * sizeof(*insns));
+	map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_NAME, sizeof(first), (uint32_t)size, 1,
+				BPF_F_RDONLY_PROG);
+	result = map < 0 ? map : st_bpf_map_update(map, &first, value);
+	if (!result)
+		result = st_bpf_prog_bind_map(prog, map);
+	if (map >= 0)
+		close(map);
+	free(value);
+	return result;
+}
+
+static bool chain_filled(int map)
+{
+	const uint32_t first = 0;
+	uint32_t program;
+
+	return !st_bpf_map_lookup(map, &first, &program);
+}
+
+/* Anybody with CAP_BPF can make a map of that name: what it says is checked. */
+static int stored_read(int map, const struct bpf_map_info *info, struct st_record *record)
+{
+	const uint32_t first = 0;
+	unsigned char *value;
+	struct stored head;
+	int result = -EINVAL;
+
+	if (info->type != BPF_MAP_TYPE_ARRAY || info->key_size != sizeof(first) ||
+	    info->max_entries != 1 || info->value_size < sizeof(head) ||
+	    info->value_size > 2 * stored_size(BPF_MAXINSNS))
+		return -EINVAL;
+	/* the kernel copies it in units of 8 bytes */
+	value = malloc((info->value_size + 7) & ~(size_t)7);
+	if (!value)
+		return -ENOMEM;
+	result = st_bpf_map_lookup(map, &first, value);
+	if (result)
+		goto out;
+	memcpy(&head, value, sizeof(head));
+	result = -EINVAL;
+	if (head.magic != MAGIC || head.size < sizeof(head) || head.count > BPF_MAXINSNS ||
+	    info->value_size < head.size + head.count * sizeof(struct sock_filter))
+		goto out;
+	record->insns = malloc((head.count ? head.count : 1) * sizeof(struct sock_filter));
+	result = -ENOMEM;
+	if (!record->insns)
+		goto out;
+	memcpy(record->insns, value + head.size, head.count * sizeof(struct sock_filter));
+	record->count = head.count;
+	record->cookie = head.cookie;
+	record->pid = head.pid;
+	result = 0;
+out:
+	free(value);
+	return result;
+}
+
+/* -ENOENT: not a program of ours, or one without a record. */
+static int record_read(int prog, struct st_record *record)
+{
+	uint32_t maps[MAX_MAPS];
+	struct bpf_prog_info program = {.nr_map_ids = MAX_MAPS,
+					.map_ids = (uint64_t)(uintptr_t)maps};
+	int result;
+
+	memset(record, 0, sizeof(*record));
+	result = st_bpf_info(prog, &program, sizeof(program));
+	if (result)
+		return result;
+	if (program.type != BPF_PROG_TYPE_SOCKET_FILTER || strcmp(program.name, ST_PROGRAM_NAME) ||
+	    program.nr_map_ids > MAX_MAPS)
+		return -ENOENT;
+	record->program = program.id;
+	record->loaded = program.load_time;
+	for (uint32_t i = 0; i < program.nr_map_ids && !result; i++) {
+		struct bpf_map_info info = {0};
+		int map = st_bpf_map_by_id(maps[i]);
+
+		if (map < 0)
+			continue;
+		result = st_bpf_info(map, &info, sizeof(info));
+		if (!result && !strcmp(info.name, MAP_NAME) && !record->insns)
+			result = stored_read(map, &info, record);
+		else if (!result && !strcmp(info.name, ST_CHAIN_NAME))
+			record->counting |= chain_filled(map);
+		close(map);
+	}
+	if (!result && !record->insns)
+		result = -ENOENT;
+	if (result)
+		free(record->insns);
+	return result;
+}
+
+/*
+ * One a socket: where a program has just been exchanged, the old one stays in the kernel's list
+ * until nobody can be running it.
+ */
+static int record_add(struct st_record **records, size_t *count, const struct st_record *record)
+{
+	struct st_record *grown;
+
+	for (size_t i = 0; i < *count; i++) {
+		if ((*records)[i].cookie != record->cookie)
+			continue;
+		if ((*records)[i].loaded > record->loaded) {
+			free(record->insns);
+		} else {
+			free((*records)[i].insns);
+			(*records)[i] = *record;
+		}
+		return 0;
+	}
+	grown = reallocarray(*records, *count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	*records = grown;
+	grown[(*count)++] = *record;
+	return 0;
+}
+
+int st_records_read(struct st_record **records, size_t *count)
+{
+	struct st_record record;
+	uint32_t id = 0;
+	int prog, result;
+
+	*records = NULL;
+	*count = 0;
+	while (!(result = st_bpf_prog_next_id(&id))) {
+		prog = st_bpf_prog_by_id(id);
+		if (prog < 0)
+			continue;
+		result = record_read(prog, &record);
+		close(prog);
+		if (!result) {
+			result = record_add(records, count, &record);
+			if (result)
+				free(record.insns);
+		}
+		if (result == -ENOMEM)
+			break;
+	}
+	if (result == -ENOENT)
+		return 0;
+	st_records_free(*records, *count);
+	*records = NULL;
+	*count = 0;
+	return result;
+}
+
+void st_records_free(struct st_record *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(records[i].insns);
+	free(records);
+}
+
+int st_program_exists(uint32_t program)
+{
+	int prog = st_bpf_prog_by_id(program);
+
+	if (prog < 0)
+		return prog == -ENOENT ? 0 : prog;
+	close(prog);
+	return 1;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The programs of a chain with hooks, and how one chain takes another's place. */
+#include "plugin/bpf/syscall.h"
+#include "bpf/chain.bpf.h"
+#include "plugin/bpf/meter_maps.h"
+#include "plugin/meter.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int chain_failed(struct socktally *meter, int error)
+{
+	return st_fail(meter, error, "can't make a chain of hooks: %s", strerror(-error));
+}
+
+static int map_make(struct socktally *meter, int *map, const char *name, size_t value_size)
+{
+	int result = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t),
+				       (uint32_t)value_size, 1, 0);
+
+	if (result < 0)
+		return chain_failed(meter, result);
+	*map = result;
+	return 0;
+}
+
+static int slot_set(struct socktally *meter, uint32_t slot, int prog)
+{
+	const uint32_t value = (uint32_t)prog;
+
+	return st_bpf_map_update(meter->chain_map, &slot, &value);
+}
+
+int st_chain_open(struct socktally *meter)
+{
+	struct st_hooks *hooks = &meter->hooks;
+	int result;
+
+	if (hooks->tally_prog >= 0)
+		return 0;
+	if (st_filters_interleave()) /* the verdict is in this CPU's memory meanwhile */
+		return st_fail(
+			meter, -EOPNOTSUPP,
+			"hooks and classes can't be had on a PREEMPT_RT kernel: one packet's "
+			"verdict could become another's");
+	if (hooks->bank_map < 0) {
+		result = map_make(meter, &hooks->bank_map, "socktally_bank", sizeof(uint64_t));
+		if (result)
+			return result;
+	}
+	if (hooks->inner_map < 0) {
+		result = map_make(meter, &hooks->inner_map, "socktally_inner", sizeof(uint64_t));
+		if (result)
+			return result;
+	}
+	if (hooks->outer_map < 0) {
+		result = st_bpf_map_create_outer("socktally_outer", hooks->inner_map);
+		if (result < 0)
+			return chain_failed(meter, result);
+		hooks->outer_map = result;
+	}
+	if (hooks->parse_prog < 0) {
+		result = st_embedded_load(meter, &st_embedded_chain_parse);
+		if (result < 0)
+			return result;
+		hooks->parse_prog = result;
+		result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
+		if (result)
+			return chain_failed(meter, result);
+	}
+	result = st_embedded_load(meter, &st_embedded_chain_tally);
+	if (result < 0)
+		return result;
+	hooks->tally_prog = result;
+	return 0;
+}
+
+/*
+ * Waits until no program runs that ran when it was called. The kernel does that when user space has
+ * changed a map of maps, so that what was there can be reused (maybe_wait_bpf_programs() of
+ * kernel/bpf/syscall.c, Linux 5.0); unlike membarrier(2), with CPUs in nohz_full mode as well.
+ */
+static int chain_wait(struct socktally *meter)
+{
+	const uint32_t first = 0;
+	const uint32_t inner = (uint32_t)meter->hooks.inner_map;
+
+	return st_bpf_map_update(meter->hooks.outer_map, &first, &inner);
+}
+
+static int bank_fill(struct socktally *meter, unsigned int bank, struct st_hook *const *hooks,
+		     unsigned int count)
+{
+	uint32_t slot = ST_CHAIN_BANK(bank);
+	int result = 0;
+
+	for (unsigned int i = 0; i < count && !result; i++)
+		result = slot_set(meter, slot++, hooks[i]->prog);
+	return result ? result : slot_set(meter, slot, meter->hooks.tally_prog);
+}
+
+/* Lets go of the programs in a bank that no packet uses. */
+static void bank_clear(struct socktally *meter, unsigned int bank)
+{
+	for (uint32_t slot = ST_CHAIN_BANK(bank); slot < ST_CHAIN_BANK(bank + 1); slot++)
+		st_bpf_map_delete(meter->chain_map, &slot);
+}
+
+int st_chain_exchange(struct socktally *meter, struct st_hook *const *hooks, unsigned int count)
+{
+	const unsigned int bank = !meter->hooks.bank;
+	const uint32_t first = 0;
+	const uint64_t start = ST_CHAIN_BANK(bank);
+	int result = 0;
+
+	if (count) {
+		result = bank_fill(meter, bank, hooks, count);
+		/* Both banks' numbers fit in a byte: no CPU can see half of a change. */
+		_Static_assert(ST_CHAIN_SLOTS < 256, "the bank's number must fit in a byte");
+		if (!result)
+			result = st_bpf_map_update(meter->hooks.bank_map, &first, &start);
+	}
+	if (!result && !!count != !!meter->hooks.count)
+		result = slot_set(meter, ST_CHAIN_ENTRY,
+				  count ? meter->hooks.parse_prog : meter->count_prog);
+	if (result) {
+		bank_clear(meter, bank);
+		return chain_failed(meter, result);
+	}
+	chain_wait(meter);
+	bank_clear(meter, meter->hooks.bank);
+	meter->hooks.bank = bank;
+	return 0;
+}

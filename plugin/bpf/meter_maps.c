@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The kernel's part of a meter: the table of cells, the program that fills it, the chain. */
+#include "plugin/bpf/syscall.h"
+#include "bpf/count.bpf.h"
+#include "plugin/bpf/meter_maps.h"
+#include "plugin/meter.h"
+#include "plugin/attach/saved_filter.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* The highest number in "0-3,8-11" plus one; 0 if the text makes no sense. */
+static uint32_t cpus_of_list(const char *text)
+{
+	unsigned long last = 0;
+	char *end;
+
+	while (*text) {
+		last = strtoul(text, &end, 10);
+		if (end == text)
+			return 0;
+		text = end + (*end == '-' || *end == ',' || *end == '\n');
+		if (*end && text == end)
+			return 0;
+	}
+	return last < 65536 ? (uint32_t)last + 1 : 0;
+}
+
+/* Possible CPUs, which may be more than are online. */
+static uint32_t possible_cpus(void)
+{
+	unsigned char mask[8192];
+	char text[256];
+	uint32_t cpus = 0;
+	ssize_t length;
+	int fd;
+
+	fd = open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (length > 0) {
+			text[length] = '\0';
+			cpus = cpus_of_list(text);
+		}
+	}
+	if (cpus)
+		return cpus;
+	/* No sysfs, as in a bare chroot: the size of the kernel's CPU mask is an upper bound. */
+	length = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	return length > 0 ? (uint32_t)length * 8 : 0;
+}
+
+static int map_failed(struct socktally *meter, int error, const char *what)
+{
+	if (error == -EPERM)
+		return st_fail(meter, error,
+			       "BPF is not permitted here: run as root, or with CAP_BPF and "
+			       "CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN; before 5.11, "
+			       "RLIMIT_MEMLOCK must have room for %u bytes a CPU), or "
+			       "name a broker's socket in the options",
+			       meter->region_size);
+	if (error == -E2BIG)
+		return st_fail(meter, error,
+			       "this kernel can't hold %u paths: ask for 30000 at most",
+			       meter->sizes.paths);
+	return st_fail(meter, error, "can't make the %s: %s", what, strerror(-error));
+}
+
+static int maps_make(struct socktally *meter)
+{
+	size_t size;
+	void *mapped;
+	int result;
+
+	meter->region_count = possible_cpus();
+	if (!meter->region_count)
+		return st_fail(meter, -ENOSYS, "can't find out how many CPUs there are");
+	result = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally_cells", sizeof(uint32_t),
+				   meter->region_size, meter->region_count, BPF_F_MMAPABLE);
+	if (result < 0)
+		return map_failed(meter, result, "table of cells");
+	meter->cells_map = result;
+	result = st_blocks_make(&meter->blocks, meter->region_count);
+	if (result)
+		return map_failed(meter, result, "scratch for headers");
+	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, ST_CHAIN_NAME, sizeof(uint32_t),
+				   sizeof(uint32_t), ST_CHAIN_SLOTS, 0);
+	if (result < 0)
+		return map_failed(meter, result, "chain of programs");
+	meter->chain_map = result;
+	size = (size_t)meter->region_count * meter->region_size;
+	mapped = mmap(NULL, size, PROT_READ, MAP_SHARED, meter->cells_map, 0);
+	if (mapped == MAP_FAILED)
+		return map_failed(meter, -errno, "table of cells readable");
+	meter->regions = mapped;
+	return 0;
+}
+
+bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct bpf_insn insn[2])
+{
+	const struct {
+		const char *name;
+		uint8_t pseudo; /* what the value is */
+		uint32_t value;
+	} known[] = {
+		{"socktally_regions", BPF_PSEUDO_MAP_FD, (uint32_t)meter->cells_map},
+		{"socktally_programs", BPF_PSEUDO_MAP_FD, (uint32_t)meter->chain_map},
+		{"socktally_bank", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->hooks.bank_map},
+		{"blocks", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->blocks.map},
+		{"cpu_mask", 0, meter->blocks.mask},
+		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
+		{"paths", 0, meter->sizes.paths},
+		{"slots", 0, meter->sizes.slots},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(symbol, known[i].name) != 0)
+			continue;
+		insn[0].src_reg = known[i].pseudo & 0xf;
+		insn[0].imm = (int32_t)known[i].value;
+		insn[1].imm = 0;
+		return true;
+	}
+	return false;
+}
+
+/* Fills in what the program's source names without declaring. */
+static int extern_resolve(const struct socktally *meter, const struct st_extern *wanted, int rodata,
+			  struct bpf_insn insn[2])
+{
+	if (strcmp(wanted->symbol, ST_EMBEDDED_RODATA) != 0)
+		return st_symbol_resolve(meter, wanted->symbol, insn) ? 0 : -EINVAL;
+	insn[0].src_reg = BPF_PSEUDO_MAP_VALUE;
+	insn[0].imm = rodata;
+	insn[1].imm = (int32_t)wanted->addend;
+	return 0;
+}
+
+/* Tells what the verifier said, for whoever reads the log; the first cause stands near its end. */
+static void log_refusal(const struct socktally *meter, const struct st_embedded *program,
+			const struct bpf_insn *insns)
+{
+	const size_t size = 1 << 20;
+	char *text = meter->log ? malloc(size) : NULL;
+	size_t length;
+	int prog;
+
+	if (!text)
+		return;
+	prog = st_bpf_prog_load(program->name, insns, program->insn_count, text, size);
+	if (prog >= 0)
+		close(prog);
+	length = strlen(text);
+	st_log(meter, SOCKTALLY_LOG_DEBUG, "the verifier on %s: ...%s", program->name,
+	       text + (length > 250 ? length - 250 : 0));
+	free(text);
+}
+
+int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
+{
+	struct bpf_insn *insns = malloc(program->insn_count * sizeof(*insns));
+	int rodata = -1, result = 0;
+
+	if (!insns)
+		return st_fail(meter, -ENOMEM, "no memory to load the program %s", program->name);
+	if (program->rodata_size) {
+		rodata = st_bpf_map_constant("socktally_const", program->rodata,
+					     program->rodata_size);
+		if (rodata < 0) {
+			free(insns);
+			return map_failed(meter, rodata, "table of constants");
+		}
+	}
+	memcpy(insns, program->insns, program->insn_count * sizeof(*insns));
+	for (size_t i = 0; i < program->extern_count && !result; i++)
+		result = extern_resolve(meter, &program->externs[i], rodata,
+					&insns[program->externs[i].insn]);
+	if (!result)
+		result = st_bpf_prog_load(program->name, insns, program->insn_count, NULL, 0);
+	if (result < 0) {
+		/*
+		 * Without CAP_PERFMON the verifier also follows what a CPU might do by speculation,
+		 * which is too much for the loops of the parser and the table.
+		 */
+		st_fail(meter, result,
+			"the kernel refused the program %s: %s (if CAP_PERFMON is missing, add it: "
+			"CAP_BPF alone is not enough)",
+			program->name, strerror(-result));
+		log_refusal(meter, program, insns);
+	}
+	if (rodata >= 0)
+		close(rodata);
+	free(insns);
+	return result;
+}
+
+bool st_filters_interleave(void)
+{
+	struct utsname kernel;
+
+	return uname(&kernel) || strstr(kernel.version, "PREEMPT_RT");
+}
+
+int st_kernel_open(struct socktally *meter)
+{
+	static const uint32_t places[] = {ST_CHAIN_COUNT, ST_CHAIN_ENTRY};
+	uint32_t value;
+	int result;
+
+	result = maps_make(meter);
+	if (result)
+		return result;
+	meter->count_prog = st_embedded_load(meter, &st_embedded_count);
+	if (meter->count_prog < 0)
+		return meter->count_prog;
+	value = (uint32_t)meter->count_prog;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && !result; i++)
+		result = st_bpf_map_update(meter->chain_map, &places[i], &value);
+	if (result)
+		return st_fail(meter, result, "can't set up the chain: %s", strerror(-result));
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The library's own programs in the kernel. */
+#ifndef SOCKTALLY_PLUGIN_BPF_METER_MAPS_H
+#define SOCKTALLY_PLUGIN_BPF_METER_MAPS_H
+
+#include "build-aux/embed.h"
+#include <socktally/socktally.h>
+#include <stdbool.h>
+
+/* Loads one of the programs that are part of the library: a descriptor, or -errno with it noted. */
+int st_embedded_load(struct socktally *meter, const struct st_embedded *program);
+
+/*
+ * Whether a filter may be preempted by another one on the same CPU, so that what they keep there isn't
+ * theirs alone: on PREEMPT_RT kernels (from Linux 6.18 on where CONFIG_PREEMPT_RT_NEEDS_BH_LOCK is not
+ * set, which can't be seen).
+ */
+bool st_filters_interleave(void);
+
+/*
+ * Gives the two halves of an LD_IMM64 the value of a name that the library knows; false: it knows
+ * none of that name.
+ */
+bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct bpf_insn insn[2]);
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "plugin/bpf/verifier_log.h"
+#include "plugin/bpf/syscall.h"
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Before Linux 6.4 a log that is too short keeps its beginning, not its end. */
+#define LOG_SIZE (8u << 20)
+
+/* Lines at the log's end that are statistics, or what the verifier knew, not what it says. */
+static bool is_telling(const char *line)
+{
+	static const char *const others[] = {"processed ",      "verification time ",
+					     "stack depth ",    "max_states_per_insn",
+					     "insns processed", "cur state:",
+					     "old state:"};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strncmp(line, others[i], strlen(others[i])))
+			return false;
+	return *line;
+}
+
+/* "12: (71) r0 = *(u8 *)(r1 +0)": an instruction. */
+static bool is_insn(const char *line)
+{
+	size_t digits = strspn(line, "0123456789");
+
+	return digits && !strncmp(line + digits, ": (", 3);
+}
+
+static void append(char reason[ST_REASON_MAX], const char *before, const char *text)
+{
+	size_t used = strlen(reason), more = strlen(before) + strlen(text);
+
+	if (used + more + 1 > ST_REASON_MAX)
+		return;
+	strcat(strcat(reason, before), text);
+}
+
+/* From the end on: what is wrong, then at which instruction. */
+static void reason_find(char *text, char reason[ST_REASON_MAX])
+{
+	bool found = false;
+	char *line;
+
+	while (*text) {
+		line = strrchr(text, '\n');
+		if (line)
+			*line++ = '\0';
+		else
+			line = text;
+		if (is_telling(line) && (!found || is_insn(line))) {
+			line[strcspn(line, ";")] = '\0';
+			append(reason, found ? " at " : "", line);
+			if (found)
+				return;
+			found = true;
+		}
+		if (line == text)
+			return;
+	}
+}
+
+void st_verifier_reason(const char *name, const char *license, const struct bpf_insn *insns,
+			size_t count, char reason[ST_REASON_MAX])
+{
+	char *text = malloc(LOG_SIZE);
+	int prog;
+
+	*reason = '\0';
+	if (!text)
+		return;
+	prog = st_bpf_prog_load_licensed(name, license, insns, count, text, LOG_SIZE);
+	if (prog >= 0)
+		close(prog);
+	text[LOG_SIZE - 1] = '\0';
+	reason_find(text, reason);
+	free(text);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * Conditions on fields: adding them up, and leaving out what doesn't matter. A filter compares a
+ * source port, and if it is another one, the destination port: for the outcome it makes no difference
+ * that it was another one. Without such conditions, filters for different ports are of one form.
+ */
+#include "plugin/classes/ruleset/ruleset.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool st_grow(void *items, size_t count, size_t *room, size_t size)
+{
+	size_t more = *room ? 2 * *room : 16;
+	void *grown, *old;
+
+	if (count < *room)
+		return true;
+	memcpy(&old, items, sizeof(old));
+	grown = reallocarray(old, more, size);
+	if (!grown)
+		return false;
+	memcpy(items, &grown, sizeof(grown));
+	*room = more;
+	return true;
+}
+
+int st_field_number(struct st_fields *fields, const struct st_field *field)
+{
+	for (size_t i = 0; i < fields->count; i++) {
+		const struct st_field *known = &fields->field[i];
+
+		if (known->kind == field->kind && known->size == field->size &&
+		    known->base == field->base && known->offset == field->offset &&
+		    known->mask == field->mask)
+			return (int)i;
+	}
+	if (fields->count == UINT16_MAX)
+		return -E2BIG;
+	if (!st_grow(&fields->field, fields->count, &fields->room, sizeof(*fields->field)))
+		return -ENOMEM;
+	fields->field[fields->count] = *field;
+	return (int)fields->count++;
+}
+
+bool st_field_is_length(const struct st_field *field)
+{
+	return field->kind == ST_FIELD_CAPLEN || field->kind == ST_FIELD_ROOM;
+}
+
+uint32_t st_field_max(const struct st_field *field)
+{
+	return field->mask;
+}
+
+static bool holds(const struct st_condition *condition, uint32_t value)
+{
+	return (value >= condition->low && value <= condition->high) != condition->outside;
+}
+
+/* Whether the one field's bits are all among the other's. */
+static bool is_part(const struct st_field *part, const struct st_field *whole)
+{
+	return part->kind == whole->kind && part->size == whole->size &&
+	       part->base == whole->base && part->offset == whole->offset &&
+	       !(part->mask & ~whole->mask);
+}
+
+static bool is_value(const struct st_condition *condition)
+{
+	return !condition->outside && condition->low == condition->high;
+}
+
+static bool implies(const struct st_fields *fields, const struct st_condition *from,
+		    const struct st_condition *to)
+{
+	if (from->field != to->field) {
+		const struct st_field *part = &fields->field[to->field];
+
+		return is_value(from) && is_part(part, &fields->field[from->field]) &&
+		       holds(to, from->low & part->mask);
+	}
+	if (from->outside && !to->outside)
+		return false;
+	if (from->outside)
+		return to->low >= from->low && to->high <= from->high;
+	if (to->outside)
+		return from->high < to->low || from->low > to->high;
+	return from->low >= to->low && from->high <= to->high;
+}
+
+bool st_way_implies(const struct st_fields *fields, const struct st_way *way, int but,
+		    const struct st_condition *condition)
+{
+	for (uint32_t i = 0; i < way->count; i++)
+		if ((int)i != but && implies(fields, &way->conditions[i], condition))
+			return true;
+	return false;
+}
+
+static void way_remove(struct st_way *way, uint32_t at)
+{
+	memmove(&way->conditions[at], &way->conditions[at + 1],
+		(way->count - at - 1) * sizeof(*way->conditions));
+	way->count--;
+}
+
+/* Inside a range where that says the same. False: no value is left. */
+static bool normalise(const struct st_fields *fields, struct st_condition *condition)
+{
+	uint32_t max = st_field_max(&fields->field[condition->field]);
+
+	if (!condition->outside)
+		return condition->low <= condition->high;
+	if (condition->low == 0 && condition->high >= max)
+		return false;
+	if (condition->low == 0) {
+		condition->low = condition->high + 1;
+		condition->high = max;
+		condition->outside = false;
+	} else if (condition->high >= max) {
+		condition->high = condition->low - 1;
+		condition->low = 0;
+		condition->outside = false;
+	}
+	return true;
+}
+
+/* Takes what is outside of the hole from the range: false if nothing is left. *whole: hole remains. */
+static bool cut(struct st_condition *range, const struct st_condition *hole, bool *whole)
+{
+	*whole = false;
+	if (hole->high < range->low || hole->low > range->high)
+		return true;
+	if (hole->low <= range->low && hole->high >= range->high)
+		return false;
+	if (hole->low <= range->low)
+		range->low = hole->high + 1;
+	else if (hole->high >= range->high)
+		range->high = hole->low - 1;
+	else
+		*whole = true;
+	return true;
+}
+
+/*
+ * One condition meets another of the same field; both become what they are together. False: nothing
+ * satisfies both. *merged: all of the old one is in the new one.
+ */
+static bool meet(struct st_condition *new, struct st_condition *old, bool *merged)
+{
+	bool whole;
+
+	*merged = false;
+	if (!new->outside && !old->outside) {
+		if (new->low < old->low)
+			new->low = old->low;
+		if (new->high > old->high)
+			new->high = old->high;
+		*merged = true;
+		return new->low <= new->high;
+	}
+	if (!new->outside) {
+		if (!cut(new, old, &whole))
+			return false;
+		*merged = !whole;
+	} else if (!old->outside) {
+		struct st_condition range = *old;
+
+		if (!cut(&range, new, &whole))
+			return false;
+		if (!whole) {
+			*new = range;
+			*merged = true;
+		}
+	}
+	return true;
+}
+
+bool st_way_add(const struct st_fields *fields, struct st_way *way, struct st_condition condition,
+		bool *full)
+{
+	if (!normalise(fields, &condition))
+		return false;
+	if (st_way_implies(fields, way, -1, &condition))
+		return true;
+	for (uint32_t i = way->count; i-- > 0;) {
+		struct st_condition *old = &way->conditions[i];
+		bool merged = false;
+
+		if (old->field == condition.field) {
+			if (!meet(&condition, old, &merged))
+				return false;
+		} else if (is_value(old) &&
+			   is_part(&fields->field[condition.field], &fields->field[old->field])) {
+			return false; /* it would have been implied */
+		} else if (is_value(&condition) &&
+			   is_part(&fields->field[old->field], &fields->field[condition.field])) {
+			if (!implies(fields, &condition, old))
+				return false;
+			merged = true;
+		}
+		if (merged)
+			way_remove(way, i);
+	}
+	if (way->count == ST_WAY_CONDITIONS) {
+		*full = true;
+		return false;
+	}
+	way->conditions[way->count++] = condition;
+	return true;
+}
+
+/* --- sets of numbers, as ranges */
+
+#define RANGES 24
+
+struct ranges {
+	uint32_t count;
+	bool full; /* too many to be kept */
+	struct {
+		uint32_t low, high;
+	} range[RANGES];
+};
+
+static void ranges_add(struct ranges *ranges, uint64_t low, uint64_t high)
+{
+	if (low > high)
+		return;
+	if (ranges->count == RANGES) {
+		ranges->full = true;
+		return;
+	}
+	ranges->range[ranges->count].low = (uint32_t)low;
+	ranges->range[ranges->count++].high = (uint32_t)high;
+}
+
+/* Keeps of each range what is in low..high, or outside of it. */
+static void ranges_keep(struct ranges *ranges, uint32_t low, uint32_t high, bool outside)
+{
+	struct ranges kept = {.full = ranges->full};
+
+	for (uint32_t i = 0; i < ranges->count; i++) {
+		uint64_t from = ranges->range[i].low, to = ranges->range[i].high;
+
+		if (outside) {
+			if (low)
+				ranges_add(&kept, from, to < low ? to : low - 1);
+			ranges_add(&kept, from > high ? from : high + 1ull, to);
+		} else {
+			ranges_add(&kept, from > low ? from : low, to < high ? to : high);
+		}
+	}
+	*ranges = kept;
+}
+
+static void ranges_take_away(struct ranges *ranges, const struct ranges *taken)
+{
+	for (uint32_t i = 0; i < taken->count; i++)
+		ranges_keep(ranges, taken->range[i].low, taken->range[i].high, true);
+}
+
+/* The values that a field may have on a way, as far as the conditions on itself go. */
+static void way_values(const struct st_fields *fields, const struct st_way *way, uint16_t field,
+		       struct ranges *ranges)
+{
+	*ranges = (struct ranges){.count = 1};
+	ranges->range[0].high = st_field_max(&fields->field[field]);
+	for (uint32_t i = 0; i < way->count; i++) {
+		const struct st_condition *condition = &way->conditions[i];
+
+		if (condition->field == field)
+			ranges_keep(ranges, condition->low, condition->high, condition->outside);
+	}
+}
+
+/* All that the other way asks of other fields holds on this one, too, without its condition `but`. */
+static bool covers(const struct st_fields *fields, const struct st_way *other,
+		   const struct st_way *way, int but)
+{
+	for (uint32_t i = 0; i < other->count; i++) {
+		const struct st_condition *condition = &other->conditions[i];
+
+		if (condition->field != way->conditions[but].field &&
+		    !st_way_implies(fields, way, but, condition))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the way is one for this value of a field, as far as the conditions on itself go. */
+static bool takes(const struct st_way *way, uint16_t field, uint32_t value)
+{
+	for (uint32_t i = 0; i < way->count; i++)
+		if (way->conditions[i].field == field && !holds(&way->conditions[i], value))
+			return false;
+	return true;
+}
+
+/* A way that takes all that comes by `number` without its condition `at` and has this value. */
+static const struct st_way *way_for(const struct st_fields *fields, const struct st_ways *ways,
+				    size_t first, size_t number, int at, uint32_t value)
+{
+	const struct st_way *way = &ways->way[number];
+
+	for (size_t i = first; i < ways->count; i++)
+		if (i != number && takes(&ways->way[i], way->conditions[at].field, value) &&
+		    covers(fields, &ways->way[i], way, at))
+			return &ways->way[i];
+	return NULL;
+}
+
+/*
+ * Whether the outcome stays the same without a condition: the packets that come by the way then,
+ * and did not before, are all accepted by other ways. What says how many bytes there must be stays in
+ * any case: the loads on the way rest on it.
+ */
+static bool is_needless(const struct st_fields *fields, const struct st_ways *ways, size_t first,
+			size_t number, int at)
+{
+	const struct st_condition *condition = &ways->way[number].conditions[at];
+	struct ranges more, values;
+
+	if (st_field_is_length(&fields->field[condition->field]))
+		return false;
+	more = (struct ranges){.count = 1};
+	more.range[0].high = st_field_max(&fields->field[condition->field]);
+	ranges_keep(&more, condition->low, condition->high, !condition->outside);
+	while (more.count) {
+		const struct st_way *other =
+			way_for(fields, ways, first, number, at, more.range[0].low);
+
+		if (!other || more.full)
+			return false;
+		way_values(fields, other, condition->field, &values);
+		if (values.full)
+			return false;
+		ranges_take_away(&more, &values);
+	}
+	return true;
+}
+
+/* Whether whatever comes by the one way comes by the other, too. */
+static bool is_within(const struct st_fields *fields, const struct st_way *way,
+		      const struct st_way *other)
+{
+	for (uint32_t i = 0; i < other->count; i++)
+		if (!st_way_implies(fields, way, -1, &other->conditions[i]))
+			return false;
+	return true;
+}
+
+static void drop_ways_within(const struct st_fields *fields, struct st_ways *ways, size_t first)
+{
+	for (size_t i = first; i < ways->count; i++) {
+		for (size_t other = first; other < ways->count; other++) {
+			if (other == i || !is_within(fields, &ways->way[i], &ways->way[other]))
+				continue;
+			ways->way[i--] = ways->way[--ways->count];
+			break;
+		}
+	}
+}
+
+void st_ways_simplify(const struct st_fields *fields, struct st_ways *ways, size_t first)
+{
+	bool changed;
+
+	do {
+		changed = false;
+		for (size_t i = first; i < ways->count; i++) {
+			/* the last first: what was tested before it may become needless then */
+			for (int at = (int)ways->way[i].count - 1; at >= 0; at--) {
+				if (!is_needless(fields, ways, first, i, at))
+					continue;
+				way_remove(&ways->way[i], (uint32_t)at);
+				changed = true;
+			}
+		}
+		drop_ways_within(fields, ways, first);
+	} while (changed);
+}

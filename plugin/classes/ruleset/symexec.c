@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * The ways on which a classic filter accepts. The walk goes through the filter with values that are
+ * known as far as the filter itself makes them known, and takes both branches where it can't tell.
+ */
+#include "plugin/classes/ruleset/ruleset.h"
+#include "plugin/translate/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STEPS_MAX 20000
+#define DEPTH_MAX 48
+
+enum value_kind { CONSTANT, FIELD, UNKNOWN };
+
+/* A constant, or a masked field, shifted (left if positive), plus a constant. */
+struct value {
+	enum value_kind kind;
+	struct st_field field;
+	int shift;
+	uint32_t constant;
+};
+
+struct state {
+	struct value a, x, mem[BPF_MEMWORDS];
+	struct st_way way;
+};
+
+struct walk {
+	struct st_fields *fields;
+	const struct sock_filter *insns;
+	struct st_ways *ways;
+	size_t first; /* of the filter's ways */
+	uint32_t steps;
+	bool failed; /* to be followed: the filter stays one */
+	int error;
+};
+
+static struct value constant(uint32_t number)
+{
+	return (struct value){.kind = CONSTANT, .constant = number};
+}
+
+static struct value field(uint8_t kind, uint8_t size, uint16_t base, uint32_t offset)
+{
+	return (struct value){
+		.kind = FIELD,
+		.field = {.kind = kind,
+			  .size = size,
+			  .base = base,
+			  .offset = offset,
+			  .mask = size == 4 ? 0xffffffff : (1u << (8 * size)) - 1},
+	};
+}
+
+static const struct value unknown = {.kind = UNKNOWN};
+
+static struct value shifted(struct value value, int by)
+{
+	if (value.kind == CONSTANT)
+		return constant(by < 0 ? value.constant >> -by : value.constant << by);
+	if (value.kind != FIELD || value.constant)
+		return unknown;
+	/* what is shifted out is gone: a value goes one way only */
+	if ((by > 0 && value.shift < 0) || (by < 0 && value.shift > 0))
+		return unknown;
+	value.shift += by;
+	if (value.shift <= -32)
+		return constant(0);
+	if (value.shift > 0 && (value.shift >= 32 || value.field.mask > 0xffffffffu >> value.shift))
+		return unknown;
+	return value;
+}
+
+static struct value masked(struct value value, uint32_t mask)
+{
+	if (value.kind == CONSTANT)
+		return constant(value.constant & mask);
+	if (value.kind != FIELD || value.constant)
+		return unknown;
+	value.field.mask &= value.shift < 0 ? mask << -value.shift : mask >> value.shift;
+	return value.field.mask ? value : constant(0);
+}
+
+static struct value sum(struct value a, struct value b)
+{
+	if (a.kind == UNKNOWN || b.kind == UNKNOWN || (a.kind == FIELD && b.kind == FIELD))
+		return unknown;
+	if (b.kind == FIELD) {
+		b.constant += a.constant;
+		return b;
+	}
+	a.constant += b.constant;
+	return a;
+}
+
+static struct value folded(int op, uint32_t a, uint32_t b)
+{
+	switch (op) {
+	case BPF_SUB:
+		return constant(a - b);
+	case BPF_MUL:
+		return constant(a * b);
+	case BPF_DIV:
+		return b ? constant(a / b) : unknown;
+	case BPF_MOD:
+		return b ? constant(a % b) : unknown;
+	case BPF_OR:
+		return constant(a | b);
+	case BPF_XOR:
+		return constant(a ^ b);
+	case BPF_NEG:
+		return constant(0 - a);
+	}
+	return unknown;
+}
+
+static struct value computed(const struct sock_filter *insn, struct value a, struct value x)
+{
+	struct value b = BPF_SRC(insn->code) == BPF_X ? x : constant(insn->k);
+	int op = BPF_OP(insn->code);
+
+	if (op == BPF_ADD)
+		return sum(a, b);
+	if (op == BPF_NEG)
+		return a.kind == CONSTANT ? constant(0 - a.constant) : unknown;
+	if (b.kind != CONSTANT)
+		return unknown;
+	switch (op) {
+	case BPF_AND:
+		return masked(a, b.constant);
+	case BPF_LSH:
+		return b.constant < 32 ? shifted(a, (int)b.constant) : unknown;
+	case BPF_RSH:
+		return b.constant < 32 ? shifted(a, -(int)b.constant) : unknown;
+	case BPF_MUL:
+		if (b.constant && !(b.constant & (b.constant - 1)))
+			return shifted(a, __builtin_ctz(b.constant));
+		break;
+	case BPF_DIV:
+		if (b.constant && !(b.constant & (b.constant - 1)))
+			return shifted(a, -__builtin_ctz(b.constant));
+		break;
+	}
+	return a.kind == CONSTANT ? folded(op, a.constant, b.constant) : unknown;
+}
+
+/* 4 * (a byte & 0xf) + a constant */
+static bool is_header_length(const struct value *value)
+{
+	return value->kind == FIELD && value->field.kind == ST_FIELD_BYTES &&
+	       value->field.size == 1 && value->field.mask == 0xf && value->shift == 2;
+}
+
+/* Whether the filter can go on from here with this condition. */
+static bool add(struct walk *walk, struct state *state, struct st_condition condition)
+{
+	bool full = false;
+	bool possible = st_way_add(walk->fields, &state->way, condition, &full);
+
+	walk->failed |= full;
+	return possible && !full;
+}
+
+/* There are so many bytes, or the filter ends. */
+static bool add_length(struct walk *walk, struct state *state, uint8_t kind, uint16_t base,
+		       uint32_t length)
+{
+	const struct st_field wanted = {.kind = kind, .base = base, .mask = 0xffffffff};
+	int number = st_field_number(walk->fields, &wanted);
+
+	if (number < 0) {
+		walk->error = number;
+		return false;
+	}
+	return add(walk, state,
+		   (struct st_condition){.field = (uint16_t)number,
+					 .low = length,
+					 .high = 0xffffffff});
+}
+
+/* What a classic filter may ask of the kernel that is the same each time it is asked. */
+static bool ancillary_is_known(uint32_t number)
+{
+	return number == SKF_AD_PROTOCOL || number == SKF_AD_PKTTYPE || number == SKF_AD_VLAN_TAG ||
+	       number == SKF_AD_VLAN_TAG_PRESENT || number == SKF_AD_VLAN_TPID;
+}
+
+/* False: the filter ends here, or can't be followed. */
+static bool load(struct walk *walk, struct state *state, const struct sock_filter *insn,
+		 struct value *to)
+{
+	uint8_t size = (uint8_t)st_load_size(insn);
+	uint64_t offset = insn->k;
+
+	if (BPF_MODE(insn->code) == BPF_ABS && insn->k >= (uint32_t)SKF_AD_OFF) {
+		uint32_t number = insn->k - (uint32_t)SKF_AD_OFF;
+
+		walk->failed |= !ancillary_is_known(number);
+		*to = field(ST_FIELD_ANCILLARY, 4, 0, number);
+		return !walk->failed;
+	}
+	if (BPF_MODE(insn->code) == BPF_IND) {
+		if (is_header_length(&state->x)) {
+			uint16_t base = (uint16_t)state->x.field.offset;
+
+			offset += state->x.constant;
+			if (offset + size + 60 > ST_DECISION_BLOCK) {
+				walk->failed = true;
+				return false;
+			}
+			*to = field(ST_FIELD_BEHIND, size, base, (uint32_t)offset);
+			return add_length(walk, state, ST_FIELD_ROOM, base,
+					  (uint32_t)offset + size);
+		}
+		walk->failed |= state->x.kind != CONSTANT;
+		offset += state->x.constant;
+	}
+	if (walk->failed || offset + size > ST_DECISION_BLOCK) {
+		walk->failed = true;
+		return false;
+	}
+	*to = field(ST_FIELD_BYTES, size, 0, (uint32_t)offset);
+	return add_length(walk, state, ST_FIELD_CAPLEN, 0, (uint32_t)offset + size);
+}
+
+static bool load_header_length(struct walk *walk, struct state *state,
+			       const struct sock_filter *insn)
+{
+	if (insn->k >= ST_DECISION_BLOCK) {
+		walk->failed = true;
+		return false;
+	}
+	state->x = shifted(masked(field(ST_FIELD_BYTES, 1, 0, insn->k), 0xf), 2);
+	return add_length(walk, state, ST_FIELD_CAPLEN, 0, insn->k + 1);
+}
+
+static bool step_load(struct walk *walk, struct state *state, const struct sock_filter *insn)
+{
+	struct value *to = BPF_CLASS(insn->code) == BPF_LD ? &state->a : &state->x;
+
+	switch (BPF_MODE(insn->code)) {
+	case BPF_IMM:
+		*to = constant(insn->k);
+		return true;
+	case BPF_MEM:
+		*to = state->mem[insn->k];
+		return true;
+	case BPF_LEN:
+		*to = field(ST_FIELD_LEN, 4, 0, 0);
+		return true;
+	case BPF_MSH:
+		return load_header_length(walk, state, insn);
+	}
+	return load(walk, state, insn, to);
+}
+
+static bool divides_by_x(const struct sock_filter *insn)
+{
+	int op = BPF_OP(insn->code);
+
+	return BPF_SRC(insn->code) == BPF_X && (op == BPF_DIV || op == BPF_MOD);
+}
+
+/* What has no branch. False: the filter ends here, or can't be followed. */
+static bool step(struct walk *walk, struct state *state, const struct sock_filter *insn)
+{
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_LD:
+	case BPF_LDX:
+		return step_load(walk, state, insn);
+	case BPF_ST:
+		state->mem[insn->k] = state->a;
+		return true;
+	case BPF_STX:
+		state->mem[insn->k] = state->x;
+		return true;
+	case BPF_ALU:
+		if (divides_by_x(insn) && !(state->x.kind == CONSTANT && state->x.constant)) {
+			/* by 0 it ends there */
+			walk->failed |= state->x.kind != CONSTANT;
+			return false;
+		}
+		state->a = computed(insn, state->a, state->x);
+		return true;
+	default:
+		if (BPF_MISCOP(insn->code) == BPF_TAX)
+			state->x = state->a;
+		else
+			state->a = state->x;
+		return true;
+	}
+}
+
+enum outcome { NEVER, ALWAYS, DEPENDS };
+
+/* The values of a comparison's field for which it is true: low..high of what it is compared with. */
+static enum outcome in_field(const struct value *value, uint64_t low, uint64_t high,
+			     struct st_condition *condition)
+{
+	const uint32_t max = st_field_max(&value->field);
+
+	if (value->shift < 0) {
+		low <<= -value->shift; /* the bits below are not in the mask */
+		high <<= -value->shift;
+	} else if (value->shift > 0) {
+		low = (low + (1u << value->shift) - 1) >> value->shift;
+		high >>= value->shift;
+	}
+	if (high > max)
+		high = max;
+	if (low > high)
+		return NEVER;
+	if (!low && high == max)
+		return ALWAYS;
+	condition->outside = false;
+	condition->low = (uint32_t)low;
+	condition->high = (uint32_t)high;
+	return DEPENDS;
+}
+
+static enum outcome compare_constants(int op, uint32_t a, uint32_t b)
+{
+	switch (op) {
+	case BPF_JEQ:
+		return a == b ? ALWAYS : NEVER;
+	case BPF_JGT:
+		return a > b ? ALWAYS : NEVER;
+	case BPF_JGE:
+		return a >= b ? ALWAYS : NEVER;
+	}
+	return a & b ? ALWAYS : NEVER;
+}
+
+/* The bits that a shift right loses count for nothing. */
+static void drop_lost_bits(struct value *value)
+{
+	if (value->shift < 0)
+		value->field.mask &= ~((1u << -value->shift) - 1);
+}
+
+static enum outcome compare(struct walk *walk, const struct state *state,
+			    const struct sock_filter *insn, struct st_condition *condition)
+{
+	struct value a = state->a;
+	struct value b = BPF_SRC(insn->code) == BPF_X ? state->x : constant(insn->k);
+	int op = BPF_OP(insn->code), number;
+	enum outcome outcome;
+
+	if (a.kind == CONSTANT && b.kind == CONSTANT)
+		return compare_constants(op, a.constant, b.constant);
+	if (a.kind != FIELD || b.kind != CONSTANT || a.constant) {
+		walk->failed = true;
+		return NEVER;
+	}
+	if (op == BPF_JSET) {
+		a = masked(a, b.constant);
+		if (a.kind == CONSTANT)
+			return NEVER;
+	}
+	drop_lost_bits(&a);
+	if (!a.field.mask)
+		return compare_constants(op, 0, b.constant);
+	if (op == BPF_JSET)
+		outcome = in_field(&(struct value){.field = a.field}, 1, 0xffffffff, condition);
+	else if (op == BPF_JEQ)
+		outcome = in_field(&a, b.constant, b.constant, condition);
+	else
+		outcome =
+			in_field(&a, (uint64_t)b.constant + (op == BPF_JGT), 0xffffffff, condition);
+	if (outcome != DEPENDS)
+		return outcome;
+	if (op == BPF_JEQ && condition->low == condition->high && condition->low & ~a.field.mask)
+		return NEVER;
+	number = st_field_number(walk->fields, &a.field);
+	if (number < 0)
+		walk->error = number;
+	condition->field = (uint16_t)number;
+	return number < 0 ? NEVER : DEPENDS;
+}
+
+static void accept(struct walk *walk, const struct st_way *way)
+{
+	struct st_ways *ways = walk->ways;
+
+	if (ways->count - walk->first == ST_FILTER_WAYS) {
+		walk->failed = true;
+		return;
+	}
+	if (!st_grow(&ways->way, ways->count, &ways->room, sizeof(*ways->way))) {
+		walk->error = -ENOMEM;
+		return;
+	}
+	ways->way[ways->count++] = *way;
+}
+
+static void end(struct walk *walk, const struct state *state, const struct sock_filter *insn)
+{
+	struct value verdict = insn->code == (BPF_RET | BPF_A) ? state->a : constant(insn->k);
+
+	if (verdict.kind != CONSTANT)
+		walk->failed = true;
+	else if (verdict.constant)
+		accept(walk, &state->way);
+}
+
+static void follow(struct walk *walk, uint32_t pc, struct state *state, int depth);
+
+/* Both branches, the first in a copy of the state. False: neither goes on here. */
+static bool branch(struct walk *walk, uint32_t pc, struct state *state, uint32_t *next, int depth)
+{
+	const struct sock_filter *insn = &walk->insns[pc];
+	struct st_condition condition = {0};
+	enum outcome outcome = compare(walk, state, insn, &condition);
+	struct state yes;
+
+	if (walk->failed || walk->error)
+		return false;
+	if (outcome == DEPENDS && insn->jt != insn->jf) {
+		yes = *state;
+		if (add(walk, &yes, condition))
+			follow(walk, pc + 1 + insn->jt, &yes, depth + 1);
+		condition.outside = true;
+		if (walk->failed || walk->error || !add(walk, state, condition))
+			return false;
+	}
+	*next = pc + 1 + (outcome == ALWAYS ? insn->jt : insn->jf);
+	return true;
+}
+
+static void follow(struct walk *walk, uint32_t pc, struct state *state, int depth)
+{
+	walk->failed |= depth > DEPTH_MAX;
+	while (!walk->failed && !walk->error) {
+		const struct sock_filter *insn = &walk->insns[pc];
+
+		if (++walk->steps > STEPS_MAX) {
+			walk->failed = true;
+			return;
+		}
+		switch (BPF_CLASS(insn->code)) {
+		case BPF_RET:
+			end(walk, state, insn);
+			return;
+		case BPF_JMP:
+			if (BPF_OP(insn->code) == BPF_JA)
+				pc += 1 + insn->k;
+			else if (!branch(walk, pc, state, &pc, depth))
+				return;
+			break;
+		default:
+			if (!step(walk, state, insn))
+				return;
+			pc++;
+		}
+	}
+}
+
+bool st_filter_walk(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
+		    struct st_ways *ways, int *error)
+{
+	struct walk walk = {
+		.fields = fields,
+		.insns = insns,
+		.ways = ways,
+		.first = ways->count,
+	};
+	struct state state;
+
+	memset(&state, 0, sizeof(state));
+	state.way.filter = filter;
+	follow(&walk, 0, &state, 0);
+	*error = walk.error;
+	if (walk.failed || walk.error)
+		ways->count = walk.first;
+	return !walk.failed && !walk.error;
+}

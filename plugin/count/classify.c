@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The kernel's parser, compiled natively. */
+#include <socktally/socktally.h>
+#include <string.h>
+#include "plugin/count/classify.h"
+#include "plugin/count/classify_parse.h"
+#include "plugin/count/path.h"
+
+struct st_path st_classify(__u32 link, const void *data, size_t caplen)
+{
+	struct st_packet packet = {.data = data, .len = caplen < ST_LONGEST ? caplen : ST_LONGEST};
+
+	return st_path_or_link(st_parse(&packet, link), link);
+}
+
+/* https://www.tcpdump.org/linktypes.html */
+__u32 st_link_of_linktype(__u32 linktype)
+{
+	switch (linktype) {
+	case 0: /* NULL */
+		return ST_LINK_NULL;
+	case 1: /* ETHERNET */
+		return ST_LINK_ETH;
+	case 9:  /* PPP */
+	case 50: /* PPP_HDLC */
+		return ST_LINK_PPP;
+	case 12:  /* RAW as some systems' DLT_ number */
+	case 14:  /* the same of OpenBSD */
+	case 101: /* RAW */
+		return ST_LINK_RAW;
+	case 11:  /* ATM_RFC1483 as some systems' DLT_ number */
+	case 100: /* ATM_RFC1483 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_LLC);
+	case 51: /* PPP_ETHER */
+		return ST_LINK_LAYER | ST_ETHERTYPE(0x8864);
+	case 204: /* PPP_WITH_DIR */
+		return ST_LINK_PPP_DIR;
+	case 228: /* IPV4 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_IP);
+	case 229: /* IPV6 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_IPV6);
+	case 248: /* SCTP */
+		return ST_LINK_LAYER | ST_IPPROTO(132);
+	case 108: /* LOOP */
+		return ST_LINK_LOOP;
+	case 113: /* LINUX_SLL */
+		return ST_LINK_SLL_V1;
+	case 276: /* LINUX_SLL2 */
+		return ST_LINK_SLL_V2;
+	}
+	return ST_LINK_OTHER | (linktype & 0xffff);
+}
+
+void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
+			struct socktally_path *path)
+{
+	struct st_path found = st_classify(st_link_of_linktype(linktype), data, caplen);
+
+	memset(path, 0, sizeof(*path));
+	path->layer_count = st_path_layers(found, path->layers);
+}

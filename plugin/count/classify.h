@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The classifier without a kernel. */
+#ifndef SOCKTALLY_PLUGIN_COUNT_CLASSIFY_H
+#define SOCKTALLY_PLUGIN_COUNT_CLASSIFY_H
+
+#include <stddef.h>
+#include "bpf/table.h"
+
+/* The path of a packet of which caplen bytes are there. link: enum st_link. */
+struct st_path st_classify(__u32 link, const void *data, size_t caplen);
+
+/* One of many packets. There are ST_BEHIND more bytes that may be read, whatever is in them. */
+#define ST_BEHIND 64
+struct st_batch_packet {
+	const __u8 *data;
+	__u32 caplen;
+	__u32 len; /* on the wire */
+	__u32 linktype;
+};
+
+/* The same for up to ST_BATCH packets of the same link, whose own linktype is not looked at. */
+#define ST_BATCH 128
+void st_classify_batch(__u32 link, const struct st_batch_packet *packets, size_t count,
+		       struct st_path *paths);
+
+/* enum st_link for a LINKTYPE_ number of a capture file; ST_LINK_OTHER | number if it is no other. */
+__u32 st_link_of_linktype(__u32 linktype);
+
+#endif

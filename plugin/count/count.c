@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Counting without a kernel: the same table and the same classifier, on packets that one has. */
+#include "plugin/count/count.h"
+#include "plugin/classes/classes.h"
+#include "plugin/meter.h"
+#include <errno.h>
+
+static inline struct st_packet_facts facts_of(uint32_t caplen, uint32_t len, bool out)
+{
+	return (struct st_packet_facts){
+		.len = len,
+		.segments = 1,
+		.verdict = caplen,
+		.accepted = true, /* also one of which nothing was captured */
+		.out = out,
+	};
+}
+
+/* Most meters have no classes. */
+static inline int count_classes(struct socktally *meter, const struct st_batch_packet *packet,
+				const struct st_packet_facts *facts)
+{
+	if (!meter->classes)
+		return 0;
+	return st_classes_count(meter, packet->linktype, packet->data, facts, packet->caplen);
+}
+
+int socktally_count(struct socktally *meter, uint32_t linktype, const void *data, size_t caplen,
+		    size_t len, enum socktally_direction direction)
+{
+	const struct st_batch_packet packet = {
+		.data = data,
+		.caplen = caplen < UINT32_MAX ? (uint32_t)caplen : UINT32_MAX,
+		.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX,
+		.linktype = linktype,
+	};
+	struct st_packet_facts facts;
+
+	if (!st_is_live(meter) || !meter->userspace || (!data && caplen))
+		return -EINVAL;
+	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
+	st_tally(st_region_of(meter, 0), meter->sizes,
+		 st_classify(st_link_of_linktype(linktype), data, packet.caplen), &facts);
+	return count_classes(meter, &packet, &facts);
+}
+
+/* How many of the packets, from the first on, are of one link. */
+static size_t same_link(const struct st_batch_packet *packets, size_t count)
+{
+	size_t same = 1;
+
+	while (same < count && packets[same].linktype == packets->linktype)
+		same++;
+	return same;
+}
+
+int st_count_batch(struct socktally *meter, const struct st_batch_packet *packets, size_t count)
+{
+	struct st_region *region = st_region_of(meter, 0);
+	struct st_path paths[ST_BATCH];
+	int result = 0;
+
+	while (count && !result) {
+		size_t same = same_link(packets, count);
+
+		st_classify_batch(st_link_of_linktype(packets->linktype), packets, same, paths);
+		for (size_t i = 0; i < same && !result; i++) {
+			struct st_packet_facts facts =
+				facts_of(packets[i].caplen, packets[i].len, false);
+
+			st_tally(region, meter->sizes, paths[i], &facts);
+			result = count_classes(meter, &packets[i], &facts);
+		}
+		packets += same;
+		count -= same;
+	}
+	return result;
+}

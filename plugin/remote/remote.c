@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* A meter whose kernel part is in a broker: for a program without the privileges that BPF takes. */
+#include "proto/service.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TIMEOUT_SECONDS 5
+/* Room for the largest request, whatever net.core.wmem_default is. */
+#define BUFFER (256 * 1024)
+
+static int set_up(int fd)
+{
+	const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
+	const int size = BUFFER;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)))
+		return -errno;
+	return 0;
+}
+
+/* What it gives us goes onto our sockets: it must be root's, or our own. */
+static bool is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static int broker_connect(struct socktally *meter, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int result;
+
+	if (!*path)
+		return st_fail(meter, -EINVAL, "the path of the broker's socket is empty");
+	if (strlen(path) >= sizeof(address.sun_path))
+		return st_fail(meter, -ENAMETOOLONG, "%.100s...: too long for a socket's path",
+			       path);
+	memcpy(address.sun_path, path, strlen(path));
+	meter->broker = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (meter->broker < 0)
+		return st_fail(meter, -errno, "can't make a socket: %s", strerror(errno));
+	result = set_up(meter->broker);
+	if (!result && connect(meter->broker, (struct sockaddr *)&address, sizeof(address)))
+		result = -errno;
+	if (result == -EACCES)
+		return st_fail(meter, result,
+			       "%s: not permitted to use this broker: it serves the group that "
+			       "the file belongs to",
+			       path);
+	if (result)
+		return st_fail(meter, result,
+			       "%s: no broker answers there (%s): start one with socktally broker "
+			       "--socket",
+			       path, strerror(-result));
+	if (!is_trusted(meter->broker))
+		return st_fail(meter, -EPERM,
+			       "%s: belongs neither to root nor to this user: not trusted", path);
+	return 0;
+}
+
+/* The descriptor that came with the reply, or -1. */
+static int descriptor_of(struct msghdr *header)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part))
+		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+		    part->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(&fd, CMSG_DATA(part), sizeof(fd));
+	return fd;
+}
+
+static int take_reply(struct socktally *meter, struct service_reply *reply, int *fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {.iov_base = reply, .iov_len = sizeof(*reply)};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
+	ssize_t size;
+
+	do
+		size = recvmsg(meter->broker, &header, MSG_CMSG_CLOEXEC);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	*fd = descriptor_of(&header);
+	reply->text[sizeof(reply->text) - 1] = '\0';
+	if (!size)
+		return -ECONNRESET;
+	if (size != sizeof(*reply) || reply->magic != SERVICE_MAGIC ||
+	    reply->version != SERVICE_VERSION || reply->error > 0)
+		return -EPROTO;
+	if ((*fd < 0) != (reply->error != 0))
+		return -EPROTO;
+	return 0;
+}
+
+/* Asks, and returns the descriptor; -errno, noted. */
+static int ask(struct socktally *meter, struct service_request *request,
+	       const struct sock_filter *insns, struct service_reply *reply)
+{
+	struct iovec parts[2] = {
+		{.iov_base = request, .iov_len = sizeof(*request)},
+		{.iov_base = (void *)insns, .iov_len = request->count * sizeof(*insns)},
+	};
+	struct msghdr header = {.msg_iov = parts, .msg_iovlen = request->count ? 2 : 1};
+	int fd = -1, result = 0;
+	ssize_t sent;
+
+	request->magic = SERVICE_MAGIC;
+	request->version = SERVICE_VERSION;
+	memset(reply, 0, sizeof(*reply));
+	do
+		sent = sendmsg(meter->broker, &header, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		result = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	else
+		result = take_reply(meter, reply, &fd);
+	if (!result && !reply->error)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (!result)
+		return st_fail(meter, reply->error, "%s", reply->text);
+	/* a late answer would be taken for that to the next question */
+	shutdown(meter->broker, SHUT_RDWR);
+	return st_fail(meter, result == -EPIPE ? -ECONNRESET : result,
+		       "the broker %s: nothing is counted any more",
+		       result == -ETIMEDOUT ? "does not answer"
+		       : result == -EPROTO  ? "is of another release"
+					    : "is gone");
+}
+
+int st_broker_open(struct socktally *meter, const char *path)
+{
+	struct service_request request = {
+		.op = SERVICE_OPEN,
+		.paths = meter->sizes.paths,
+		.flags = meter->records ? SOCKTALLY_OPEN_RECORDS : 0,
+	};
+	struct service_reply reply;
+	void *mapped;
+	int fd, result;
+
+	result = broker_connect(meter, path);
+	if (result)
+		return result;
+	fd = ask(meter, &request, NULL, &reply);
+	if (fd < 0)
+		return fd;
+	if (reply.region_size != meter->region_size || !reply.region_count ||
+	    reply.region_count > 65536) {
+		close(fd);
+		return st_fail(meter, -EPROTO, "%s: the broker is of another release", path);
+	}
+	meter->region_count = reply.region_count;
+	mapped = mmap(NULL, (size_t)meter->region_count * meter->region_size, PROT_READ, MAP_SHARED,
+		      fd, 0);
+	result = mapped == MAP_FAILED ? -errno : 0;
+	close(fd);
+	if (result)
+		return st_fail(meter, result, "can't map the broker's table of cells: %s",
+			       strerror(-result));
+	meter->regions = mapped;
+	return 0;
+}
+
+int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_tap *tap,
+		   const struct sock_filter *insns, size_t count, uint32_t *program)
+{
+	struct service_request request = {
+		.op = SERVICE_LOAD,
+		.cookie = cookie,
+		.ifindex = tap->ifindex,
+		.link = tap->link,
+		.other_count = tap->other_count,
+		.count = (uint32_t)count,
+	};
+	struct service_reply reply;
+	int fd;
+
+	for (unsigned int i = 0; i < tap->other_count; i++) {
+		request.others[i].ifindex = tap->others[i].ifindex;
+		request.others[i].link = tap->others[i].link;
+	}
+	memcpy(request.what, meter->attaching, sizeof(request.what));
+	fd = ask(meter, &request, insns, &reply);
+	*program = reply.program;
+	return fd;
+}
+
+bool st_broker_is_gone(const struct socktally *meter)
+{
+	char byte;
+
+	return !recv(meter->broker, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Loads from the packet. Most are at fixed offsets in the first headers: one helper call copies
+ * those to this CPU's block, where the parser wants them anyway, and each load is then one or two
+ * instructions. The others are LD_ABS and LD_IND, which the verifier makes six of. These leave the
+ * program when they are out of range, so the length is looked at first, where it isn't known already
+ * to suffice.
+ *
+ * Negative offsets count from the network or the link-layer header, so their range isn't known. A
+ * function may be left early, so there LD_IND does. Where there can be no functions
+ * bpf_skb_load_bytes_relative() nearly does: it reads from these headers, but no fragments.
+ */
+#include "bpf/parse/packet.h"
+#include "plugin/translate/internal.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+static bool is_absolute(const struct sock_filter *insn)
+{
+	if (insn->code == (BPF_LDX | BPF_B | BPF_MSH))
+		return true;
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+	       !st_is_ancillary(insn);
+}
+
+static bool is_indirect(const struct sock_filter *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND;
+}
+
+/* What X = 4 * ([14] & 0xf) nearly always is. */
+#define IHL 20
+
+/* Where the load is in the block, if it fits: always, or when X is IHL. Else UINT32_MAX. */
+static __u32 block_offset(const struct st_translation *t, __u32 pc)
+{
+	const struct sock_filter *insn = &t->insns[pc];
+	__u32 last = ST_BLOCK_LOAD - st_load_size(insn);
+
+	if (is_absolute(insn) && insn->k <= last)
+		return insn->k;
+	if (is_indirect(insn) && t->facts[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
+		return insn->k + IHL;
+	return UINT32_MAX;
+}
+
+static int cb_offset(int word)
+{
+	return (int)offsetof(struct __sk_buff, cb) + 4 * word;
+}
+
+void st_plan_stack(struct st_translation *t)
+{
+	t->mem_off = 0;
+	for (__u32 pc = 0; pc < t->count; pc++) {
+		const struct sock_filter *insn = &t->insns[pc];
+
+		if (!t->facts[pc].reached)
+			continue;
+		if (insn->code == BPF_ST || insn->code == BPF_STX)
+			t->mem_off = -4 * BPF_MEMWORDS;
+		if (is_indirect(insn) || (is_absolute(insn) && insn->k < 0x80000000u))
+			t->uses_len = true;
+		if (t->code->blocks && block_offset(t, pc) != UINT32_MAX)
+			t->uses_block = true;
+	}
+	t->word_off = t->mem_off - 4;
+	t->save_off = t->word_off - 4;
+}
+
+/* R9 = this CPU's block. It can't turn out not to be there: no CPU's number is above the mask. */
+void st_emit_block_address(struct st_code *code)
+{
+	int shift = __builtin_ctz(ST_BLOCK);
+
+	st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
+	st_code_emit(code, ST_ALU_W(BPF_AND, BPF_REG_0, code->blocks->mask));
+	st_code_emit(code, ST_ALU_W(BPF_LSH, BPF_REG_0, (__u32)shift));
+	st_code_emit(code, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_BLOCK, BPF_PSEUDO_MAP_VALUE, 0,
+				   (__u32)code->blocks->map));
+	st_code_emit(code, (struct bpf_insn){0});
+	st_code_emit(code, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, REG_BLOCK, BPF_REG_0, 0, 0));
+}
+
+/*
+ * REG_LEN, and the block if a load is in it. Where the packet is shorter its end is not looked at,
+ * as each load is preceded by a look at the length. If the helper fails it leaves zeros, as it would
+ * on the stack, and the parser tries for itself.
+ */
+void st_emit_block(struct st_translation *t)
+{
+	struct st_code *code = t->code;
+
+	if (t->uses_len)
+		st_code_emit(code, ST_SKB(REG_LEN, len));
+	if (!t->uses_block)
+		return;
+	st_emit_block_address(code);
+	if (code->block_is_loaded)
+		return;
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
+	st_code_emit(code, ST_MOV(BPF_REG_3, REG_BLOCK));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
+	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_BLOCK_LOAD, 2));
+	/* "Below 1" and not "is 0", of which verifiers up to Linux 6.2 learn nothing. */
+	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 4));
+	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
+	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
+	st_code_emit(code, ST_ADD(BPF_REG_0, 1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_BLOCK), BPF_REG_0));
+}
+
+static __u32 ld_size(__u32 size)
+{
+	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
+}
+
+/* From R10 or REG_BLOCK. */
+static void emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size)
+{
+	st_code_emit(code, ST_READ((int)ld_size(size), dst, base, off));
+	if (size > 1)
+		st_code_emit(code, ST_FROM_BE(dst, 8 * size));
+}
+
+static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
+{
+	if (t->facts[pc].len_min < len)
+		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
+}
+
+/*
+ * A = what is at the signed offset R2, by a function. If there is nothing LD_IND returns from that
+ * early, so it leaves word in the context, whose contents the verifier takes for unknown: of
+ * anything else, some kernels' would conclude that the function always gets to its end. Others'
+ * (6.18) fail where they look back past such a call for the reason that they know a register: X and
+ * the length come from the context after it.
+ */
+static void emit_function_call(struct st_translation *t, __u32 pc, __u32 size)
+{
+	struct st_code *code = t->code;
+	bool x_is_set = t->needs_x || t->facts[pc].x_is_set;
+
+	st_code_emit(code, ST_SET_W(BPF_REG_1, 0));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	if (x_is_set)
+		st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_X), REG_X));
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_CALL_FUNCTION(size));
+	if (x_is_set)
+		st_code_emit(code, ST_READ(BPF_W, REG_X, REG_CTX, cb_offset(ST_CB_X)));
+	if (t->uses_len)
+		st_code_emit(code, ST_SKB(REG_LEN, len));
+	st_code_emit(code, ST_READ(BPF_W, BPF_REG_1, REG_CTX, cb_offset(ST_CB_LOADED)));
+	st_jump(t, ST_JUMP(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_REJECT));
+}
+
+/* R1: context, R2: offset */
+static void emit_function(struct st_code *code, __u32 size)
+{
+	st_code_emit(code, ST_MOV(REG_CTX, BPF_REG_1));
+	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
+	st_code_emit(code, ST_SET_W(BPF_REG_1, 1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	st_code_emit(code, ST_EXIT());
+}
+
+int st_code_finish(struct st_code *code)
+{
+	size_t count = code->count;
+
+	for (__u32 size = 1; size <= 4; size *= 2) {
+		size_t start = code->count;
+		bool used = false;
+
+		for (size_t i = 0; i < count; i++) {
+			struct bpf_insn *insn = &code->insns[i];
+
+			/* the callee's size stands for its address so far */
+			if (insn->code != (BPF_JMP | BPF_CALL) ||
+			    insn->src_reg != BPF_PSEUDO_CALL || insn->imm != -(__s32)size)
+				continue;
+			insn->imm = (__s32)(start - i - 1);
+			used = true;
+		}
+		if (!used)
+			continue;
+		code->functions[code->function_count++] = (__u32)start;
+		emit_function(code, size);
+	}
+	return code->error;
+}
+
+/* A = what is at R2 from the header that R5 names. */
+static void emit_relative(struct st_translation *t, __u32 size)
+{
+	struct st_code *code = t->code;
+
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_MOV(BPF_REG_3, BPF_REG_10));
+	st_code_emit(code, ST_ADD(BPF_REG_3, (__u32)t->word_off));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, size));
+	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes_relative));
+	st_jump(t, ST_JUMP(BPF_JNE, BPF_REG_0, 0, 0), st_label(t, ST_LABEL_REJECT));
+	emit_memory_load(code, REG_A, BPF_REG_10, t->word_off, size);
+}
+
+static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
+{
+	const struct sock_filter *insn = &t->insns[pc];
+	__u32 k = insn->k;
+
+	if (k < 0x80000000u) {
+		reject_unless_long(t, pc, k + size);
+		st_code_emit(t->code, st_insn(BPF_LD | BPF_ABS | (int)ld_size(size), 0, 0, 0, k));
+		return;
+	}
+	if (!t->code->plain) {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k));
+		emit_function_call(t, pc, size);
+		return;
+	}
+	if (k >= (__u32)SKF_NET_OFF) {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k - (__u32)SKF_NET_OFF));
+		st_code_emit(t->code, ST_SET_W(BPF_REG_5, BPF_HDR_START_NET));
+	} else {
+		st_code_emit(t->code, ST_SET_W(BPF_REG_2, k - (__u32)SKF_LL_OFF));
+		st_code_emit(t->code, ST_SET_W(BPF_REG_5, BPF_HDR_START_MAC));
+	}
+	emit_relative(t, size);
+}
+
+/* X + k is a signed number: if it turns out negative, which area is it in? */
+static void emit_indirect_negative(struct st_translation *t, __u32 size)
+{
+	struct st_code *code = t->code;
+
+	st_code_emit(code, ST_SET_W(BPF_REG_5, BPF_HDR_START_NET));
+	st_code_emit(code, ST_ALU_W(BPF_SUB, BPF_REG_2, (__u32)SKF_NET_OFF));
+	st_code_emit(code, ST_JUMP_W(BPF_JLT, BPF_REG_2, -(__u32)SKF_NET_OFF, 3));
+	st_code_emit(code, ST_SET_W(BPF_REG_5, BPF_HDR_START_MAC));
+	st_code_emit(code, ST_ALU_W(BPF_SUB, BPF_REG_2, (__u32)(SKF_LL_OFF - SKF_NET_OFF)));
+	st_jump(t, ST_JUMP_W(BPF_JGE, BPF_REG_2, (__u32)(SKF_NET_OFF - SKF_LL_OFF), 0),
+		st_label(t, ST_LABEL_REJECT));
+	emit_relative(t, size);
+}
+
+static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
+{
+	struct st_code *code = t->code;
+	const struct sock_filter *insn = &t->insns[pc];
+	__u64 last = (__u64)insn->k + t->facts[pc].x_max;
+	bool signed_too = last >= 0x80000000u;
+	size_t fork = 0, done = 0;
+
+	st_code_emit(code, ST_MOV_W(BPF_REG_2, REG_X));
+	if (insn->k)
+		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_2, insn->k));
+	if (signed_too && !code->plain) {
+		emit_function_call(t, pc, size);
+		return;
+	}
+	if (signed_too) {
+		fork = code->count;
+		st_code_emit(code, ST_JUMP_W(BPF_JSGE, BPF_REG_2, 0, 0));
+		emit_indirect_negative(t, size);
+		done = code->count;
+		st_code_emit(code, ST_JA(0));
+		if (!code->error)
+			code->insns[fork].off = (__s16)(code->count - fork - 1);
+	}
+	if (signed_too || t->facts[pc].len_min < last + size) {
+		st_code_emit(code, ST_MOV_W(BPF_REG_1, BPF_REG_2));
+		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_1, size));
+		st_jump(t, ST_JUMP_W_REG(BPF_JGT, BPF_REG_1, REG_LEN, 0),
+			st_label(t, ST_LABEL_REJECT));
+	}
+	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
+	if (signed_too && !code->error)
+		code->insns[done].off = (__s16)(code->count - done - 1);
+}
+
+/* The load if it is in the block, and the jump past another way to do it, or 0. */
+static bool emit_from_block(struct st_translation *t, __u32 pc, int dst, size_t *past)
+{
+	struct st_code *code = t->code;
+	__u32 offset = block_offset(t, pc), size = st_load_size(&t->insns[pc]);
+	size_t fork = code->count;
+
+	*past = 0;
+	if (!t->uses_block || offset == UINT32_MAX)
+		return false;
+	if (is_indirect(&t->insns[pc]))
+		st_code_emit(code, ST_JUMP_W(BPF_JNE, REG_X, IHL, 0));
+	reject_unless_long(t, pc, offset + size);
+	emit_memory_load(code, dst, REG_BLOCK, (int)offset, size);
+	if (is_indirect(&t->insns[pc]) && !code->error) {
+		*past = code->count;
+		st_code_emit(code, ST_JA(0));
+		if (!code->error)
+			code->insns[fork].off = (__s16)(code->count - fork - 1);
+	}
+	return true;
+}
+
+void st_emit_load(struct st_translation *t, __u32 pc)
+{
+	struct st_code *code = t->code;
+	const struct sock_filter *insn = &t->insns[pc];
+	bool to_x = BPF_CLASS(insn->code) == BPF_LDX;
+	__u32 size = st_load_size(insn);
+	size_t past;
+
+	if (st_never_loads(insn)) {
+		st_jump(t, ST_JA(0), st_label(t, ST_LABEL_REJECT));
+		return;
+	}
+	if (!emit_from_block(t, pc, to_x ? REG_X : REG_A, &past)) {
+		if (to_x)
+			st_code_emit(code, ST_WRITE(BPF_W, BPF_REG_10, t->save_off, REG_A));
+		if (is_indirect(insn))
+			emit_indirect(t, pc, size);
+		else
+			emit_absolute(t, pc, size);
+		if (to_x) {
+			st_code_emit(code, ST_MOV(REG_X, REG_A));
+			st_code_emit(code, ST_READ(BPF_W, REG_A, BPF_REG_10, t->save_off));
+		}
+	} else if (past) {
+		emit_indirect(t, pc, size);
+		if (!code->error)
+			code->insns[past].off = (__s16)(code->count - past - 1);
+	}
+	if (to_x) {
+		st_code_emit(code, ST_ALU_W(BPF_AND, REG_X, 0xf));
+		st_code_emit(code, ST_ALU_W(BPF_LSH, REG_X, 2));
+	}
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Where the broker is, as the environment says. */
+#include "preload/preload.h"
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
+
+static _Atomic(enum state) state;
+static struct channel_address channel;
+/* The variable's value itself, where the next program finds it. */
+static char *shared;
+static const char *none_what = "no broker was started";
+static int none_error;
+
+void preload_channel_set(const struct channel_address *address, char *value)
+{
+	channel = *address;
+	shared = value;
+	atomic_store(&state, KNOWN);
+}
+
+void preload_channel_none(const char *what, int error)
+{
+	none_what = what;
+	none_error = error;
+	atomic_store(&state, NONE);
+}
+
+void preload_channel_end(void)
+{
+	atomic_store(&state, ENDED);
+}
+
+/*
+ * Before the shim's constructor has run, another library's may open a socket already. Only the first
+ * thread reads the variable; others that come meanwhile go on unmetered, which can't be helped
+ * without a lock.
+ */
+const struct channel_address *preload_channel(void)
+{
+	enum state expected = UNKNOWN;
+
+	if (atomic_compare_exchange_strong(&state, &expected, READING)) {
+		struct channel_address address;
+		char *variable = secure_getenv(CHANNEL_VARIABLE);
+
+		if (variable && channel_parse(variable, &address))
+			preload_channel_set(&address, variable);
+		else
+			atomic_store(&state, UNKNOWN);
+	}
+	return atomic_load(&state) == KNOWN ? &channel : NULL;
+}
+
+bool preload_has_channel(void)
+{
+	if (preload_channel())
+		return true;
+	if (atomic_load(&state) != ENDED)
+		preload_say(none_what, none_error);
+	return false;
+}
+
+/*
+ * A field of the value, counted from its end. NULL: it isn't there; a tool that shows its state in ps(1)
+ * has copied its environment and writes over the memory where it was.
+ */
+static char *field(size_t back)
+{
+	struct channel_address now;
+
+	if (!shared || !channel_parse(shared, &now) ||
+	    memcmp(now.token, channel.token, sizeof(now.token)) != 0)
+		return NULL;
+	return shared + strlen(shared) - back;
+}
+
+bool preload_first_warning(void)
+{
+	char *warned = field(CHANNEL_WARNED_BACK);
+
+	if (!warned)
+		return true;
+	if (*warned == '1')
+		return false;
+	*warned = '1';
+	return true;
+}
+
+void preload_channel_filters(uint32_t number)
+{
+	char *filters = field(CHANNEL_FILTERS_BACK);
+
+	channel.filters = number;
+	if (filters)
+		channel_put_filters(filters, number);
+}
+
+bool preload_channel_is_open(const struct channel_address *address)
+{
+	struct stat status;
+
+	return address->fd >= 0 && !fstat(address->fd, &status) && S_ISSOCK(status.st_mode) &&
+	       status.st_ino == address->inode;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* getsockopt(): the tool's filter, which the kernel can't tell of a metered socket. */
+#include "preload/preload.h"
+#include <errno.h>
+#include <linux/filter.h>
+
+PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+
+/* CHANNEL_PASS, or CHANNEL_DONE with *error, or with 0 and *count to be put into *length. */
+static enum channel_answer ask(int fd, void *value, const socklen_t *length, int *error, int *count)
+{
+	enum channel_answer answer = CHANNEL_PASS;
+	struct exchange_body body = {.receive = value};
+	struct channel_reply reply;
+	struct exchange exchange;
+	int room;
+
+	if (!exchange_begin(&exchange))
+		return CHANNEL_PASS;
+	if (exchange_copy(&exchange, &room, length, sizeof(room)) && room >= 0) {
+		if (room > CHANNEL_MAX_INSNS)
+			room = CHANNEL_MAX_INSNS;
+		body.receive_size = (size_t)room * sizeof(struct sock_filter);
+		errno = 0;
+		if (exchange_ask(&exchange, fd, CHANNEL_GET_FILTER, 0, (uint32_t)room, &body,
+				 &reply)) {
+			answer = reply.answer;
+			*error = reply.error;
+			*count = (int)reply.count;
+		} else if (errno == EFAULT) {
+			answer = CHANNEL_DONE;
+			*error = EFAULT;
+		}
+	}
+	exchange_end(&exchange);
+	return answer;
+}
+
+static bool put_length(socklen_t *length, int count)
+{
+	struct exchange exchange;
+	bool put;
+
+	if (!exchange_begin(&exchange))
+		return false;
+	put = exchange_copy(&exchange, length, &count, sizeof(count));
+	exchange_end(&exchange);
+	return put;
+}
+
+/*
+ * Without the broker what the shim remembers: CHANNEL_PASS, or as above. As sk_get_filter() in
+ * net/core/filter.c answers.
+ */
+static enum channel_answer recall(int fd, void *value, const socklen_t *length, int *error,
+				  int *count)
+{
+	const struct sock_filter *insns;
+	struct exchange exchange;
+	int room;
+
+	*count = preload_memory_count(fd, &insns);
+	if (*count < 0 || !exchange_begin(&exchange))
+		return CHANNEL_PASS;
+	*error = EFAULT;
+	if (exchange_copy(&exchange, &room, length, sizeof(room))) {
+		if (room < 0 || (room && room < *count))
+			*error = EINVAL;
+		else if (!room || !*count ||
+			 exchange_copy(&exchange, value, insns, (size_t)*count * sizeof(*insns)))
+			*error = 0;
+	}
+	exchange_end(&exchange);
+	return CHANNEL_DONE;
+}
+
+static int get_filter(int fd, void *value, socklen_t *length)
+{
+	int error = 0, count = 0;
+
+	if (!(preload_meters(fd) && ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
+	    !(preload_noted(fd) != NOTE_OTHER &&
+	      recall(fd, value, length, &error, &count) == CHANNEL_DONE))
+		return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
+	if (!error && put_length(length, count))
+		return 0;
+	errno = error ? error : EFAULT;
+	return -1;
+}
+
+static int preload_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+	int result;
+
+	if (level != SOL_SOCKET || name != SO_GET_FILTER || !preload_enter())
+		return real_getsockopt(fd, level, name, value, length);
+	result = get_filter(fd, value, length);
+	preload_leave();
+	return result;
+}
+
+PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+	return preload_getsockopt(fd, level, name, value, length);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socket(): a packet socket with a protocol receives at once, so it is metered before it does. */
+#undef _GNU_SOURCE /* plain types in the C library's declaration */
+#include "preload/preload.h"
+#include "preload/syscall.h"
+#include <linux/if_packet.h>
+
+PRELOAD_EXPORT int socket(int domain, int type, int protocol);
+
+/*
+ * Made with protocol 0 it receives nothing; bound to the protocol and no interface afterwards, it is
+ * as the kernel would have made it.
+ */
+static int metered_socket(int type, int protocol)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+				      .sll_protocol = (unsigned short)protocol};
+	int fd, ignored, saved = errno;
+
+	if (!preload_has_channel())
+		return real_socket(AF_PACKET, type, protocol);
+	fd = real_socket(AF_PACKET, type, 0);
+	if (fd < 0)
+		return fd;
+	preload_memory_keep(preload_memory_take(fd), fd, 0);
+	preload_ask(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
+	if (!real_bind(fd, &address, sizeof(address)))
+		return fd;
+	raw_close(fd);
+	errno = saved;
+	return real_socket(AF_PACKET, type, protocol);
+}
+
+/* It can't be metered, and the broker is to say so. */
+static int obsolete_socket(int domain, int type, int protocol)
+{
+	int fd = real_socket(domain, type, protocol), ignored;
+
+	if (fd >= 0 && preload_enter()) {
+		if (preload_has_channel())
+			preload_ask(fd, CHANNEL_ATTACH, 0, 0, &ignored);
+		preload_leave();
+	}
+	return fd;
+}
+
+static int preload_socket(int domain, int type, int protocol)
+{
+	int fd;
+
+	/* the kernel takes one of AF_INET for a packet socket, too */
+	if ((domain == AF_PACKET || domain == AF_INET) && (type & 15) == SOCK_PACKET)
+		return obsolete_socket(domain, type, protocol);
+	if (domain != AF_PACKET)
+		return real_socket(domain, type, protocol);
+	if (!(unsigned short)protocol || !preload_enter()) {
+		fd = real_socket(domain, type, protocol);
+		if (fd >= 0)
+			preload_note(fd, NOTE_PACKET);
+		if (fd >= 0 && (unsigned short)protocol)
+			preload_passed_on();
+		return fd;
+	}
+	fd = metered_socket(type, protocol);
+	preload_leave();
+	return fd;
+}
+
+PRELOAD_EXPORT int socket(int domain, int type, int protocol)
+{
+	return preload_socket(domain, type, protocol);
+}

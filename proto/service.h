@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * What a program without privileges and `socktally broker --socket` say to each other, over a Unix
+ * socket of type SOCK_SEQPACKET. One connection is one meter. The program does all that takes no
+ * privilege itself: it maps the table, and it attaches to its own sockets, which the broker never
+ * sees. It asks for two things, each with a descriptor in the reply:
+ *
+ * SERVICE_OPEN: the table, read-only. The meter behind it ends with the connection.
+ * SERVICE_LOAD: a program for a socket, made of the program's filter.
+ */
+#ifndef SOCKTALLY_PROTO_SERVICE_H
+#define SOCKTALLY_PROTO_SERVICE_H
+
+#include "plugin/attach/linktype.h"
+#include "plugin/meter.h"
+#include <stdint.h>
+
+#define SERVICE_MAGIC 0x76736b73u
+/* Counts up also when bpf/table.h changes: the program reads the table that the broker's kernel part fills. */
+#define SERVICE_VERSION 1
+
+enum service_op {
+	SERVICE_OPEN = 1,
+	SERVICE_LOAD,
+};
+
+struct service_link {
+	int32_t ifindex;
+	uint32_t link;
+};
+
+struct service_request {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t op;
+	uint32_t paths;  /* SERVICE_OPEN */
+	uint32_t flags;  /* SERVICE_OPEN: SOCKTALLY_OPEN_RECORDS */
+	uint64_t cookie; /* SERVICE_LOAD from here on: of the socket */
+	int32_t ifindex; /* as in struct st_tap */
+	uint32_t link;
+	uint32_t other_count;
+	uint32_t count; /* instructions that follow */
+	struct service_link others[ST_MAX_LINKS];
+	char what[64]; /* the socket, for messages */
+};
+
+struct service_reply {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t reserved;
+	int32_t error;         /* 0, with a descriptor; or -errno, with text */
+	uint32_t region_count; /* SERVICE_OPEN */
+	uint32_t region_size;
+	uint32_t program; /* SERVICE_LOAD: its id */
+	char text[320];
+};
+
+_Static_assert(sizeof(struct service_request) == 40 + 8 * ST_MAX_LINKS + 64, "no padding");
+_Static_assert(sizeof(struct service_reply) == 24 + 320, "no padding");
+
+/* --- plugin/remote/remote.c: the program's side */
+
+/* Connects and takes the table. -errno, noted. */
+int st_broker_open(struct socktally *meter, const char *path);
+
+/* As st_program_load(); *program is set to its id. */
+int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_tap *tap,
+		   const struct sock_filter *insns, size_t count, uint32_t *program);
+
+/* Whether the broker has ended, and with it the counting. */
+bool st_broker_is_gone(const struct socktally *meter);
+
+#endif

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Paths against tshark's frame.protocols: the packets of paths.txt, and captures of others where there
+are any (a folder in CAPTURES, or ../shared/captures), 60 of them, or all with TEST_ALL=1."""
+import glob
+import os
+import shutil
+import subprocess
+import tempfile
+
+import packets
+import place
+import tap
+
+COMMAND = os.environ.get("SOCKTALLY", "./socktally")
+CAPTURES = os.environ.get("CAPTURES", os.path.join(place.SOURCES, "..", "shared", "captures"))
+TSHARK = ("tshark -n -o ip.defragment:FALSE -o ipv6.defragment:FALSE "
+          "-o tcp.desegment_tcp_streams:FALSE -T fields -e frame.protocols -r").split()
+ENOUGH = 0.999
+
+
+def names():
+    with open(os.path.join(place.SOURCES, "include/socktally/protocols.def"), encoding="utf-8") as lines:
+        kinds = [(line.split('"')[1], line.split(",")[3].strip()) for line in lines
+                 if line.startswith("SOCKTALLY_PROTOCOL(")]
+    return {name for name, _ in kinds if name != "dlt"}
+
+
+NAMES = names()
+# What is inside these is their own packet's, or it is not ours to see.
+LAST = {"icmp", "icmpv6", "esp", "arp", "stp", "lldp", "eapol", "igmp", "tcp", "sctp", "dccp", "ospf",
+        "ipcomp", "eigrp", "pim", "vrrp", "rsvp"}
+
+
+def known(layers):
+    """A path down to the last layer that we have a name for."""
+    path = []
+    for layer in layers.split(":"):
+        if layer == "ethertype":
+            continue
+        if layer not in NAMES:
+            break
+        path.append(layer)
+        if layer in LAST:
+            break
+    return ":".join(path)
+
+
+def of_tshark(capture):
+    run = subprocess.run([*TSHARK, capture], capture_output=True, text=True, errors="replace",
+                         check=False)
+    return [known(line) for line in run.stdout.splitlines()]
+
+
+def of_ours(capture):
+    run = subprocess.run([COMMAND, "read", "--packets", capture], capture_output=True, text=True,
+                         check=False)
+    return [known(line.split()[2]) for line in run.stdout.splitlines()]
+
+
+def own_packets():
+    with open(place.data("paths.txt"), encoding="utf-8") as file:
+        text = list(file)
+    differs = [packet.text for packet in packets.read(
+        line[1:] if line.startswith("!") else "#" for line in text)]
+    wanted = list(packets.read(line.removeprefix("!") for line in text))
+    with tempfile.NamedTemporaryFile(prefix="socktally-test-", suffix=".pcapng") as file:
+        file.write(packets.pcapng(wanted))
+        file.flush()
+        have, want = of_ours(file.name), of_tshark(file.name)
+    tap.same(len(have), len(want), "as many packets as tshark")
+    for ours, theirs, packet in zip(have, want, wanted):
+        if packet.text in differs:
+            tap.ok(ours != theirs, f"differs on purpose: {packet.text}", theirs)
+        else:
+            tap.same(ours, theirs, packet.text)
+
+
+def captures():
+    files = sorted(glob.glob(os.path.join(CAPTURES, "*", "*.pcap*")))
+    if not files:
+        tap.skip("captures of others", f"none in {CAPTURES}")
+        return
+    if not os.environ.get("TEST_ALL"):
+        files = files[::max(len(files) // 60, 1)]
+    agree = total = 0
+    for name in files:
+        have, want = of_ours(name), of_tshark(name)
+        total += len(want)
+        for number, (ours, theirs) in enumerate(zip(have, want), 1):
+            agree += ours == theirs
+            if ours != theirs:
+                tap.diag(f"{name}, packet {number}: {theirs}, ours {ours}")
+    tap.ok(agree >= ENOUGH * total, f"{agree} of {total} packets in {len(files)} files agree")
+
+
+def main():
+    if not shutil.which("tshark"):
+        tap.skip_all("no tshark")
+    tap.time_limit(1200 if os.environ.get("TEST_ALL") else 200)
+    own_packets()
+    captures()
+    tap.done()
+
+
+main()

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Wrong use of the command: one line on stderr that says what is wrong, nothing on stdout, and the
+exit status of the contract; help and version; output that can't be written."""
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import captures
+import place
+import tap
+from captures import run
+
+FOLDER = tempfile.TemporaryDirectory(prefix="socktally-test-")
+CAPTURE = FOLDER.name + "/capture"
+
+# arguments: what the line must say
+WRONG = [
+    ("", "no command given"),
+    ("frobnicate", "unknown command 'frobnicate'"),
+    ("--frobnicate", "unknown option '--frobnicate'"),
+    ("read", "no capture file given"),
+    ("read ''", "no capture file given"),
+    ("read a b", "'b'"),
+    ("read -z FILE", "unknown option '-z'"),
+    ("read -qz FILE", "unknown option '-q'"),
+    ("read --frobnicate FILE", "'--frobnicate'"),
+    ("read --format", "'--format' needs an argument"),
+    ("read --format xml FILE", "'xml'"),
+    ("read --format= FILE", "--format ''"),
+    ("read --help=me FILE", "takes no argument"),
+    ("read --packets=5 FILE", "takes no argument"),
+    ("read --p FILE", "ambiguous"),
+    ("read -I", "'-I' needs an argument"),
+    ("read -I 0 FILE", "-I '0'"),
+    ("read -I -1 FILE", "-I '-1'"),
+    ("read -I nan FILE", "-I 'nan'"),
+    ("read -I inf FILE", "-I 'inf'"),
+    ("read -I 1s FILE", "-I '1s'"),
+    ("read -I 1e99 FILE", "-I '1e99'"),
+    ("read -I 0.0001 FILE", "-I '0.0001'"),
+    ("read --interval= FILE", "-I ''"),
+    ("read -o", "'-o' needs an argument"),
+    ("read --output= FILE", "no file name"),
+    ("read --paths 0 FILE", "--paths '0'"),
+    ("read --paths 32769 FILE", "--paths '32769'"),
+    ("read --paths -1 FILE", "--paths '-1'"),
+    ("read --paths 99999999999999999999 FILE", "--paths"),
+    ("read --paths 10x FILE", "--paths '10x'"),
+    ("read --packets --format json FILE", "--packets"),
+    ("read --packets -I 1 FILE", "--packets"),
+    ("watch", "no interface given"),
+    ("watch eth0", "'eth0'"),
+    ("watch -i", "'-i' needs an argument"),
+    ("watch --interface= -c 1", "no interface given"),
+    ("watch -i lo tcp port 80", "'tcp'"),
+    ("watch -i lo -c 0", "-c '0'"),
+    ("watch -i lo -c x", "-c 'x'"),
+    ("watch -i lo -I x", "-I 'x'"),
+    ("watch -i lo --format html", "'html'"),
+    ("watch -i lo --paths x", "--paths 'x'"),
+    ("watch -i lo -x", "'-x'"),
+    ("attach", "no process given"),
+    ("attach -i", "'-i' needs an argument"),
+    ("attach --interface= 1", "no interface given"),
+    ("attach -c 0 1", "-c '0'"),
+    ("attach --follow=yes 1", "takes no argument"),
+    ("attach -x 1", "'-x'"),
+    ("attach ''", "no process given"),
+    ("run", "no tool to run"),
+    ("run -- ''", "no tool to run"),
+    ("run --hook nosuch true", "'nosuch'"),
+    ("run --hook drop true", "drop=PATH"),
+    ("run --hook drop=foo true", "'foo' is no protocol's name"),
+    ("run --hook snap=tcp:-1 true", "bytes=-1"),
+    ("run --hook snap=tcp:99999999999 true", "bytes=99999999999"),
+    ("run --hook sample=*:1/0 true", "n=0"),
+    ("run --hook sample=*:1/x true", "n=x"),
+    ("run --hook talkers,by=packet true", "must be flow or host"),
+    ("run --hook sizes,n=1 true", "no such option"),
+    ("watch -i lo --hook rate=5", "'=5'"),
+    ("broker --group root", "--socket"),
+    ("help frobnicate", "unknown command 'frobnicate'"),
+    ("detach", "no process given"),
+    ("detach ''", "no process given"),
+    ("detach --each 1", "'--each'"),
+]
+
+
+def wrong_usage():
+    for line, word in WRONG:
+        status, out, err = run(*(CAPTURE if part == "FILE" else part for part in shlex.split(line)))
+        tap.ok(status == 2 and out == b"" and captures.one_line(err) and word in err and
+               "--help" in err, f"socktally {line}", f"{status} {out!r} {err!r}")
+
+
+def help_and_version():
+    commands = "run", "watch", "read", "list", "attach", "detach", "features", "broker"
+    for line in ("--help", "-h", "help", "help read", "watch -i lo --help", "--version", "-V",
+                 *(f"{command} --help" for command in commands)):
+        status, out, err = run(*line.split())
+        text = out.decode()
+        tap.ok(status == 0 and out and not err and max(map(len, text.splitlines())) <= 80,
+               f"socktally {line}: on stdout, within 80 columns", f"{status} {text} {err!r}")
+        with open("/dev/full", "wb") as full:
+            status, _, err = run(*line.split(), stdout=full)
+        tap.ok(status == 1 and captures.one_line(err) and "No space left" in err,
+               f"socktally {line} >/dev/full", f"{status} {err!r}")
+    text = run("--version")[1].decode()
+    with open(os.path.join(place.SOURCES, "VERSION"), encoding="ascii") as file:
+        tap.ok(text.split()[:2] == ["socktally", file.read().strip()], "--version has the version",
+               text)
+
+
+def manual():
+    """Every option that --help knows is in the manual page."""
+    with open(os.path.join(place.SOURCES, "man/socktally.1"), encoding="utf-8") as file:
+        page = file.read()
+    for command in ("run", "watch", "read", "attach"):
+        text = run(command, "--help")[1].decode()
+        options = re.findall(r"^ +(?:(-\w), )?--([\w-]+)", text, re.M)
+        missing = [long for short, long in options
+                   if f"Fl \\&-{long}" not in page or short and f"Fl {short[1]} " not in page]
+        tap.ok(len(options) > 4 and not missing, f"the manual has the options of {command}", missing)
+
+
+def lost(name, status, err, why):
+    """The report could not be written: the line says so and has the totals."""
+    tap.ok(status == 1 and captures.one_line(err) and why in err and "8 packets" in err and
+           "accepted 8 packets" in err, name, f"{status} {err!r}")
+
+
+def lost_reports():
+    for form in ("text", "json"):
+        with open("/dev/full", "wb") as full:
+            status, _, err = run("read", "--format", form, CAPTURE, stdout=full)
+        lost(f"{form} to a full disk", status, err, "No space left")
+        status, _, err = run("read", "--format", form, "-o", "/dev/full", CAPTURE)
+        lost(f"{form} -o to a full disk", status, err, "/dev/full")
+        reader, writer = os.pipe()
+        os.close(reader)
+        status, _, err = run("read", "--format", form, CAPTURE, stdout=writer)
+        os.close(writer)
+        lost(f"{form} to a closed pipe", status, err, "Broken pipe")
+        shell = subprocess.run(["sh", "-c", f'exec "$0" read --format {form} "$1" >&-',
+                                captures.SOCKTALLY, CAPTURE], stderr=subprocess.PIPE, check=False)
+        lost(f"{form} to a closed stdout", shell.returncode, shell.stderr.decode(),
+             "Bad file descriptor")
+    with open("/dev/full", "wb") as full:
+        status, _, err = run("read", "--packets", CAPTURE, stdout=full)
+    tap.ok(status == 1 and captures.one_line(err) and "No space left" in err,
+           "--packets to a full disk", f"{status} {err!r}")
+
+
+def output_files():
+    with open(CAPTURE, "rb") as file:
+        before = file.read()
+    os.link(CAPTURE, FOLDER.name + "/link")
+    for name in (CAPTURE, FOLDER.name + "/link"):
+        status, _, err = run("read", "-o", name, CAPTURE)
+        with open(CAPTURE, "rb") as file:
+            tap.ok(status == 1 and captures.one_line(err) and file.read() == before,
+                   "-o does not overwrite the capture file", f"{status} {err!r}")
+    status, _, err = run("read", "-o", FOLDER.name + "/no/report", CAPTURE)
+    tap.ok(status == 1 and captures.one_line(err) and "/no/report" in err,
+           "-o where there is no folder", f"{status} {err!r}")
+    report = FOLDER.name + "/report"
+    with open(report, "w", encoding="ascii") as file:
+        file.write("#" * 100_000)
+    status, out, err = run("read", "-o", report, CAPTURE)
+    with open(report, encoding="ascii") as file:
+        tap.ok(status == 0 and out == b"" and not err and "#" not in file.read(),
+               "-o empties the file first", f"{status} {err!r}")
+
+
+def main():
+    tap.time_limit(60)
+    with open(CAPTURE, "wb") as file:
+        sample = captures.sample()
+        file.write(captures.pcap([packet._replace(length=len(packet.data)) for packet in sample]))
+    wrong_usage()
+    help_and_version()
+    manual()
+    lost_reports()
+    output_files()
+    tap.done()
+
+
+sys.exit(main())

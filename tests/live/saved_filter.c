@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* What the kernel remembers of a metered socket's own filter, with the meter alive and gone. */
+#include <socktally/socktally.h>
+
+#include "plugin/attach/saved_filter.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct sock_filter long_filter[1000];
+static int tests, failures;
+
+static void ok(bool good, const char *name, const char *what)
+{
+	printf("%sok %d - %s: %s\n", good ? "" : "not ", ++tests, name, what);
+	failures += !good;
+}
+
+static void filter_set(int fd, struct sock_filter *insns, size_t count)
+{
+	struct sock_fprog program = {.len = (unsigned short)count, .filter = insns};
+
+	if (count && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))) {
+		perror("Bail out! SO_ATTACH_FILTER");
+		exit(1);
+	}
+}
+
+/* The record of this socket; insns is then the caller's. */
+static bool find(uint64_t cookie, struct st_record *found)
+{
+	struct st_record *records;
+	size_t count;
+	bool there = false;
+
+	if (st_records_read(&records, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (records[i].cookie != cookie)
+			continue;
+		*found = records[i];
+		records[i].insns = NULL;
+		there = true;
+	}
+	st_records_free(records, count);
+	return there;
+}
+
+/* The kernel empties the chain of a meter that is gone a moment later. */
+static bool uncounted_soon(uint64_t cookie, uint32_t program)
+{
+	struct st_record record = {0};
+
+	for (int i = 0; i < 500 && find(cookie, &record); i++) {
+		free(record.insns);
+		if (!record.counting)
+			return record.program == program;
+		usleep(10000);
+	}
+	return false;
+}
+
+static bool gone_soon(uint32_t program)
+{
+	for (int i = 0; i < 500; i++) {
+		if (!st_program_exists(program))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static void round_trip(const char *name, struct sock_filter *insns, size_t count)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_RECORDS};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct st_record record = {0}, later = {0};
+	socklen_t size = sizeof(uint64_t);
+	struct socktally *meter;
+	uint64_t cookie;
+
+	filter_set(fd, insns, count);
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ||
+	    socktally_open(&meter, &opts)) {
+		ok(false, name, "can't meter");
+		return;
+	}
+	ok(!find(cookie, &record), name, "no record before");
+	ok(!socktally_attach(meter, fd, NULL), name, "attached");
+	ok(find(cookie, &record) && record.counting && record.pid == (uint32_t)getpid() &&
+		   record.count == count &&
+		   (!count || !memcmp(record.insns, insns, count * sizeof(*insns))),
+	   name, "the record has the filter and the meter");
+	socktally_close(meter);
+	ok(uncounted_soon(cookie, record.program), name,
+	   "the record outlives the meter, and says so");
+	ok(st_program_exists(record.program) == 1, name, "the program stays with the socket");
+	close(fd);
+	ok(gone_soon(record.program) && !find(cookie, &later), name,
+	   "with the socket, program and record go");
+	free(record.insns);
+}
+
+static void given_back(void)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_RECORDS};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct sock_filter tools[2] = {BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+				       BPF_STMT(BPF_RET | BPF_A, 0)};
+	struct sock_filter now[16];
+	socklen_t length = 16;
+	struct socktally *meter;
+
+	if (socktally_open(&meter, &opts) || socktally_attach(meter, fd, NULL)) {
+		ok(false, "given back", "can't meter");
+		return;
+	}
+	filter_set(fd, tools, 2);
+	ok(!socktally_detach(meter, fd) &&
+		   !getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, now, &length) && length == 2 &&
+		   !memcmp(now, tools, sizeof(tools)),
+	   "given back", "a filter that the tool set meanwhile stays");
+	socktally_close(meter);
+	close(fd);
+}
+
+static bool permitted(void)
+{
+	struct st_record *records;
+	struct socktally *meter = NULL;
+	size_t count;
+
+	if (st_records_read(&records, &count) == -EPERM || socktally_open(&meter, NULL) == -EPERM)
+		return false;
+	st_records_free(records, count);
+	socktally_close(meter);
+	return true;
+}
+
+int main(void)
+{
+	const size_t count = sizeof(long_filter) / sizeof(*long_filter);
+
+	if (!permitted()) {
+		puts("1..0 # SKIP needs CAP_SYS_ADMIN, CAP_BPF and CAP_NET_RAW");
+		return 0;
+	}
+	for (size_t i = 0; i + 1 < count; i++)
+		long_filter[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, (uint32_t)i);
+	long_filter[count - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+	round_trip("no filter", NULL, 0);
+	round_trip("one instruction", &long_filter[count - 1], 1);
+	round_trip("a long filter", long_filter, count);
+	given_back();
+	printf("1..%d\n", tests);
+	return failures != 0;
+}

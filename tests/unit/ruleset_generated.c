@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Classic filters as no compiler makes them: one decision of several says of each packet what each of
+ * them says by itself. SEED, COUNT: which, how many decisions.
+ */
+#include "plugin/classes/ruleset/ruleset.h"
+#include "tests/unit/translate/generate.h"
+
+#define FILTERS 8
+#define PACKETS 12
+
+static struct st_filter filters[FILTERS];
+static bool met[FILTERS];
+static unsigned long verdicts, accepted, followed;
+
+static void meet(void *ctx, uint32_t list)
+{
+	const struct st_decision *decision = ctx;
+
+	for (;; list++) {
+		met[decision->lists[list] & ~ST_LIST_END] = true;
+		if (decision->lists[list] & ST_LIST_END)
+			return;
+	}
+}
+
+static size_t make_filters(size_t *longest)
+{
+	static struct filter f;
+	size_t count = 1 + random_below(FILTERS);
+
+	*longest = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct sock_filter *insns;
+
+		generate(&f, 4 + random_below(20), 28 + random_below(60), false);
+		insns = malloc(f.count * sizeof(*insns));
+		if (!insns)
+			die("malloc");
+		memcpy(insns, f.insns, f.count * sizeof(*insns));
+		filters[i] =
+			(struct st_filter){.insns = insns, .count = f.count, .number = (uint32_t)i};
+		if (*longest < f.packet_len)
+			*longest = f.packet_len;
+	}
+	return count;
+}
+
+static bool same(const struct st_decision *decision, size_t count, size_t longest)
+{
+	unsigned char bytes[200];
+	struct st_decision_packet packet = {.data = bytes};
+
+	packet.caplen = random_below((unsigned int)longest + 12);
+	packet.len = packet.caplen + (random_percent(30) ? random_below(100) : 0);
+	for (size_t at = 0; at < sizeof(bytes); at++)
+		bytes[at] = (unsigned char)(random_u32() >> random_below(32));
+	for (int i = 0; i < 64; i++)
+		packet.ancillary[i] = random_below(random_percent(50) ? 4 : 0x10000);
+	memset(met, 0, sizeof(met));
+	st_decision_run(decision, &packet, meet, (void *)decision);
+	for (size_t i = 0; i < count; i++) {
+		bool wanted = st_filter_run(filters[i].insns, filters[i].count, &packet);
+
+		verdicts++;
+		accepted += wanted;
+		if (wanted == met[i])
+			continue;
+		printf("# the filter %s a packet of %u, the decision doesn't\n",
+		       wanted ? "accepts" : "rejects", packet.caplen);
+		print_filter(filters[i].insns, filters[i].count);
+		return false;
+	}
+	return true;
+}
+
+int main(void)
+{
+	unsigned long seed = from_environment("SEED", (unsigned long)time(NULL));
+	unsigned long count = from_environment("COUNT", 30000), wrong = 0, made = 0;
+
+	printf("# SEED=%lu COUNT=%lu\n", seed, count);
+	random_seed(seed);
+	for (unsigned long i = 0; i < count && wrong < 5; i++) {
+		struct st_decision decision;
+		size_t longest, filter_count = make_filters(&longest);
+		bool good = true;
+
+		if (st_decision_make(&decision, filters, filter_count, false))
+			die("st_decision_make");
+		made += filter_count;
+		followed += filter_count - decision.filter_count;
+		for (int at = 0; at < PACKETS && good; at++)
+			good = same(&decision, filter_count, longest);
+		wrong += !good;
+		st_decision_free(&decision);
+		for (size_t at = 0; at < filter_count; at++)
+			free((void *)filters[at].insns);
+	}
+	ok(wrong == 0, "%lu decisions of random filters", count);
+	printf("# %lu filters, %lu could be followed; %lu verdicts, %lu accept\n", made, followed,
+	       verdicts, accepted);
+	ok(followed > made / 20 && accepted > verdicts / 20, "some can be followed, and do accept");
+	done_testing();
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socktally attach: meters captures that are running. */
+#include "tools/attach/attach.h"
+#include "tools/stop.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+	"socktally attach [OPTIONS] PID|COMMAND...\n"
+	"\n"
+	"Counts what reaches the packet sockets of processes that are running, by its\n"
+	"protocols, until Ctrl-C or until they end. They notice nothing, and in the end\n"
+	"their sockets have the filters that they had. Needs root, or CAP_BPF,\n"
+	"CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.\n"
+	"\n"
+	"  -i, --interface NAME    only sockets on that interface; any: on all of them\n"
+	"      --all               all processes of that name; without a name, all\n"
+	"      --follow            sockets that they open later, too\n"
+	"      --each              a report for each socket, not one of all\n"
+	"  -c, --seconds SECONDS   stop after so long\n"
+	"%s%s";
+
+enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
+
+static int wait_for_end(struct attaching *attaching, int signals, int timer)
+{
+	struct pollfd fds[] = {
+		{.fd = signals, .events = POLLIN},
+		{.fd = timer, .events = POLLIN},
+	};
+
+	while (!attaching_over(attaching)) {
+		if (poll(fds, 2, attaching_patience(attaching)) < 0 && errno != EINTR)
+			return command_fail("can't wait: %s", strerror(errno));
+		if (fds[0].revents || fds[1].revents)
+			break;
+		attaching_step(attaching);
+	}
+	return 0;
+}
+
+/* Nothing is metered. */
+static int say_nothing_found(const struct attaching *attaching)
+{
+	const struct attach_options *options = attaching->options;
+
+	if (attaching->failed)
+		return EXIT_FAILED; /* said */
+	if (*attaching->others.text)
+		return command_fail("no packet socket is on %s: there are some on %s",
+				    options->interface, attaching->others.text);
+	return command_fail("the packet sockets have just been closed");
+}
+
+static int meter(struct attaching *attaching, int signals, int timer)
+{
+	const struct attach_options *options = attaching->options;
+	int status;
+
+	attaching_begin(attaching);
+	if (!attaching->socket_count && !options->follow)
+		return say_nothing_found(attaching);
+	if (isatty(STDERR_FILENO) && !options->report.interval && !options->duration)
+		fprintf(stderr, "socktally: counting; Ctrl-C ends it with the report\n");
+	status = wait_for_end(attaching, signals, timer);
+	return attaching_close(attaching) | status;
+}
+
+static int attach(const struct attach_options *options, int out)
+{
+	int signals = end_signals(), timer = options->duration ? end_timer(options->duration) : -1;
+	struct attaching attaching = {0};
+	int status;
+
+	if (signals < 0 || (options->duration && timer < 0))
+		return command_fail("can't wait for the end: %s", strerror(errno));
+	status = targets_choose(&attaching.targets, &options->choice);
+	if (!status)
+		status = attaching_open(&attaching, options, out);
+	if (!status)
+		status = meter(&attaching, signals, timer);
+	attaching_free(&attaching);
+	close(signals);
+	if (timer >= 0)
+		close(timer);
+	return status;
+}
+
+static int take_option(struct attach_options *options, int option)
+{
+	switch (option) {
+	case 'i':
+		options->interface = optarg;
+		return *optarg ? 0 : command_usage("-i '': no interface given");
+	case 'c':
+		return command_seconds("-c", optarg, &options->duration);
+	case OPTION_ALL:
+		options->choice.all = true;
+		return 0;
+	case OPTION_FOLLOW:
+		options->follow = options->choice.waiting = true;
+		return 0;
+	case OPTION_EACH:
+		options->each = true;
+		return 0;
+	default:
+		return command_option(&options->report, option, optarg);
+	}
+}
+
+/* -1: go on; else the exit status. */
+static int parse(struct attach_options *options, int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		COMMAND_LONG,
+		{"interface", required_argument, NULL, 'i'},
+		{"seconds", required_argument, NULL, 'c'},
+		{"all", no_argument, NULL, OPTION_ALL},
+		{"follow", no_argument, NULL, OPTION_FOLLOW},
+		{"each", no_argument, NULL, OPTION_EACH},
+		{0},
+	};
+	int option, status;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":i:c:" COMMAND_SHORT, long_options, NULL)) !=
+	       -1) {
+		if (option == OPTION_HELP)
+			return command_print(help, command_hook_help, command_option_help);
+		if (option == '?' || option == ':')
+			return command_bad_option(option, argv);
+		status = take_option(options, option);
+		if (status)
+			return status;
+	}
+	options->choice.names = argv + optind;
+	options->choice.name_count = (size_t)(argc - optind);
+	if (!options->choice.name_count && !options->choice.all)
+		return command_usage("no process given: socktally attach PID, or a command's name");
+	return -1;
+}
+
+int command_attach(int argc, char **argv)
+{
+	/* With all that they point to for the life of the process. */
+	static struct attach_options options;
+	int status = parse(&options, argc, argv), out;
+
+	if (status >= 0)
+		return status;
+	out = command_output(&options.report, STDOUT_FILENO, -1);
+	if (out < 0)
+		return EXIT_FAILED;
+	status = attach(&options, out);
+	if (options.report.output && close(out) && !status)
+		status = command_fail("%s: can't finish the report: %s", options.report.output,
+				      strerror(errno));
+	return status;
+}

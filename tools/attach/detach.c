@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* socktally detach: gives back what a meter that was killed could not. */
+#include "tools/attach/attach.h"
+
+#include "plugin/attach/linktype.h"
+#include "plugin/attach/saved_filter.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char help[] =
+	"socktally detach [OPTIONS] PID|COMMAND...\n"
+	"\n"
+	"Puts their own filters back on the packet sockets of processes on which a\n"
+	"socktally that was killed has left its program: 'socktally list' shows them.\n"
+	"Needs root.\n"
+	"\n"
+	"  -i, --interface NAME    only sockets on that interface; any: on all of them\n"
+	"      --all               all processes of that name; without a name, all\n"
+	"      --help              this text\n";
+
+enum { OPTION_ALL = OPTION_OWN };
+
+struct detaching {
+	struct target_choice choice;
+	const char *interface; /* NULL: any socket */
+	struct st_record *records;
+	size_t record_count;
+	size_t restored;
+	bool failed;
+};
+
+static const struct st_record *record_of(const struct detaching *detaching, int fd)
+{
+	socklen_t size = sizeof(uint64_t);
+	uint64_t cookie = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size))
+		return NULL;
+	for (size_t i = 0; i < detaching->record_count; i++)
+		if (detaching->records[i].cookie == cookie)
+			return &detaching->records[i];
+	return NULL;
+}
+
+static void say_not_restored(const struct target *target, const char *interface, int error)
+{
+	const char *why = strerror(-error);
+
+	if (error == -EPERM)
+		why = "its owner has locked its filter (SO_LOCK_FILTER); it goes on with its own "
+		      "filter as a program of ours";
+	else if (error == -ENOMEM)
+		why = "no room for its filter: raise it (sysctl net.core.optmem_max=131072)";
+	command_fail("%s (pid %d) on %s: %s", target->comm, target->pid, interface, why);
+}
+
+/* The name comes from another process: what could steer a terminal doesn't reach it. */
+static void say_restored(const struct target *target, const char *interface)
+{
+	char comm[sizeof(target->comm)];
+
+	memcpy(comm, target->comm, sizeof(comm));
+	for (char *byte = comm; *byte; byte++)
+		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+			*byte = '?';
+	command_print("%s (pid %d) on %s has its own filter again\n", comm, target->pid, interface);
+}
+
+/* A socket in hand. */
+static void restore(struct detaching *detaching, const struct target *target, int fd)
+{
+	const struct st_record *record = record_of(detaching, fd);
+	struct st_tap tap;
+	int result;
+
+	if (!record || st_tap_read(&tap, fd, 0) ||
+	    (detaching->interface && strcmp(detaching->interface, tap.interface) != 0))
+		return;
+	if (record->counting) {
+		detaching->failed = true;
+		command_fail("%s (pid %d) on %s: socktally (pid %u) is metering it: end that one "
+			     "(kill %u)",
+			     target->comm, target->pid, tap.interface, record->pid, record->pid);
+		return;
+	}
+	result = leftover_restore(fd, record);
+	if (result == -EACCES)
+		return; /* another filter is on it by now: there is nothing left of ours */
+	if (result) {
+		detaching->failed = true;
+		say_not_restored(target, tap.interface, result);
+		return;
+	}
+	detaching->restored++;
+	say_restored(target, tap.interface);
+}
+
+static int detach_one(void *ctx, struct target *target, const struct holder *holder)
+{
+	struct detaching *detaching = ctx;
+	int fd = process_take_socket(holder->pid, holder->fd, holder->inode);
+
+	if (fd == -EPERM || fd == -ENOSYS) {
+		detaching->failed = true;
+		command_fail("%s (pid %d): its socket %d can't be looked at: %s", target->comm,
+			     target->pid, holder->fd, process_take_refused(fd));
+	}
+	if (fd < 0)
+		return 0;
+	restore(detaching, target, fd);
+	close(fd);
+	return 0;
+}
+
+static int detach(struct detaching *detaching)
+{
+	struct targets targets = {0};
+	int status = targets_choose(&targets, &detaching->choice), result = 0;
+
+	if (!status)
+		result = st_records_read(&detaching->records, &detaching->record_count);
+	if (result)
+		status = command_fail("what is left can't be looked for: %s%s", strerror(-result),
+				      result == -EPERM ? ": run as root, or with CAP_SYS_ADMIN"
+						       : "");
+	for (size_t i = 0; i < targets.count && !status; i++)
+		target_sockets(&targets.target[i], detach_one, detaching);
+	if (!status && !detaching->restored && !detaching->failed && detaching->choice.name_count)
+		status = command_fail("%s: no packet socket has a program that was left by a "
+				      "socktally",
+				      detaching->choice.names[0]);
+	st_records_free(detaching->records, detaching->record_count);
+	targets_free(&targets);
+	return status | (detaching->failed ? EXIT_FAILED : 0);
+}
+
+int command_detach(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"interface", required_argument, NULL, 'i'},
+		{"all", no_argument, NULL, OPTION_ALL},
+		{"help", no_argument, NULL, OPTION_HELP},
+		{0},
+	};
+	struct detaching detaching = {0};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":i:", options, NULL)) != -1) {
+		switch (option) {
+		case OPTION_HELP:
+			return command_print("%s", help);
+		case 'i':
+			detaching.interface = optarg;
+			break;
+		case OPTION_ALL:
+			detaching.choice.all = true;
+			break;
+		default:
+			return command_bad_option(option, argv);
+		}
+	}
+	detaching.choice.names = argv + optind;
+	detaching.choice.name_count = (size_t)(argc - optind);
+	if (!detaching.choice.name_count && !detaching.choice.all)
+		return command_usage("no process given: socktally detach PID, or a command's name");
+	return detach(&detaching);
+}

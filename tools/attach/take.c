@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Taking sockets from their processes, and giving them back. */
+#include "tools/attach/attach.h"
+
+#include "plugin/attach/saved_filter.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+int attach_take_from(struct attached *socket, pid_t pid, int number)
+{
+	int fd = process_take_socket(pid, number, socket->inode);
+	socklen_t size = sizeof(uint64_t);
+	uint64_t cookie = 0;
+
+	if (fd < 0)
+		return fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ||
+	    (socket->cookie && cookie != socket->cookie)) {
+		close(fd);
+		return -EBADF;
+	}
+	socket->cookie = cookie;
+	socket->pid = pid;
+	socket->fd = number;
+	return fd;
+}
+
+int attach_take_anywhere(struct attached *socket)
+{
+	struct holders holders;
+	const struct holder *holder;
+	int fd = -EBADF;
+	size_t count;
+
+	if (processes_read(&holders, NULL))
+		return -EBADF;
+	holder = holders_find(&holders, socket->inode, &count);
+	for (size_t i = 0; i < count && fd < 0; i++)
+		fd = attach_take_from(socket, holder[i].pid, holder[i].fd);
+	holders_free(&holders);
+	return fd;
+}
+
+static int take(struct attached *socket)
+{
+	int fd = attach_take_from(socket, socket->pid, socket->fd);
+
+	return fd == -EBADF || fd == -ESRCH ? attach_take_anywhere(socket) : fd;
+}
+
+/* The library speaks of our own descriptor, which nobody knows. */
+void attach_say_refused(const struct attached *socket, int fd, int error)
+{
+	const char *why = socktally_error(socket->meter->meter), *rest;
+	char ours[32];
+
+	snprintf(ours, sizeof(ours), "socket %d", fd);
+	rest = strstr(why, ours);
+	if (error == -EACCES)
+		command_fail("%s (pid %d): its socket %d on %s has an eBPF filter of its own%s: "
+			     "it can't be metered",
+			     socket->comm, socket->pid, socket->fd, socket->interface,
+			     st_program_exists(1) == -EPERM ? " (or another meter's: root can tell)"
+							    : "");
+	else if (rest)
+		command_fail("%s (pid %d): its socket %d on %s%s", socket->comm, socket->pid,
+			     socket->fd, socket->interface, rest + strlen(ours));
+	else
+		command_fail("%s (pid %d): %s", socket->comm, socket->pid, why);
+}
+
+/* A socket that was closed just now is gone when our program is, which takes the kernel a moment. */
+static int take_or_closed(struct attached *socket, int64_t deadline, bool *closed)
+{
+	int fd = take(socket);
+
+	for (*closed = false; fd < 0 && !*closed && monotonic_now() < deadline; fd = take(socket)) {
+		*closed = st_program_exists(socket->program) != 1;
+		if (!*closed)
+			nanosleep(&(struct timespec){.tv_nsec = 5 * MILLISECOND}, NULL);
+	}
+	return fd;
+}
+
+/* Whether there was something to give back. */
+static bool give_back(struct attaching *attaching, struct attached *socket, int64_t deadline)
+{
+	bool closed;
+	int fd = take_or_closed(socket, deadline, &closed), result;
+
+	if (fd < 0 && closed)
+		return false;
+	if (fd < 0) {
+		attaching->failed = true;
+		command_fail("%s (pid %d): its socket on %s can't be given back, as no process has "
+			     "it open: it goes on with its own filter as a program of ours",
+			     socket->comm, socket->pid, socket->interface);
+		return false;
+	}
+	result = socktally_detach(socket->meter->meter, fd);
+	if (result && result != -ENOENT) {
+		attaching->failed = true;
+		attach_say_refused(socket, fd, result);
+	}
+	close(fd);
+	return true;
+}
+
+void attach_give_back(struct attaching *attaching)
+{
+	int64_t deadline = monotonic_now() + SECOND;
+
+	for (; attaching->socket_count; attaching->socket_count--) {
+		struct attached *socket = &attaching->sockets[attaching->socket_count - 1];
+
+		if (socket->on && give_back(attaching, socket, deadline))
+			attaching->given_back++;
+	}
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The processes that `socktally attach` and `detach` are told to look at. */
+#ifndef SOCKTALLY_TOOLS_ATTACH_TARGETS_H
+#define SOCKTALLY_TOOLS_ATTACH_TARGETS_H
+
+#include "tools/proc/processes.h"
+
+struct target {
+	pid_t pid;
+	int pidfd; /* so that another process with its number is never taken for it */
+	char comm[16];
+	int64_t looked; /* when its descriptors were last looked at: CLOCK_MONOTONIC, in nanoseconds */
+};
+
+struct targets {
+	struct target *target;
+	size_t count, room;
+	pid_t *walked; /* all processes at the last look for children, in order */
+	size_t walked_count;
+};
+
+/* What the command line says. */
+struct target_choice {
+	char **names; /* numbers of processes or names of commands */
+	size_t name_count;
+	bool all;     /* all processes of a name; without names, all that have a packet socket */
+	bool waiting; /* a process may have no packet socket as yet */
+};
+
+/*
+ * Finds the processes. Where one has no packet socket, those that it has started are looked at
+ * instead, as a capture program may leave the capture to another one. 0, or an exit status after a
+ * message.
+ */
+int targets_choose(struct targets *targets, const struct target_choice *choice);
+
+/* -errno: -ESRCH, it is gone. One that is there already stays. */
+int targets_add(struct targets *targets, pid_t pid);
+/* Adds what the processes have started since that time, their children's children too. */
+void targets_add_children(struct targets *targets, int64_t since);
+/* Adds processes with one of the names that have come since then. */
+void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since);
+/* Forgets those that have ended. */
+void targets_forget_ended(struct targets *targets);
+void targets_free(struct targets *targets);
+
+/*
+ * Calls fn for each packet socket of the process until it returns non-zero; once for a socket that
+ * has several descriptors. -errno.
+ */
+typedef int (*target_socket_fn)(void *ctx, struct target *target, const struct holder *holder);
+int target_sockets(struct target *target, target_socket_fn fn, void *ctx);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t monotonic_now(void);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The broker's loop, its meter and its words. */
+#include "tools/broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void pass_credentials(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
+void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
+		 const struct channel_address *address, int channel, int listener)
+{
+	*broker = (struct broker){.options = options,
+				  .report_fd = report_fd,
+				  .address = *address,
+				  .channel = channel,
+				  .listener = listener,
+				  .scratch = -1,
+				  .comm_fd = -1,
+				  .finish = -1};
+	clock_gettime(CLOCK_REALTIME, &broker->start);
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		broker->connections[i] = -1;
+	for (int i = 0; i < BROKER_SANDBOXES; i++)
+		broker->sandboxes[i].page = -1;
+}
+
+bool broker_has_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= BROKER_DESCRIPTORS;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void broker_close(struct broker *broker)
+{
+	report_close(broker->report);
+	socktally_close(broker->meter);
+	close_if_open(broker->channel);
+	close_if_open(broker->listener);
+	close_if_open(broker->scratch);
+	close_if_open(broker->comm_fd);
+	close_if_open(broker->finish);
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		close_if_open(broker->connections[i]);
+	for (int i = 0; i < BROKER_SANDBOXES; i++)
+		close_if_open(broker->sandboxes[i].page);
+}
+
+/* Its name changes when it executes another program; the file goes on to tell it. */
+static int open_comm(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void broker_comm(const struct broker *broker, pid_t pid, char comm[32])
+{
+	bool kept = pid == broker->tool && broker->comm_fd >= 0;
+	int fd = kept ? broker->comm_fd : open_comm(pid);
+	ssize_t length = pread(fd, comm, 31, 0);
+
+	if (!kept)
+		close_if_open(fd);
+	if (length <= 0) {
+		strcpy(comm, "?");
+		return;
+	}
+	comm[comm[length - 1] == '\n' ? length - 1 : length] = 0;
+}
+
+void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *format, ...)
+{
+	char text[512], comm[32];
+	va_list arguments;
+
+	for (unsigned int i = 0; i < broker->said_count; i++)
+		if (broker->said[i] == cause)
+			return;
+	if (broker->said_count == BROKER_CAUSES)
+		return;
+	broker->said[broker->said_count++] = cause;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	broker_comm(broker, pid, comm);
+	command_fail("%s (pid %d): %s", comm, (int)pid, text);
+}
+
+static void log_line(void *ctx, enum socktally_log_level level, const char *text)
+{
+	struct broker *broker = ctx;
+
+	if (level <= SOCKTALLY_LOG_WARNING)
+		snprintf(broker->log, sizeof(broker->log), "%s", text);
+}
+
+static int write_report(void *ctx, struct socktally *meter)
+{
+	(void)meter;
+	broker_report(ctx, false);
+	return 0;
+}
+
+bool broker_load_meter(struct broker *broker)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = broker->options->paths,
+					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .log = log_line,
+					   .log_ctx = broker};
+
+	command_lift_memlock();
+	broker->open_error = socktally_open(&broker->meter, &opts);
+	return broker->open_error || !command_prepare_meter(broker->options, broker->meter);
+}
+
+bool broker_open_meter(struct broker *broker)
+{
+	if (!broker->meter && !broker->open_error)
+		broker_load_meter(broker);
+	/* another user may not see it where /proc is mounted with hidepid */
+	broker->comm_fd = open_comm(broker->tool);
+	if (!command_drop_privileges(broker->keep))
+		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
+	if (!broker->open_error)
+		broker->open_error =
+			report_open(&broker->report, broker->report_fd, broker->options->format);
+	if (!broker->open_error)
+		return true;
+	socktally_close(broker->meter);
+	broker->meter = NULL;
+	return false;
+}
+
+bool broker_has_meter(struct broker *broker, pid_t pid)
+{
+	const char *why;
+	int error;
+
+	if (broker->meter || (!broker->open_error && broker_open_meter(broker)))
+		return true;
+	error = broker->open_error;
+	if (error == -EPERM)
+		why = command_not_permitted;
+	else
+		why = *broker->log ? broker->log : strerror(-error);
+	broker_say(broker, pid, (uint32_t)-error, "%s: it goes on unmetered", why);
+	return false;
+}
+
+void broker_first_socket(struct broker *broker)
+{
+	if (broker->attached)
+		return;
+	broker->attached = true;
+	clock_gettime(CLOCK_REALTIME, &broker->start);
+	broker_comm(broker, broker->tool, broker->comm);
+	if (broker->options->interval &&
+	    socktally_set_interval(broker->meter, broker->options->interval, write_report, broker))
+		command_fail("no reports every so often: %s", socktally_error(broker->meter));
+}
+
+/* The connections that come by the abstract address: of processes that have closed the channel. */
+static void accept_connection(struct broker *broker)
+{
+	int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int *slot = &broker->connections[broker->next_connection];
+
+	if (fd < 0) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* out of descriptors */
+		return;
+	}
+	pass_credentials(fd);
+	close_if_open(*slot);
+	*slot = fd;
+	broker->next_connection = (broker->next_connection + 1) % BROKER_CONNECTIONS;
+}
+
+static void serve_connection(struct broker *broker, int *fd)
+{
+	broker_request(broker, *fd); /* one connection, one request */
+	close(*fd);
+	*fd = -1;
+}
+
+bool broker_serve(struct broker *broker, int other, int timeout)
+{
+	enum { CHANNEL, LISTENER, METER, OTHER, FIXED };
+	struct pollfd fds[FIXED + BROKER_CONNECTIONS] = {
+		[CHANNEL] = {.fd = broker->channel, .events = POLLIN},
+		[LISTENER] = {.fd = broker->listener, .events = POLLIN},
+		[METER] = {.fd = broker->meter && broker->options->interval && !broker->report_error
+					 ? socktally_fd(broker->meter)
+					 : -1,
+			   .events = POLLIN},
+		[OTHER] = {.fd = other, .events = POLLIN},
+	};
+
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		fds[FIXED + i] = (struct pollfd){.fd = broker->connections[i], .events = POLLIN};
+	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0) {
+		if (errno != EINTR) /* the caller looks for itself, not too often */
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		return false;
+	}
+	if (fds[CHANNEL].revents && !broker_request(broker, broker->channel)) {
+		close(broker->channel);
+		broker->channel = -1;
+	}
+	for (int i = 0; i < BROKER_CONNECTIONS; i++)
+		if (fds[FIXED + i].revents)
+			serve_connection(broker, &broker->connections[i]);
+	if (fds[LISTENER].revents)
+		accept_connection(broker);
+	if (fds[METER].revents)
+		socktally_poll(broker->meter, 0);
+	broker_look_at_sandboxes(broker);
+	return fds[OTHER].revents;
+}

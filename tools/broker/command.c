@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * `socktally broker`: what the shim starts where no `socktally run` is around the tool. It ends when
+ * the tool and all that it has forked are gone, and then writes the report.
+ */
+#include "tools/broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Milliseconds between looks at the lifeline, and that an exiting tool waits to see who is left. */
+enum { LIFELINE_INTERVAL = 250, FINISH_GRACE = 100 };
+
+struct tool_life {
+	int pidfd;    /* -1: that process is gone */
+	int lifeline; /* -1: so is all that it has forked */
+	int signals;
+};
+
+/* Whether the descriptors are those that the shim hands down. */
+static bool descriptors_are_there(void)
+{
+	struct sockaddr_storage name;
+	socklen_t size = sizeof(name);
+
+	if (getsockname(CHANNEL_SERVER, (struct sockaddr *)&name, &size) ||
+	    name.ss_family != AF_UNIX)
+		return false;
+	size = sizeof(name);
+	return !getsockname(CHANNEL_LISTENER, (struct sockaddr *)&name, &size) &&
+	       name.ss_family == AF_UNIX;
+}
+
+/*
+ * The tool's lock belongs to the open file that it has mapped: through another open file of the same
+ * one we see whether it is still held.
+ */
+static int open_lifeline(void)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", CHANNEL_LIFELINE);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	close(CHANNEL_LIFELINE);
+	return fd;
+}
+
+/* SOCKTALLY_HOOKS: what --hook takes, with ";" between them. */
+static void take_hooks(struct report_options *options)
+{
+	const char *value = secure_getenv("SOCKTALLY_HOOKS");
+	char *list = value ? strdup(value) : NULL, *rest = NULL, *hook;
+
+	for (hook = list ? strtok_r(list, ";", &rest) : NULL; hook;
+	     hook = strtok_r(NULL, ";", &rest))
+		if (command_option(options, OPTION_HOOK, hook))
+			command_fail("SOCKTALLY_HOOKS: goes on without '%s'", hook);
+	free(list);
+}
+
+static bool take_options(struct report_options *options)
+{
+	static const struct {
+		const char *variable;
+		int option;
+	} variables[] = {
+		{"SOCKTALLY_FORMAT", OPTION_FORMAT},
+		{"SOCKTALLY_INTERVAL", 'I'},
+		{"SOCKTALLY_OUTPUT", 'o'},
+		{"SOCKTALLY_PATHS", OPTION_PATHS},
+		{"SOCKTALLY_CLASSES", OPTION_CLASSES},
+		{"SOCKTALLY_FIRST", OPTION_FIRST},
+	};
+
+	command_name("run"); /* whose options they are, and whose --help says what they may be */
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
+		const char *value = secure_getenv(variables[i].variable);
+
+		if (!value || !*value || !command_option(options, variables[i].option, value))
+			continue;
+		command_fail("%s: the default is used in its place", variables[i].variable);
+	}
+	take_hooks(options);
+	return true;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&readable, 1, 0) > 0;
+}
+
+/* Whether nobody is left who could ask for anything. */
+static bool tool_is_gone(const struct broker *broker, struct tool_life *life)
+{
+	if (life->pidfd >= 0 && is_readable(life->pidfd)) {
+		close(life->pidfd);
+		life->pidfd = -1;
+	}
+	if (broker->channel >= 0 || (life->pidfd >= 0 && broker->finish < 0))
+		return false;
+	if (life->lifeline >= 0 && !flock(life->lifeline, LOCK_EX | LOCK_NB)) {
+		close(life->lifeline);
+		life->lifeline = -1;
+	}
+	return life->lifeline < 0;
+}
+
+static void let_finish(struct broker *broker)
+{
+	struct channel_reply reply = {.magic = CHANNEL_MAGIC,
+				      .version = CHANNEL_VERSION,
+				      .answer = CHANNEL_DONE};
+
+	if (broker->finish < 0)
+		return;
+	send(broker->finish, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(broker->finish);
+	broker->finish = -1;
+}
+
+static void serve_until_gone(struct broker *broker, struct tool_life *life)
+{
+	while (!tool_is_gone(broker, life) && !is_readable(life->signals)) {
+		bool finishing = broker->finish >= 0;
+		int timeout = -1;
+
+		if (finishing)
+			timeout = FINISH_GRACE;
+		else if (life->pidfd < 0 && broker->channel < 0)
+			timeout = LIFELINE_INTERVAL;
+		broker_serve(broker, finishing ? life->signals : life->pidfd, timeout);
+		/* another process of the tool goes on, so this one needn't wait */
+		if (finishing && !tool_is_gone(broker, life))
+			let_finish(broker);
+	}
+}
+
+int command_broker(int argc, char **argv)
+{
+	const char *variable = secure_getenv(CHANNEL_VARIABLE);
+	/* With all that they point to for the life of the process. */
+	static struct report_options options;
+	struct channel_address address;
+	struct tool_life life;
+	struct broker broker;
+	int report_fd;
+
+	if (argc > 1)
+		return command_broker_service(argc, argv);
+	if (!variable || !channel_parse(variable, &address) || !descriptors_are_there())
+		return command_usage("--socket PATH and --group GROUP are needed");
+	if (!broker_has_descriptors())
+		return EXIT_FAILED; /* the shim says so when it is needed */
+	for (int fd = CHANNEL_SERVER; fd < CHANNEL_LIFELINE; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	life.pidfd = fcntl(CHANNEL_PIDFD, F_GETFD) < 0 ? -1 : CHANNEL_PIDFD;
+	life.lifeline = open_lifeline();
+	life.signals = open_signals();
+	take_options(&options);
+	report_fd = command_output(&options, STDERR_FILENO, -1);
+	if (report_fd < 0) {
+		options.output = NULL;
+		report_fd = STDERR_FILENO;
+	}
+	if (chdir("/"))
+		return command_fail("can't leave the tool's directory: %s", strerror(errno));
+
+	broker_init(&broker, &options, report_fd, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
+	broker.tool = (pid_t)address.pid;
+	serve_until_gone(&broker, &life);
+	if (broker.attached)
+		broker_report(&broker, true);
+	let_finish(&broker);
+	broker_close(&broker);
+	return 0;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* What the broker's report says of the sockets that were metered. */
+#include "tools/broker/broker.h"
+#include "tools/filter_text/filter_text.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <stdlib.h>
+
+struct sources {
+	struct name_list interfaces, linktypes;
+	char *filter;
+};
+
+static int add_source(void *ctx, const struct socktally_socket *socket)
+{
+	struct sources *sources = ctx;
+
+	name_list_add(&sources->interfaces, socket->interface);
+	name_list_add(&sources->linktypes, socket->linktype);
+	if (socket->insn_count)
+		filter_text_join(&sources->filter,
+				 filter_text_numbers(socket->insns, socket->insn_count));
+	return 0;
+}
+
+bool broker_report(struct broker *broker, bool final)
+{
+	struct sources sources = {.interfaces = broker->interfaces, .linktypes = broker->linktypes};
+	struct report_source source = {.kind = "socket",
+				       .interface = sources.interfaces.text,
+				       .linktype = sources.linktypes.text,
+				       .pid = broker->tool,
+				       .comm = broker->comm};
+	struct timespec now;
+
+	if (!broker->meter)
+		return true;
+	if (!broker->report_error) {
+		socktally_sockets(broker->meter, add_source, &sources);
+		source.filter = sources.filter;
+		clock_gettime(CLOCK_REALTIME, &now);
+		broker->report_error =
+			report_write(broker->report, broker->meter, &source, &broker->start, &now);
+		broker->start = now;
+		free(sources.filter);
+	} else if (!final) {
+		return false; /* said already */
+	}
+	if (broker->report_error)
+		command_report_failed(broker->options, broker->report_error, broker->meter);
+	return !broker->report_error;
+}
+
+struct retired {
+	struct broker *broker;
+	uint64_t cookie;
+};
+
+static int retire(void *ctx, const struct socktally_socket *socket)
+{
+	struct retired *retired = ctx;
+
+	if (socket->cookie != retired->cookie)
+		return 0;
+	name_list_add(&retired->broker->interfaces, socket->interface);
+	name_list_add(&retired->broker->linktypes, socket->linktype);
+	return 1;
+}
+
+void broker_retire(struct broker *broker, uint64_t cookie)
+{
+	struct retired retired = {.broker = broker, .cookie = cookie};
+
+	socktally_sockets(broker->meter, retire, &retired);
+}

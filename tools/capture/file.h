@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * Reads capture files from front to end: pcap (both byte orders, micro- and nanoseconds, and with
+ * Kuznetzov's longer record headers) and pcapng, plain, gzip or zstd. Memory use doesn't grow with
+ * the file: a window of it is held.
+ */
+#ifndef SOCKTALLY_TOOLS_CAPTURE_FILE_H
+#define SOCKTALLY_TOOLS_CAPTURE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* A longer packet or block than this is taken for a corrupt length. */
+#define CAPTURE_LENGTH_MAX (256u << 20)
+
+/* As it stands in the file; capture_timespec() when it is wanted. */
+struct capture_time {
+	uint64_t ticks;
+	uint64_t units; /* ticks a second; 0: the packet has no time */
+	int64_t offset; /* seconds */
+};
+
+struct capture_packet {
+	const uint8_t *data; /* valid until the next call */
+	uint32_t caplen;
+	uint32_t len;      /* on the wire */
+	uint32_t linktype; /* LINKTYPE_ number */
+	struct capture_time time;
+};
+
+struct capture_file;
+
+/*
+ * path "-": standard input. NULL if it can't be read or is no capture file: message then says why
+ * and what to do, with the file's name in front.
+ */
+#define CAPTURE_MESSAGE_MAX 512
+struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX]);
+void capture_file_close(struct capture_file *file);
+
+/* For comparing with other files. */
+int capture_file_descriptor(const struct capture_file *file);
+
+/*
+ * 1: *packet is the next one. 0: the file ended well. -1: it is cut short or corrupt from here on,
+ * and capture_file_message() says where; the packets until then were good.
+ */
+int capture_file_next(struct capture_file *file, struct capture_packet *packet);
+
+/*
+ * The next one, and those after it that need no more reading, up to room of them: how many, or 0 or -1
+ * as before. They are valid until the next call, and CAPTURE_BEHIND bytes more may be read of each
+ * one's data, whatever is in them.
+ */
+#define CAPTURE_BEHIND 64
+int capture_file_batch(struct capture_file *file, struct capture_packet *packets, int room);
+const char *capture_file_message(const struct capture_file *file);
+
+/* Names of the interfaces so far, joined by commas; "" if the file has none. */
+const char *capture_file_interfaces(const struct capture_file *file);
+
+/* The link types so far, of interfaces that the file describes. Returns how many it has given. */
+size_t capture_file_linktypes(const struct capture_file *file, uint32_t *linktypes, size_t room);
+
+/* false: no time, or none that a timespec holds. */
+bool capture_timespec(const struct capture_time *time, struct timespec *timespec);
+
+#endif

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Finds out by doing it what works here: version numbers say little about patched kernels. */
+#include "tools/features/features.h"
+
+#include "tools/proc/packet_diag.h"
+#include "plugin/bpf/syscall.h"
+#include "plugin/meter.h"
+#include "plugin/translate/internal.h"
+#include "tools/proc/processes.h"
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void set(struct feature *feature, enum feature_state state, const char *means)
+{
+	feature->state = state;
+	feature->means = means;
+}
+
+static void say(struct feature *feature, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(struct feature *feature, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(feature->found, sizeof(feature->found), format, arguments);
+	va_end(arguments);
+}
+
+/* A number in a file of /proc/sys; -1: it isn't there. */
+static long setting(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long number = -1;
+
+	if (file && fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* In the user namespace that we are in, which is not always the one that counts. */
+static bool has_capability(unsigned int capability)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[capability / 32].effective >> capability % 32 & 1;
+}
+
+static void try_bpf(struct feature *feature)
+{
+	int map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally", sizeof(uint32_t),
+				    sizeof(uint32_t), 1, BPF_F_MMAPABLE);
+	long disabled = setting("/proc/sys/kernel/unprivileged_bpf_disabled");
+
+	set(feature, map >= 0 ? FEATURE_YES : FEATURE_NO, NULL);
+	if (map >= 0) {
+		say(feature, "maps that can be mapped can be made");
+		close(map);
+	} else if (map == -EPERM) {
+		say(feature,
+		    "not permitted to this process: it needs CAP_BPF and CAP_PERFMON, or root%s",
+		    disabled > 0 ? " (kernel.unprivileged_bpf_disabled is set)" : "");
+		feature->means = "a program without the privilege is metered by 'socktally broker'";
+	} else if (map == -ENOSYS) {
+		say(feature, "this kernel has no bpf(2), or a security module forbids it");
+	} else {
+		say(feature, "%s (maps that can be mapped came with Linux 5.5)", strerror(-map));
+	}
+}
+
+static void try_perfmon(struct feature *feature, const struct feature *bpf)
+{
+	if (!has_capability(CAP_PERFMON) && !has_capability(CAP_SYS_ADMIN)) {
+		set(feature, FEATURE_NO,
+		    "counting costs more: the kernel guards programs against speculation");
+		say(feature, "not there");
+	} else if (bpf->state != FEATURE_YES) {
+		set(feature, FEATURE_UNKNOWN, NULL);
+		say(feature, "there, but not for BPF: perhaps in a user namespace of a container");
+	} else {
+		set(feature, FEATURE_YES, NULL);
+		say(feature, "there");
+	}
+}
+
+/* Of the counting program: whether it became machine code. */
+static void try_jit(struct feature *feature, const struct socktally *meter)
+{
+	struct bpf_prog_info info;
+
+	memset(&info, 0, sizeof(info));
+	if (!meter || st_bpf_info(meter->count_prog, &info, sizeof(info))) {
+		long enabled = setting("/proc/sys/net/core/bpf_jit_enable");
+
+		set(feature,
+		    enabled < 0 ? FEATURE_UNKNOWN
+		    : enabled   ? FEATURE_YES
+				: FEATURE_NO,
+		    NULL);
+		say(feature, "net.core.bpf_jit_enable is %s",
+		    enabled < 0 ? "not to be read"
+		    : enabled   ? "set"
+				: "0");
+	} else {
+		set(feature, info.jited_prog_len ? FEATURE_YES : FEATURE_NO, NULL);
+		say(feature, "the counting program runs as %s",
+		    info.jited_prog_len ? "machine code" : "it is, interpreted");
+	}
+	if (feature->state == FEATURE_NO)
+		feature->means = "each packet costs several times as much: set "
+				 "net.core.bpf_jit_enable to 1";
+}
+
+static struct socktally *try_meter(struct feature *feature)
+{
+	struct socktally *meter = NULL;
+	int result = socktally_open(&meter, NULL);
+
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (result)
+		say(feature, "%s", socktally_error(NULL));
+	else
+		say(feature, "the kernel takes the programs that count");
+	return meter;
+}
+
+static void try_hooks(struct feature *feature, struct socktally *meter)
+{
+	struct socktally_hook_opts opts = {.sz = sizeof(opts), .builtin = "sizes"};
+	int result = meter ? socktally_hook_add(meter, &opts) : -EPERM;
+
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (!result) {
+		say(feature, "a chain of programs is taken");
+		socktally_hook_remove(meter, "sizes", NULL);
+	} else {
+		say(feature, "%s", meter ? socktally_error(meter) : "needs a meter");
+	}
+}
+
+static void try_classes(struct feature *feature, struct socktally *meter)
+{
+	const struct socktally_class class = {.name = "udp", .expression = "udp port 53"};
+	int result = meter ? socktally_set_classes(meter, &class, 1, NULL) : -EPERM;
+
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (!result) {
+		say(feature, "programs of many filters are taken");
+		socktally_set_classes(meter, NULL, 0, NULL);
+	} else {
+		say(feature, "%s", meter ? socktally_error(meter) : "needs a meter");
+	}
+}
+
+/* As an attached program ends, see plugin/attach/socket_program.c. */
+static int load_with_tail_call(struct st_code *code, int chain)
+{
+	const struct bpf_insn insns[] = {
+		ST_MOV(BPF_REG_7, BPF_REG_0),
+		ST_MOV(BPF_REG_1, BPF_REG_6),
+		st_insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, (__u32)chain),
+		{0},
+		ST_SET_W(BPF_REG_3, 0),
+		ST_CALL(BPF_FUNC_tail_call),
+		ST_MOV(BPF_REG_0, BPF_REG_7),
+		st_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+	int result;
+
+	for (size_t i = 0; i < sizeof(insns) / sizeof(*insns); i++)
+		st_code_emit(code, insns[i]);
+	result = st_code_finish(code);
+	if (result)
+		return result;
+	return st_bpf_prog_load_functions("socktally", code->insns, code->count, code->functions,
+					  code->function_count, NULL, 0);
+}
+
+/* A filter whose load at a negative offset is a function beside a tail call. */
+static void try_functions(struct feature *feature, const struct socktally *meter)
+{
+	const struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	struct st_code code = {0};
+	const char *what = NULL;
+	int program;
+
+	set(feature, FEATURE_UNKNOWN, NULL);
+	if (!meter) {
+		say(feature, "needs a meter");
+		return;
+	}
+	program = st_translate(&code, insns, sizeof(insns) / sizeof(*insns), &what);
+	if (!program)
+		program = load_with_tail_call(&code, meter->chain_map);
+	st_code_free(&code);
+	set(feature, program < 0 ? FEATURE_NO : FEATURE_YES, NULL);
+	if (program >= 0) {
+		say(feature, "filters' loads at negative offsets reach all of a packet");
+		close(program);
+		return;
+	}
+	say(feature, "not beside a tail call: %s", strerror(-program));
+	feature->means =
+		"a filter that loads at negative offsets reads no fragments of a packet, as "
+		"all filters up to Linux 6.15";
+}
+
+static int try_socket(struct feature *feature)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	set(feature, fd < 0 ? FEATURE_NO : FEATURE_YES, NULL);
+	if (fd >= 0)
+		say(feature, "can be made");
+	else if (errno == EPERM)
+		say(feature, "capturing needs CAP_NET_RAW in this network namespace, or root");
+	else
+		say(feature, "can't be made: %s", strerror(errno));
+	return fd;
+}
+
+static void try_attach(struct feature *feature, struct socktally *meter, int fd)
+{
+	int result;
+
+	if (!meter || fd < 0) {
+		set(feature, FEATURE_UNKNOWN, NULL);
+		say(feature, "needs a meter and a packet socket");
+		return;
+	}
+	result = socktally_attach(meter, fd, NULL);
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (!result) {
+		say(feature, "a packet socket takes a program");
+		socktally_detach(meter, fd);
+	} else {
+		say(feature, "%s", socktally_error(meter));
+	}
+}
+
+static void try_option_memory(struct feature *feature)
+{
+	long most = setting("/proc/sys/net/core/optmem_max");
+
+	set(feature, most < 0 ? FEATURE_UNKNOWN : FEATURE_YES, NULL);
+	if (most < 0) {
+		say(feature, "net.core.optmem_max is not to be read here");
+		return;
+	}
+	/* eight bytes an instruction; on a change the new program is there beside the old one */
+	say(feature, "net.core.optmem_max is %ld: programs of up to about %ld instructions", most,
+	    most / 16);
+	if (most < 65536)
+		feature->means = "a tool with a very long filter may go on unmetered: raise it";
+}
+
+static void try_take(struct feature *feature)
+{
+	int pidfd = process_open(getpid()), taken;
+
+	taken = pidfd < 0 ? pidfd : process_take(pidfd, pidfd);
+	set(feature, taken < 0 ? FEATURE_NO : FEATURE_YES, NULL);
+	if (taken < 0)
+		say(feature, "%s", process_take_refused(taken));
+	else if (!has_capability(CAP_SYS_PTRACE))
+		say(feature,
+		    "from processes of one's own; from others with CAP_SYS_PTRACE, or root");
+	else
+		say(feature, "from every process");
+	if (taken >= 0)
+		close(taken);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
+static void try_diag(struct feature *feature)
+{
+	struct packet_diag_socket *sockets = NULL;
+	size_t count = 0;
+	int netlink = packet_diag_open();
+	int result = netlink < 0 ? netlink : packet_diag_read(netlink, &sockets, &count);
+
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (result)
+		say(feature, "%s (the module af_packet_diag, CONFIG_PACKET_DIAG)",
+		    strerror(-result));
+	else
+		say(feature, "%s",
+		    has_capability(CAP_NET_ADMIN)
+			    ? "with their filters"
+			    : "without their filters: those need CAP_NET_ADMIN");
+	packet_diag_free(sockets, count);
+	if (netlink >= 0)
+		close(netlink);
+}
+
+/* Programs of the whole system, to find out which of them are a meter's. */
+static void try_records(struct feature *feature)
+{
+	uint32_t id = 0;
+	int result = st_bpf_prog_next_id(&id);
+	bool can = !result || result == -ENOENT;
+
+	set(feature, can ? FEATURE_YES : FEATURE_NO,
+	    can ? NULL : "list doesn't tell socktally's program from another's");
+	say(feature, can ? "can be looked through" : "needs CAP_SYS_ADMIN");
+}
+
+void features_try(struct feature features[FEATURE_COUNT])
+{
+	static const struct {
+		const char *name, *label;
+	} names[] = {
+		[FEATURE_BPF] = {"bpf", "BPF"},
+		[FEATURE_METER] = {"meter", "counting program"},
+		[FEATURE_PERFMON] = {"perfmon", "CAP_PERFMON"},
+		[FEATURE_JIT] = {"jit", "BPF compiler (JIT)"},
+		[FEATURE_HOOKS] = {"hooks", "hooks"},
+		[FEATURE_CLASSES] = {"classes", "classes"},
+		[FEATURE_FUNCTIONS] = {"functions", "functions in programs"},
+		[FEATURE_SOCKET] = {"packet_socket", "packet sockets"},
+		[FEATURE_ATTACH] = {"socket_program", "program on a socket"},
+		[FEATURE_OPTION_MEMORY] = {"option_memory", "option memory"},
+		[FEATURE_TAKE] = {"pidfd_getfd", "taking sockets"},
+		[FEATURE_DIAG] = {"packet_diag", "listing sockets"},
+		[FEATURE_RECORDS] = {"program_list", "listing programs"},
+	};
+	struct socktally *meter;
+	int fd;
+
+	memset(features, 0, FEATURE_COUNT * sizeof(*features));
+	for (int i = 0; i < FEATURE_COUNT; i++) {
+		features[i].name = names[i].name;
+		features[i].label = names[i].label;
+	}
+	try_bpf(&features[FEATURE_BPF]);
+	meter = try_meter(&features[FEATURE_METER]);
+	try_perfmon(&features[FEATURE_PERFMON], &features[FEATURE_BPF]);
+	try_jit(&features[FEATURE_JIT], meter);
+	try_hooks(&features[FEATURE_HOOKS], meter);
+	try_classes(&features[FEATURE_CLASSES], meter);
+	try_functions(&features[FEATURE_FUNCTIONS], meter);
+	fd = try_socket(&features[FEATURE_SOCKET]);
+	try_attach(&features[FEATURE_ATTACH], meter, fd);
+	try_option_memory(&features[FEATURE_OPTION_MEMORY]);
+	try_take(&features[FEATURE_TAKE]);
+	try_diag(&features[FEATURE_DIAG]);
+	try_records(&features[FEATURE_RECORDS]);
+	if (fd >= 0)
+		close(fd);
+	socktally_close(meter);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* How `socktally list` shows what it found. */
+#ifndef SOCKTALLY_TOOLS_LIST_LIST_H
+#define SOCKTALLY_TOOLS_LIST_LIST_H
+
+#include "tools/list/captures.h"
+#include <stdio.h>
+
+/* What a filter is called: malloc'ed; NULL: no name. */
+char *list_filter_name(const struct capture *capture);
+/* The name of a user, or the number. */
+const char *list_user(uid_t uid, char text[64]);
+/* "host" for ours, that of `ip netns`, or "". */
+const char *list_namespace(const struct captures *captures, const struct capture *capture);
+/* "hash", "cpu", ... of a fanout group. */
+const char *list_fanout(uint32_t fanout);
+/* What was out of reach, number counted from 0; NULL: no more. */
+const char *list_hidden(const struct captures *captures, unsigned int number);
+
+/* Both only print to out, whose error flag tells a failure. */
+void list_text(FILE *out, const struct captures *captures, bool verbose);
+void list_json(FILE *out, const struct captures *captures);
+
+#endif

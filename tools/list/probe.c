@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* What a descriptor of a packet socket tells of it. Nothing here changes the socket. */
+#include "tools/list/captures.h"
+
+#include "plugin/bpf/syscall.h"
+#include "plugin/meter.h"
+#include "plugin/translate/translate.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Maps can be made: programs can be loaded, as far as privileges go. */
+static bool bpf_permitted(void)
+{
+	static int permitted = -1;
+	int map;
+
+	if (permitted < 0) {
+		map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally", 4, 4, 1, 0);
+		permitted = map != -EPERM;
+		if (map >= 0)
+			close(map);
+	}
+	return permitted;
+}
+
+/* What in the filter keeps it from being composed with a meter's program; NULL: nothing. */
+static const char *obstacle(const struct sock_filter *insns, size_t count)
+{
+	struct st_code code = {0};
+	const char *what = NULL;
+	int result = st_translate(&code, insns, count, &what);
+
+	st_code_free(&code);
+	if (!result)
+		return NULL;
+	return what ? what : "an instruction";
+}
+
+static void take_record(struct capture *capture, const struct st_record *record,
+			struct sock_filter **insns)
+{
+	capture->meter = record->counting ? CAPTURE_METERED : CAPTURE_LEFT;
+	capture->meter_pid = (pid_t)record->pid;
+	capture->filter = record->count ? CAPTURE_FILTER_CLASSIC : CAPTURE_FILTER_NONE;
+	capture->insn_count = record->count;
+	*insns = malloc((record->count ? record->count : 1) * sizeof(**insns));
+	if (*insns && record->count)
+		memcpy(*insns, record->insns, record->count * sizeof(**insns));
+	else
+		capture->insn_count = 0;
+}
+
+static void judge(struct capture *capture, const struct sock_filter *insns)
+{
+	const char *what;
+
+	if (capture->locked)
+		strcpy(capture->why, "its owner has locked its filter (SO_LOCK_FILTER)");
+	else if (capture->meter == CAPTURE_METERED)
+		snprintf(capture->why, sizeof(capture->why),
+			 "socktally (pid %d) is metering it: a socket has room for one meter",
+			 capture->meter_pid);
+	else if (capture->filter == CAPTURE_FILTER_EBPF)
+		snprintf(capture->why, sizeof(capture->why),
+			 "it has an eBPF filter, which can't be read%s",
+			 geteuid() ? " (perhaps socktally's: root can tell)" : "");
+	else if ((what = obstacle(insns, capture->insn_count)))
+		snprintf(capture->why, sizeof(capture->why),
+			 "its filter uses %s, which eBPF can't express", what);
+	else if (!bpf_permitted())
+		strcpy(capture->why, "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON");
+	else
+		capture->attachable = true;
+}
+
+void capture_probe(struct capture *capture, int fd, const struct st_record *record,
+		   struct sock_filter **insns)
+{
+	socklen_t size = sizeof(int);
+	int locked = 0, result;
+
+	getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, &size);
+	capture->locked = locked;
+	result = st_filter_read(fd, insns, &capture->insn_count);
+	if (result == -EACCES && record)
+		take_record(capture, record, insns);
+	else if (result == -EACCES)
+		capture->filter = CAPTURE_FILTER_EBPF;
+	else if (!result)
+		capture->filter =
+			capture->insn_count ? CAPTURE_FILTER_CLASSIC : CAPTURE_FILTER_NONE;
+	judge(capture, *insns);
+	if (capture->meter == CAPTURE_LEFT)
+		snprintf(
+			capture->why, sizeof(capture->why),
+			"a meter (pid %d) that was killed left its program, which goes on with the "
+			"socket's own filter; %s",
+			capture->meter_pid,
+			capture->locked ? "its owner has locked it"
+					: "'socktally detach' gives it back");
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * Classes from the command line and from files. A line of a file is NAME = EXPRESSION, blank, or a
+ * comment from "#" on, at its start or after a blank.
+ */
+#include "tools/options/classes.h"
+#include "tools/command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_MAX (16u << 20)
+
+static bool is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+static const char *skip_blanks(const char *text)
+{
+	while (is_blank(*text))
+		text++;
+	return text;
+}
+
+/* A copy without the blanks at its end. */
+static char *copy_trimmed(const char *text, size_t length)
+{
+	while (length && is_blank(text[length - 1]))
+		length--;
+	return strndup(text, length);
+}
+
+/* What is wrong, at a place: after a file's name, line and column, or after --class. */
+static int say(const struct class_origin *origin, size_t offset, const char *name, const char *what)
+{
+	if (origin->file)
+		return command_fail("%s:%u:%zu: %s%s%s%s", origin->file, origin->line,
+				    origin->column + offset, name ? "class " : "", name ? name : "",
+				    name ? ": " : "", what);
+	if (name)
+		return command_fail("--class %s: column %zu: %s", name, origin->column + offset,
+				    what);
+	return command_fail("--class: %s", what);
+}
+
+static int add(struct class_options *options, char *name, char *expression,
+	       const struct class_origin *origin)
+{
+	if (options->count == options->room) {
+		size_t room = options->room ? 2 * options->room : 16;
+		void *class = reallocarray(options->class, room, sizeof(*options->class));
+		void *origins = reallocarray(options->origin, room, sizeof(*options->origin));
+
+		if (class)
+			options->class = class;
+		if (origins)
+			options->origin = origins;
+		if (!class || !origins)
+			return command_fail("no memory for %zu classes", options->count + 1);
+		options->room = room;
+	}
+	options->class[options->count] =
+		(struct socktally_class){.name = name, .expression = expression};
+	options->origin[options->count++] = *origin;
+	return 0;
+}
+
+/* NAME=EXPRESSION in a line's text, which starts at origin's column. */
+static int add_text(struct class_options *options, const char *text, struct class_origin *origin)
+{
+	const char *start = skip_blanks(text), *equals = strchr(start, '='), *expression;
+	char *name, *copy;
+
+	if (!equals || equals == start)
+		return say(origin, (size_t)(start - text), NULL,
+			   equals ? "no name before '='" : "must be NAME=EXPRESSION");
+	expression = skip_blanks(equals + 1);
+	name = copy_trimmed(start, (size_t)(equals - start));
+	copy = copy_trimmed(expression, strlen(expression));
+	if (!name || !copy)
+		return command_fail("no memory for classes");
+	origin->column += (unsigned int)(expression - text);
+	return add(options, name, copy, origin);
+}
+
+int class_option(struct class_options *options, const char *argument)
+{
+	struct class_origin origin = {.line = 1, .column = 1};
+
+	if (!strchr(skip_blanks(argument), '=') || *skip_blanks(argument) == '=')
+		return command_usage("--class '%s': must be NAME=EXPRESSION", argument);
+	return add_text(options, argument, &origin);
+}
+
+static void cut_comment(char *line)
+{
+	for (char *at = line; *at; at++)
+		if (*at == '#' && (at == line || is_blank(at[-1])))
+			*at = 0;
+}
+
+static int add_lines(struct class_options *options, const char *file, char *text, size_t size)
+{
+	struct class_origin origin = {.file = file};
+	char *line = text, *end;
+	int status = 0;
+
+	if (memchr(text, 0, size))
+		return command_fail("%s: is not a text file", file);
+	for (; line && !status; line = end) {
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = 0;
+		cut_comment(line);
+		origin.line++;
+		origin.column = 1;
+		if (*skip_blanks(line))
+			status = add_text(options, line, &origin);
+	}
+	return status;
+}
+
+static char *read_text(const char *file, size_t *size)
+{
+	FILE *in = fopen(file, "re");
+	char *text = NULL;
+	struct stat status;
+
+	if (!in || fstat(fileno(in), &status)) {
+		command_fail("%s: can't read classes from it: %s", file, strerror(errno));
+	} else if (S_ISDIR(status.st_mode)) {
+		command_fail("%s: can't read classes from it: %s", file, strerror(EISDIR));
+	} else {
+		text = malloc(FILE_MAX + 1);
+		*size = text ? fread(text, 1, FILE_MAX + 1, in) : 0;
+		if (!text || ferror(in) || *size > FILE_MAX) {
+			command_fail("%s: can't read classes from it: %s", file,
+				     text && ferror(in) ? strerror(errno)
+				     : text             ? "it is larger than 16 MiB"
+							: "no memory");
+			free(text);
+			text = NULL;
+		}
+	}
+	if (in)
+		fclose(in);
+	return text;
+}
+
+int class_file(struct class_options *options, const char *file)
+{
+	size_t size, before = options->count;
+	char *text = read_text(file, &size);
+	int status;
+
+	if (!text)
+		return EXIT_FAILED;
+	text[size] = 0;
+	status = add_lines(options, file, text, size);
+	free(text);
+	if (!status && options->count == before)
+		return command_fail("%s: there is no class in it", file);
+	return status;
+}
+
+/* What the library says, without "class NAME: ". */
+static const char *reason_of(const char *error, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (!strncmp(error, "class ", 6) && !strncmp(error + 6, name, length) &&
+	    !strncmp(error + 6 + length, ": ", 2))
+		return error + 8 + length;
+	return error;
+}
+
+int class_options_add(const struct class_options *options, struct socktally *meter)
+{
+	size_t failed = SIZE_MAX;
+	const struct socktally_classes_opts opts = {
+		.sz = sizeof(opts),
+		.flags = options->first ? SOCKTALLY_CLASSES_FIRST : 0,
+		.failed = &failed,
+	};
+	const struct socktally_class *class;
+	const char *reason;
+
+	if (!options->count || !socktally_set_classes(meter, options->class, options->count, &opts))
+		return 0;
+	if (failed >= options->count)
+		return command_fail("%s", socktally_error(meter));
+	class = &options->class[failed];
+	reason = reason_of(socktally_error(meter), class->name);
+	return say(&options->origin[failed], class_error_offset(class->expression, reason),
+		   class->name, reason);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Hooks from source: compiled by clang, if there is one, to an object that is gone once it is read. */
+#include "tools/command.h"
+#include "tools/options/hooks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OBJECT_MAX (16 << 20)
+
+extern char **environ;
+
+int hook_read(const char *file, void **bytes, size_t *size)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	ssize_t length;
+
+	if (fd < 0)
+		return command_fail("%s: can't be read: %s", file, strerror(errno));
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > OBJECT_MAX) {
+		close(fd);
+		return command_fail("%s: not an object file", file);
+	}
+	*bytes = malloc((size_t)status.st_size + 1);
+	length = *bytes ? read(fd, *bytes, (size_t)status.st_size) : -1;
+	close(fd);
+	if (length != status.st_size) {
+		free(*bytes);
+		return command_fail("%s: can't be read", file);
+	}
+	*size = (size_t)length;
+	return 0;
+}
+
+/* The folder of our headers: where they are installed, or beside where we run. */
+static void find_headers(char folder[PATH_MAX])
+{
+	char *slash;
+	ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - sizeof("/../include"));
+
+	if (length > 0) {
+		folder[length] = '\0';
+		slash = strrchr(folder, '/');
+		strcpy(slash ? slash : folder, "/../include");
+		slash = folder + strlen(folder);
+		if (strlen(folder) + sizeof("/socktally/hook.bpf.h") <= PATH_MAX) {
+			strcat(folder, "/socktally/hook.bpf.h");
+			if (!access(folder, R_OK)) {
+				*slash = '\0';
+				return;
+			}
+		}
+	}
+	strcpy(folder, SOCKTALLY_INCLUDEDIR);
+}
+
+/* Exit status of the compiler; -1: there is none; its messages come as they are. */
+static int run_compiler(const char *source, const char *object)
+{
+	const char *given = getenv("CLANG"), *clang = given && *given ? given : "clang";
+	char headers[PATH_MAX], machine[256] = "/usr/include";
+	const char *const arguments[] = {clang,   "-O2",  "-g",    "-target",    "bpf",
+					 "-Wall", "-I",   headers, "-idirafter", machine,
+					 "-c",    source, "-o",    object,       NULL};
+	posix_spawnattr_t attributes;
+	struct utsname system;
+	sigset_t none;
+	pid_t child;
+	int result, status;
+
+	find_headers(headers);
+	/* where Debian has <asm/types.h>, for hooks that include the kernel's own headers */
+	if (!uname(&system))
+		snprintf(machine, sizeof(machine), "/usr/include/%.64s-linux-gnu", system.machine);
+	sigemptyset(&none);
+	if (posix_spawnattr_init(&attributes))
+		return -1;
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	result = posix_spawnp(&child, clang, NULL, &attributes, (char *const *)arguments, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (result)
+		return -1;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int hook_compile(const char *source, void **object, size_t *size)
+{
+	const char *folder = getenv("TMPDIR");
+	char name[PATH_MAX];
+	int fd, status;
+
+	if (access(source, R_OK))
+		return command_fail("%s: can't be read: %s", source, strerror(errno));
+	snprintf(name, sizeof(name), "%s/socktally-hook-XXXXXX",
+		 folder && *folder ? folder : "/tmp");
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd < 0)
+		return command_fail("%s: no temporary file for its object: %s", source,
+				    strerror(errno));
+	close(fd);
+	status = run_compiler(source, name);
+	if (status < 0)
+		command_fail(
+			"%s: can't be compiled here, as there is no clang: where there is one, "
+			"clang -O2 -g -target bpf -I%s -c makes the object file to give instead",
+			source, SOCKTALLY_INCLUDEDIR);
+	else if (status > 0)
+		command_fail("%s: clang did not compile it", source);
+	else
+		status = hook_read(name, object, size) ? -1 : 0;
+	unlink(name);
+	return status ? EXIT_FAILED : 0;
+}

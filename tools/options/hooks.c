@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/*
+ * The argument of --hook:
+ *
+ *	FILE.bpf.o[:FUNCTION][@PRIORITY][,VARIABLE=VALUE]...
+ *	NAME[=ARGUMENT][@PRIORITY][,OPTION]...
+ */
+#include "tools/command.h"
+#include "tools/options/hooks.h"
+#include "plugin/hooks/builtin.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int32_t priority;
+} priorities[] = {
+	{"first", SOCKTALLY_PRIORITY_FIRST},     {"seen", SOCKTALLY_PRIORITY_SEEN},
+	{"drop", SOCKTALLY_PRIORITY_DROP},       {"sample", SOCKTALLY_PRIORITY_SAMPLE},
+	{"default", SOCKTALLY_PRIORITY_DEFAULT}, {"snap", SOCKTALLY_PRIORITY_SNAP},
+	{"taken", SOCKTALLY_PRIORITY_TAKEN},     {"last", SOCKTALLY_PRIORITY_LAST},
+};
+
+static int read_priority(const char *text, int32_t *priority)
+{
+	long number;
+	char *end;
+
+	for (size_t i = 0; i < sizeof(priorities) / sizeof(*priorities); i++) {
+		if (strcmp(priorities[i].name, text) != 0)
+			continue;
+		*priority = priorities[i].priority;
+		return 0;
+	}
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < INT32_MIN || number > INT32_MAX)
+		return command_usage("--hook: priority '%s': must be a number, or first, seen, "
+				     "drop, sample, default, snap, taken, last",
+				     text);
+	*priority = (int32_t)number;
+	return 0;
+}
+
+/* Where a file name ends that is in the text; NULL: none is. */
+static char *file_end(char *text)
+{
+	for (char *at = text; *at; at++)
+		if (at[0] == '.' && (at[1] == 'o' || at[1] == 'c') &&
+		    (!at[2] || strchr(":@,", at[2])))
+			return at + 2;
+	return NULL;
+}
+
+static int add_variable(struct hook_option *hook, const char *text)
+{
+	if (hook->opts.variable_count == HOOK_VARIABLES_MAX)
+		return command_usage("--hook: takes %d options at most", HOOK_VARIABLES_MAX);
+	hook->variables[hook->opts.variable_count++] = text;
+	return 0;
+}
+
+/* The options of built-in hooks have short words, too. */
+static const char *full_option(const char *text)
+{
+	static const char *const words[][2] = {
+		{"packet", "by=packet"},   {"flow", "by=flow"},       {"host", "by=host"},
+		{"outer", "header=outer"}, {"inner", "header=inner"},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(words[i][0], text))
+			return words[i][1];
+	return text;
+}
+
+static int read_option(struct hook_option *hook, const char *text)
+{
+	static const char top[] = "top=";
+	unsigned long number;
+	char *end;
+
+	if (!strncmp(text, top, strlen(top))) {
+		errno = 0;
+		number = strtoul(text + strlen(top), &end, 10);
+		if (errno || end == text + strlen(top) || *end || !number || number > 1000000)
+			return command_usage("--hook: '%s': must be a number from 1 to 1000000",
+					     text);
+		hook->opts.top = (uint32_t)number;
+		return 0;
+	}
+	if (hook->opts.builtin)
+		text = full_option(text);
+	if (!strchr(text, '='))
+		return command_usage("--hook: '%s': not an option of this hook, nor NAME=VALUE",
+				     text);
+	return add_variable(hook, text);
+}
+
+/* "[@PRIORITY][,OPTION]..." from a text that is cut up. */
+static int read_rest(struct hook_option *hook, char *text)
+{
+	char *option = strchr(text, ',');
+	int status = 0;
+
+	if (option)
+		*option++ = '\0';
+	if (*text == '@')
+		status = read_priority(text + 1, &hook->opts.priority);
+	else if (*text)
+		return command_usage("--hook: '%s' makes no sense", text);
+	while (option && !status) {
+		char *next = strchr(option, ',');
+
+		if (next)
+			*next++ = '\0';
+		status = read_option(hook, option);
+		option = next;
+	}
+	return status;
+}
+
+/* Where what stands before "[@PRIORITY][,OPTION]..." ends. */
+static char *head_end(char *text)
+{
+	return text + strcspn(text, "@,");
+}
+
+static int read_file(struct hook_option *hook, char *text, char *end)
+{
+	char separator = *end, *rest = end, *program = NULL;
+	const bool is_source = end[-1] == 'c';
+	void *object;
+	int status;
+
+	if (separator == ':') {
+		program = end + 1;
+		rest = head_end(program);
+	}
+	hook->opts.file = strndup(text, (size_t)(end - text));
+	if (program)
+		hook->opts.program = strndup(program, (size_t)(rest - program));
+	if (!hook->opts.file || (program && !hook->opts.program))
+		return command_fail("no memory for --hook");
+	status = read_rest(hook, rest);
+	if (status)
+		return status;
+	status = is_source ? hook_compile(hook->opts.file, &object, &hook->opts.object_size)
+			   : hook_read(hook->opts.file, &object, &hook->opts.object_size);
+	if (!status)
+		hook->opts.object = object;
+	return status;
+}
+
+/* "PATH:NUMBER", after the last colon, as two options; before stands what precedes the number. */
+static int read_path_number(struct hook_option *hook, char *argument, const char *before,
+			    const char *name)
+{
+	char *colon = argument ? strrchr(argument, ':') : NULL, *path, *number;
+
+	if (!colon || strncmp(colon + 1, before, strlen(before)) != 0)
+		return command_usage("--hook %s: must be %s=PATH:%s%s", hook->opts.builtin,
+				     hook->opts.builtin, before, *before ? "N" : "BYTES");
+	*colon = '\0';
+	if (asprintf(&path, "path=%s", argument) < 0 ||
+	    asprintf(&number, "%s=%s", name, colon + 1 + strlen(before)) < 0)
+		return command_fail("no memory for --hook");
+	return add_variable(hook, path) || add_variable(hook, number);
+}
+
+static int read_argument(struct hook_option *hook, char *argument)
+{
+	const char *name = hook->opts.builtin;
+	char *path;
+
+	if (!strcmp(name, "snap"))
+		return read_path_number(hook, argument, "", "bytes");
+	if (!strcmp(name, "sample"))
+		return read_path_number(hook, argument, "1/", "n");
+	if (!strcmp(name, "drop")) {
+		if (!argument)
+			return command_usage("--hook drop: must be drop=PATH");
+		if (asprintf(&path, "path=%s", argument) < 0)
+			return command_fail("no memory for --hook");
+		return add_variable(hook, path);
+	}
+	return argument ? command_usage("--hook %s: takes no '=%s'", name, argument) : 0;
+}
+
+static int check_builtin(const struct hook_option *hook, const struct st_builtin *builtin)
+{
+	struct socktally_hook_opts opts = hook->opts;
+	char wrong[ST_BUILTIN_WRONG_MAX];
+
+	opts.variables = hook->variables;
+	return st_builtin_check(builtin, &opts, wrong) ? 0 : command_usage("%s", wrong);
+}
+
+static int read_builtin(struct hook_option *hook, char *text)
+{
+	char *end = head_end(text), *head = strndup(text, (size_t)(end - text)), *argument;
+	const struct st_builtin *builtin;
+	int status;
+
+	if (!head)
+		return command_fail("no memory for --hook");
+	argument = strchr(head, '=');
+	if (argument)
+		*argument++ = '\0';
+	hook->opts.builtin = head;
+	builtin = st_builtin_find(head);
+	if (!builtin)
+		return command_usage(
+			"--hook '%s': must be FILE.bpf.o, FILE.bpf.c, sizes, tcpflags, "
+			"icmp, talkers, rate, drop=PATH, snap=PATH:BYTES or "
+			"sample=PATH:1/N",
+			head);
+	status = read_argument(hook, argument);
+	if (!status)
+		status = read_rest(hook, end);
+	return status ? status : check_builtin(hook, builtin);
+}
+
+int hook_option(struct hook_options *options, const char *argument)
+{
+	struct hook_option *hook;
+	char *text, *end;
+	int status;
+
+	hook = reallocarray(options->hook, options->count + 1, sizeof(*hook));
+	if (hook)
+		options->hook = hook;
+	text = strdup(argument);
+	if (!hook || !text)
+		return command_fail("no memory for --hook");
+	hook += options->count;
+	*hook = (struct hook_option){.opts.sz = sizeof(hook->opts), .text = text};
+	end = file_end(text);
+	status = end ? read_file(hook, text, end) : read_builtin(hook, text);
+	options->count += !status;
+	return status;
+}
+
+int hook_options_add(const struct hook_options *options, struct socktally *meter)
+{
+	for (size_t i = 0; i < options->count; i++) {
+		struct socktally_hook_opts opts = options->hook[i].opts;
+
+		opts.variables = options->hook[i].variables;
+		if (socktally_hook_add(meter, &opts))
+			return command_fail("%s", socktally_error(meter));
+	}
+	return 0;
+}

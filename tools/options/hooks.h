@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* --hook: hooks that the command puts on its meter. */
+#ifndef SOCKTALLY_TOOLS_OPTIONS_HOOKS_H
+#define SOCKTALLY_TOOLS_OPTIONS_HOOKS_H
+
+#include <socktally/socktally.h>
+
+#define HOOK_VARIABLES_MAX 16
+
+/* One --hook. What it points to is never freed. */
+struct hook_option {
+	struct socktally_hook_opts opts;
+	const char *variables[HOOK_VARIABLES_MAX];
+	char *text; /* whose parts the others are */
+};
+
+struct hook_options {
+	struct hook_option *hook;
+	size_t count;
+};
+
+/*
+ * Takes the argument of a --hook, and reads or compiles its file: 0, or EXIT_USAGE or EXIT_FAILED
+ * after a message.
+ */
+int hook_option(struct hook_options *options, const char *argument);
+
+/* Puts all of them on the meter: 0, or EXIT_FAILED after a message. */
+int hook_options_add(const struct hook_options *options, struct socktally *meter);
+
+/* Compiles a hook's source; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
+int hook_compile(const char *source, void **object, size_t *size);
+
+/* A file of at most 16 MiB; *bytes is malloc'ed: 0, or EXIT_FAILED after a message. */
+int hook_read(const char *file, void **bytes, size_t *size);
+
+#endif

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* One process: what it is, and its descriptors. */
+#include "tools/proc/processes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+int process_open(pid_t pid)
+{
+	long fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+bool process_ended(int pidfd)
+{
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&ended, 1, 0) > 0;
+}
+
+int process_take(int pidfd, int fd)
+{
+	long taken = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	return taken < 0 ? -errno : (int)taken;
+}
+
+int process_take_socket(pid_t pid, int fd, uint64_t inode)
+{
+	int pidfd = process_open(pid), taken;
+	struct stat status;
+
+	if (pidfd < 0)
+		return pidfd;
+	taken = process_take(pidfd, fd);
+	close(pidfd);
+	if (taken < 0)
+		return taken;
+	if (!fstat(taken, &status) && S_ISSOCK(status.st_mode) && status.st_ino == inode)
+		return taken;
+	close(taken);
+	return -EBADF;
+}
+
+/* Yama's rule for looking into other processes: 0 to 3; -1: there is none. */
+static int ptrace_scope(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = -1;
+
+	if (file && fscanf(file, "%d", &scope) != 1)
+		scope = -1;
+	if (file)
+		fclose(file);
+	return scope;
+}
+
+const char *process_take_refused(int error)
+{
+	switch (error) {
+	case -ENOSYS:
+		return "taking it from its process needs Linux 5.6 or later";
+	case -EMFILE:
+	case -ENFILE:
+		return "no descriptor is free to take it with: raise the limit (ulimit -n)";
+	case -EPERM:
+	case -EACCES:
+		break;
+	default:
+		return "its process has just closed it or ended";
+	}
+	if (ptrace_scope() == 3)
+		return "kernel.yama.ptrace_scope is 3: until the next start of the system nobody "
+		       "can take it from its process";
+	if (geteuid())
+		return "taking it from its process needs root, or CAP_SYS_PTRACE";
+	return "the kernel doesn't let us take it from its process: a security module or this "
+	       "container forbids it (CAP_SYS_PTRACE is needed)";
+}
+
+bool process_has_packet_socket(pid_t pid, int fd)
+{
+	char path[64], name[32];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	/* the name of the socket's protocol in the kernel, of every family */
+	length = getxattr(path, "system.sockprotoname", name, sizeof(name));
+	return length >= 6 && !strncmp(name, "PACKET", (size_t)length);
+}
+
+/* What stands in a small file of /proc, terminated. */
+static bool read_text(pid_t pid, const char *file, char *text, size_t size)
+{
+	char path[64];
+	ssize_t length;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	length = read(fd, text, size - 1);
+	close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	return length > 0;
+}
+
+/* The field after "\nName:" in /proc/PID/status; the name that comes before it can't have a newline. */
+static const char *status_field(const char *status, const char *name)
+{
+	const char *field = strstr(status, name);
+
+	return field ? field + strlen(name) : NULL;
+}
+
+int process_read(pid_t pid, struct process *process)
+{
+	const char *field;
+	char text[2048];
+	size_t length;
+
+	memset(process, 0, sizeof(*process));
+	process->uid = (uid_t)-1;
+	if (!read_text(pid, "comm", process->comm, sizeof(process->comm)))
+		return -ENOENT;
+	length = strlen(process->comm);
+	if (length && process->comm[length - 1] == '\n')
+		process->comm[length - 1] = '\0';
+	if (!read_text(pid, "status", text, sizeof(text)))
+		return -ENOENT;
+	field = status_field(text, "\nUid:");
+	if (field) {
+		char *end;
+
+		strtoul(field, &end, 10);
+		process->uid = (uid_t)strtoul(end, NULL, 10);
+	}
+	field = status_field(text, "\nPPid:");
+	if (field)
+		process->parent = atoi(field);
+	return 0;
+}
+
+bool process_is(pid_t pid, const char *command)
+{
+	char link[64], path[PATH_MAX];
+	struct process process;
+	const char *name;
+	ssize_t length;
+
+	if (process_read(pid, &process))
+		return false;
+	/* the kernel keeps 15 bytes of a name */
+	if (!strncmp(process.comm, command, sizeof(process.comm) - 1) &&
+	    strlen(command) < sizeof(process.comm))
+		return true;
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length <= 0)
+		return false;
+	path[length] = '\0';
+	name = strrchr(path, '/');
+	return !strcmp(path, command) || (name && !strcmp(name + 1, command));
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Reports: takes a snapshot, subtracts the last one, and writes the rest in full. */
+#include "tools/report/filter.h"
+#include "tools/report/rows.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct report {
+	int fd;
+	enum report_format format;
+	bool color;
+	bool written; /* one at least */
+	struct report_rows last;
+	struct report_hooks last_hooks;
+	struct report_classes last_classes;
+};
+
+static void rows_free(struct report_rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		free(rows->row[i].path);
+	free(rows->row);
+	*rows = (struct report_rows){0};
+}
+
+static int rows_add(void *ctx, const struct socktally_cell *cell)
+{
+	struct report_rows *rows = ctx;
+	struct report_row *row;
+
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? 2 * rows->room : 64;
+
+		row = reallocarray(rows->row, room, sizeof(*row));
+		if (!row)
+			return -ENOMEM;
+		rows->row = row;
+		rows->room = room;
+	}
+	row = &rows->row[rows->count];
+	row->path = strdup(cell->path);
+	if (!row->path)
+		return -ENOMEM;
+	row->direction = cell->direction == SOCKTALLY_OUT ? SOCKTALLY_OUT : SOCKTALLY_IN;
+	row->counts = cell->counts;
+	rows->count++;
+	return 0;
+}
+
+static int compare_rows(const void *one, const void *other)
+{
+	const struct report_row *a = one, *b = other;
+	int order = strcmp(a->path, b->path);
+
+	return order ? order : (int)a->direction - (int)b->direction;
+}
+
+static bool counts_empty(const struct socktally_counts *counts)
+{
+	return !(counts->packets | counts->segments | counts->bytes | counts->accepted_packets |
+		 counts->accepted_bytes);
+}
+
+void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last)
+{
+	counts->packets -= last->packets;
+	counts->segments -= last->segments;
+	counts->bytes -= last->bytes;
+	counts->accepted_packets -= last->accepted_packets;
+	counts->accepted_bytes -= last->accepted_bytes;
+}
+
+void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts)
+{
+	sum->packets += counts->packets;
+	sum->segments += counts->segments;
+	sum->bytes += counts->bytes;
+	sum->accepted_packets += counts->accepted_packets;
+	sum->accepted_bytes += counts->accepted_bytes;
+}
+
+/*
+ * The rows of now less those of last, without what is then empty. Both are sorted, so they are gone
+ * through side by side. The paths stay those of now.
+ */
+static int rows_since(const struct report_rows *now, const struct report_rows *last,
+		      struct report_rows *since)
+{
+	size_t old = 0;
+
+	since->row = calloc(now->count ? now->count : 1, sizeof(*since->row));
+	if (!since->row)
+		return -ENOMEM;
+	for (size_t i = 0; i < now->count; i++) {
+		struct report_row row = now->row[i];
+
+		while (old < last->count && compare_rows(&last->row[old], &row) < 0)
+			old++;
+		if (old < last->count && !compare_rows(&last->row[old], &row))
+			report_counts_subtract(&row.counts, &last->row[old].counts);
+		if (!counts_empty(&row.counts))
+			since->row[since->count++] = row;
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t written = write(fd, data, size);
+
+		if (written > 0) {
+			data += written;
+			size -= (size_t)written;
+		} else if (written < 0 && errno == EAGAIN) {
+			/* whoever shares the descriptor with us made it non-blocking */
+			struct pollfd writable = {.fd = fd, .events = POLLOUT};
+
+			if (poll(&writable, 1, -1) < 0 && errno != EINTR)
+				return -errno;
+		} else if (!written || errno != EINTR) {
+			return written ? -errno : -EIO;
+		}
+	}
+	return 0;
+}
+
+static int write_content(struct report *report, const struct report_content *content)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	int error = 0;
+
+	if (!out)
+		return -ENOMEM;
+	if (report->format == REPORT_JSON) {
+		report_json(out, content);
+	} else {
+		if (report->written)
+			fputc('\n', out);
+		error = report_text(out, content);
+	}
+	if (ferror(out))
+		error = -ENOMEM;
+	if (fclose(out))
+		error = -ENOMEM;
+	if (!error)
+		error = write_all(report->fd, text, size);
+	free(text);
+	return error;
+}
+
+static bool wants_color(int fd)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && !(no_color && *no_color) && term && *term && strcmp(term, "dumb");
+}
+
+int report_open(struct report **report, int fd, enum report_format format)
+{
+	struct report *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	made->fd = fd;
+	made->format = format;
+	made->color = wants_color(fd);
+	*report = made;
+	return 0;
+}
+
+void report_close(struct report *report)
+{
+	if (!report)
+		return;
+	rows_free(&report->last);
+	report_hooks_free(&report->last_hooks);
+	report_classes_free(&report->last_classes);
+	free(report);
+}
+
+void report_follows(struct report *report)
+{
+	report->written = true;
+}
+
+/* What is read for one report: counts since the opening, and since the last report. */
+struct reading {
+	struct report_rows now, since;
+	struct report_hooks hooks, hooks_now;
+	struct report_classes classes_now, classes;
+	char *filter;
+};
+
+static int read_meter(struct reading *reading, const struct report *report, struct socktally *meter)
+{
+	int error = socktally_snapshot(meter, rows_add, &reading->now, NULL);
+
+	if (error)
+		return error;
+	if (reading->now.count)
+		qsort(reading->now.row, reading->now.count, sizeof(*reading->now.row),
+		      compare_rows);
+	error = rows_since(&reading->now, &report->last, &reading->since);
+	if (!error)
+		error = report_hooks_read(&reading->hooks, meter);
+	if (!error)
+		error = report_hooks_copy_taken(&reading->hooks_now, &reading->hooks);
+	if (!error)
+		error = report_classes_read(&reading->classes_now, meter);
+	if (!error)
+		error = report_classes_since(&reading->classes_now, &report->last_classes,
+					     &reading->classes);
+	if (!error)
+		report_hooks_since(&reading->hooks, &report->last_hooks);
+	return error;
+}
+
+/* What was read becomes what the next report counts from; the reading gets what it was before. */
+static void keep_reading(struct report *report, struct reading *reading)
+{
+	const struct reading before = {.now = report->last,
+				       .hooks_now = report->last_hooks,
+				       .classes_now = report->last_classes};
+
+	report->last = reading->now;
+	report->last_hooks = reading->hooks_now;
+	report->last_classes = reading->classes_now;
+	reading->now = before.now;
+	reading->hooks_now = before.hooks_now;
+	reading->classes_now = before.classes_now;
+	report->written = true;
+}
+
+static void reading_free(struct reading *reading)
+{
+	free(reading->since.row);
+	rows_free(&reading->now);
+	report_hooks_free(&reading->hooks);
+	report_hooks_free(&reading->hooks_now);
+	report_classes_free(&reading->classes);
+	report_classes_free(&reading->classes_now);
+	free(reading->filter);
+}
+
+/* The totals are those of the rows, as traffic may go on while a snapshot is taken. */
+static void add_up(struct report_content *content)
+{
+	for (size_t i = 0; i < content->rows->count; i++) {
+		const struct report_row *row = &content->rows->row[i];
+
+		report_counts_add(&content->totals, &row->counts);
+		if (!strcmp(row->path, REPORT_OVERFLOW))
+			content->overflow_packets += row->counts.packets;
+	}
+}
+
+int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
+		 const struct timespec *start, const struct timespec *end)
+{
+	struct reading reading = {0};
+	struct report_content content = {
+		.source = source,
+		.filter = source->filter,
+		.start = *start,
+		.end = *end,
+		.rows = &reading.since,
+		.hooks = &reading.hooks,
+		.classes = &reading.classes,
+		.color = report->color,
+	};
+	int error = read_meter(&reading, report, meter);
+
+	if (!error) {
+		add_up(&content);
+		/* a tool's filter is known by its program only */
+		if (source->filter_name)
+			content.filter = source->filter_name;
+		else if (source->comm && report->format == REPORT_TEXT)
+			reading.filter = report_filter_words(meter);
+		if (reading.filter)
+			content.filter = reading.filter;
+		error = write_content(report, &content);
+	}
+	if (!error)
+		keep_reading(report, &reading);
+	reading_free(&reading);
+	return error;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The report, as text or JSON, once or every interval. */
+#ifndef SOCKTALLY_TOOLS_REPORT_REPORT_H
+#define SOCKTALLY_TOOLS_REPORT_REPORT_H
+
+#include <socktally/socktally.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+
+enum report_format { REPORT_TEXT, REPORT_JSON };
+
+/* Something that is to be known of what was counted, as that the tool has changed its filter. */
+struct report_note {
+	struct timespec time;
+	const char *event; /* one word for scripts */
+	const char *text;  /* a sentence for people */
+};
+
+/* What was metered. Strings may be NULL for "". */
+struct report_source {
+	const char *kind;      /* "socket" or "file" */
+	const char *interface; /* "eth0", "eth0,eth1", "any"; for a file what it names itself */
+	const char *linktype;  /* "eth", "eth,raw" */
+	int pid;
+	const char *comm;
+	const char *filter;
+	const char *filter_name;         /* for people; NULL: asked of the meter's sockets */
+	const char *file;                /* name of the capture file, for the text's heading */
+	const struct report_note *notes; /* of this report's time, the oldest first */
+	size_t note_count;
+};
+
+struct report; /* holds the last snapshot, for the differences of an interval */
+
+/* fd: where to write, not owned. -errno. */
+int report_open(struct report **report, int fd, enum report_format format);
+void report_close(struct report *report);
+/* The descriptor has got another report before: the text begins with an empty line. */
+void report_follows(struct report *report);
+
+/*
+ * JSON lists the paths sorted by their text, "in" before "out"; the text's tree has the busiest
+ * first. Both are the same for the same counts.
+ */
+
+/*
+ * Writes one report of what was counted since the last report_write() on this handle (since the
+ * opening, for the first), from start to end. Returns -errno if not all of it could be written;
+ * the next report then covers this one's time too.
+ */
+int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
+		 const struct timespec *start, const struct timespec *end);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What one report says, ready to be written in either form. */
+#ifndef SOCKTALLY_TOOLS_REPORT_ROWS_H
+#define SOCKTALLY_TOOLS_REPORT_ROWS_H
+
+#include "tools/report/report.h"
+#include "tools/report/classes.h"
+#include "tools/report/hooks.h"
+
+struct report_row {
+	char *path;
+	enum socktally_direction direction;
+	struct socktally_counts counts;
+};
+
+/* Sorted by path, then direction. The paths belong to the rows. */
+struct report_rows {
+	struct report_row *row;
+	size_t count;
+	size_t room;
+};
+
+struct report_content {
+	const struct report_source *source;
+	const char *filter; /* of the source, for people */
+	struct timespec start;
+	struct timespec end;
+	const struct report_rows *rows;
+	const struct report_hooks *hooks;
+	const struct report_classes *classes;
+	struct socktally_counts totals; /* of the rows */
+	uint64_t overflow_packets;
+	bool color;
+};
+
+#define REPORT_OVERFLOW "overflow" /* the path of what the full table could not hold */
+
+void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
+void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last);
+
+#define NUMBER_TEXT_MAX 48 /* room for a number as text, with its unit */
+
+/* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
+void report_number_short(char *text, double number, const char *unit);
+/* As much of it as there is room for, what a terminal would not print replaced. */
+void report_print_plain(FILE *out, const char *text, size_t room);
+/* Percent: "12.3", "<0.1", ">99.9" */
+void report_number_share(char *text, uint64_t part, uint64_t whole);
+/* "1 packet", "1,234 packets" */
+void report_number_packets(char *text, uint64_t packets);
+
+/* In quotes, whatever is in it: what isn't UTF-8 becomes U+FFFD. NULL is "". */
+void report_json_string(FILE *out, const char *string);
+
+/* "packets":...,"accepted_bytes":... */
+void report_json_counts(FILE *out, const struct socktally_counts *counts);
+
+/* Both only print to out, whose error flag tells a failure. */
+void report_json(FILE *out, const struct report_content *content);
+/* -ENOMEM if there is no room for the tree. */
+int report_text(FILE *out, const struct report_content *content);
+
+#endif

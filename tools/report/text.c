@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The report for people: what was metered, how much of it, and the tree of protocols. */
+#include "tools/report/tree.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WIDTH 80  /* columns of the plainest terminal */
+#define DAY 86400 /* seconds */
+#define NUMBER NUMBER_TEXT_MAX
+
+enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
+
+static const char *const titles[COLUMNS] = {
+	[PACKETS] = "packets", [PACKETS_SHARE] = "%", [BYTES] = "bytes",       [BYTES_SHARE] = "%",
+	[IN] = "in",           [OUT] = "out",         [ACCEPTED] = "accepted",
+};
+
+struct layout {
+	const struct report_content *content;
+	bool shown[COLUMNS];
+	unsigned int width[COLUMNS];
+	unsigned int name_width; /* what the widest name takes, or what the columns leave */
+	unsigned int indent;     /* of each layer */
+	bool short_numbers;
+};
+
+#define BOLD "\033[1m"
+#define DIM "\033[2m"
+#define PLAIN "\033[0m"
+
+/* 1234567 as "1,234,567" */
+static void number_exact(char *text, uint64_t number)
+{
+	char digits[NUMBER];
+	int length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+
+	for (int i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			*text++ = ',';
+		*text++ = digits[i];
+	}
+	*text = 0;
+}
+
+void report_number_short(char *text, double number, const char *unit)
+{
+	static const char prefixes[][2] = {"", "k", "M", "G", "T", "P", "E"};
+	bool whole = number < 999.5 && number == (double)(unsigned int)number;
+	size_t prefix = 0;
+	int digits;
+
+	while (number >= 999.5 && prefix + 1 < sizeof(prefixes) / sizeof(*prefixes)) {
+		number /= 1000;
+		prefix++;
+	}
+	if (whole || number >= 99.95)
+		digits = 0;
+	else
+		digits = number >= 9.995 ? 1 : 2;
+	snprintf(text, NUMBER, "%.*f%s%s%s", digits, number, *unit || prefix ? " " : "",
+		 prefixes[prefix], unit);
+}
+
+void report_number_packets(char *text, uint64_t packets)
+{
+	number_exact(text, packets);
+	strcat(text, packets == 1 ? " packet" : " packets");
+}
+
+void report_number_share(char *text, uint64_t part, uint64_t whole)
+{
+	double share = whole ? 100.0 * (double)part / (double)whole : 0;
+
+	if (part && share < 0.05)
+		strcpy(text, "<0.1");
+	else if (part < whole && share >= 99.95)
+		strcpy(text, ">99.9");
+	else
+		snprintf(text, NUMBER, "%.1f", share);
+}
+
+static void cell_text(const struct layout *layout, const struct report_node *node,
+		      enum column column, char *text)
+{
+	const struct socktally_counts *totals = &layout->content->totals;
+	uint64_t packets = node->sum.packets;
+
+	*text = 0;
+	switch (column) {
+	case PACKETS_SHARE:
+		report_number_share(text, node->sum.packets, totals->packets);
+		return;
+	case BYTES:
+		report_number_short(text, (double)node->sum.bytes, "B");
+		return;
+	case BYTES_SHARE:
+		report_number_share(text, node->sum.bytes, totals->bytes);
+		return;
+	case IN:
+		packets = node->in.packets;
+		break;
+	case OUT:
+		packets = node->sum.packets - node->in.packets;
+		break;
+	case ACCEPTED:
+		packets = node->sum.accepted_packets;
+		break;
+	default:
+		break;
+	}
+	if (layout->short_numbers)
+		report_number_short(text, (double)packets, "");
+	else
+		number_exact(text, packets);
+}
+
+static const char *name_text(const struct report_node *node)
+{
+	return *node->name ? node->name : "(cut short)";
+}
+
+static void measure(struct layout *layout, const struct report_node *node)
+{
+	for (; node; node = node->next) {
+		unsigned int width =
+			node->depth * layout->indent + (unsigned int)strlen(name_text(node));
+
+		if (width > layout->name_width)
+			layout->name_width = width;
+		for (int column = 0; column < COLUMNS; column++) {
+			char text[NUMBER];
+
+			cell_text(layout, node, column, text);
+			if (strlen(text) > layout->width[column])
+				layout->width[column] = (unsigned int)strlen(text);
+		}
+		measure(layout, node->first);
+	}
+}
+
+/* What all shown columns take, with two blanks before each; a share stays near what it is of. */
+static unsigned int columns_width(const struct layout *layout)
+{
+	unsigned int width = 0;
+
+	for (int column = 0; column < COLUMNS; column++)
+		width += layout->shown[column] ? layout->width[column] + 2 : 0;
+	return width;
+}
+
+/*
+ * Exact numbers and clear steps if they fit; else narrower steps, then short numbers. If even that
+ * doesn't, the longest names get a line of their own.
+ */
+static void fit(struct layout *layout, const struct report_node *root)
+{
+	static const struct {
+		unsigned int indent;
+		bool short_numbers;
+	} tries[] = {{2, false}, {1, false}, {2, true}, {1, true}};
+
+	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
+		layout->indent = tries[i].indent;
+		layout->short_numbers = tries[i].short_numbers;
+		layout->name_width = (unsigned int)strlen("protocol");
+		for (int column = 0; column < COLUMNS; column++)
+			layout->width[column] = (unsigned int)strlen(titles[column]);
+		measure(layout, root->first);
+		if (layout->name_width + columns_width(layout) <= WIDTH)
+			return;
+	}
+	layout->name_width = WIDTH - columns_width(layout);
+}
+
+static void print_titles(FILE *out, const struct layout *layout)
+{
+	fprintf(out, "%s%-*s", layout->content->color ? DIM : "", (int)layout->name_width,
+		"protocol");
+	for (int column = 0; column < COLUMNS; column++) {
+		if (layout->shown[column])
+			fprintf(out, "  %*s", (int)layout->width[column], titles[column]);
+	}
+	fprintf(out, "%s\n", layout->content->color ? PLAIN : "");
+}
+
+/* What a reader looks for stands out: paths that a tenth of all packets end at. */
+static const char *color_of(const struct layout *layout, const struct report_node *node)
+{
+	const struct socktally_counts *totals = &layout->content->totals;
+
+	if (!layout->content->color)
+		return "";
+	if (node->own.packets >= totals->packets / 10 && node->own.packets)
+		return BOLD;
+	return node->sum.packets < totals->packets / 100 && node->sum.bytes < totals->bytes / 100
+		       ? DIM
+		       : "";
+}
+
+static void print_nodes(FILE *out, const struct layout *layout, const struct report_node *node)
+{
+	for (; node; node = node->next) {
+		const char *color = color_of(layout, node);
+		unsigned int indent = node->depth * layout->indent;
+		unsigned int used = indent + (unsigned int)strlen(name_text(node));
+
+		fprintf(out, "%s%*s%s", color, (int)indent, "", name_text(node));
+		if (used > layout->name_width) {
+			fputc('\n', out);
+			used = 0;
+		}
+		fprintf(out, "%*s", (int)(layout->name_width - used), "");
+		for (int column = 0; column < COLUMNS; column++) {
+			char text[NUMBER];
+
+			if (!layout->shown[column])
+				continue;
+			cell_text(layout, node, column, text);
+			fprintf(out, "  %*s", (int)layout->width[column], text);
+		}
+		fprintf(out, "%s\n", *color ? PLAIN : "");
+		print_nodes(out, layout, node->first);
+	}
+}
+
+/*
+ * At most `room` columns of a text from elsewhere, and nothing in it that steers the terminal. A
+ * byte that goes on a UTF-8 character takes no column.
+ */
+void report_print_plain(FILE *out, const char *text, size_t room)
+{
+	size_t columns = 0;
+
+	for (const char *at = text; *at; at++)
+		columns += (*at & 0xc0) != 0x80;
+	if (columns > room)
+		room -= 3;
+	for (; *text; text++) {
+		if ((*text & 0xc0) != 0x80 && !room--)
+			break;
+		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+	}
+	if (*text)
+		fputs("...", out);
+}
+
+static double seconds_between(const struct timespec *start, const struct timespec *end)
+{
+	return (double)(end->tv_sec - start->tv_sec) +
+	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static void print_source(FILE *out, const struct report_content *content)
+{
+	const struct report_source *source = content->source;
+	const char *name = source->file ? source->file : source->interface;
+	const char *linktype = source->linktype ? source->linktype : "";
+	char tool[64] = "";
+	size_t room;
+
+	if (source->comm && *source->comm && source->pid)
+		snprintf(tool, sizeof(tool), "%.30s (pid %d)%s", source->comm, source->pid,
+			 name && *name ? " on " : "");
+	else if (source->comm && *source->comm)
+		snprintf(tool, sizeof(tool), "%.40s%s", source->comm, name && *name ? " on " : "");
+	room = WIDTH - strlen(tool);
+	report_print_plain(out, tool, WIDTH);
+	if (name)
+		report_print_plain(out, name, room - strnlen(linktype, 16) - 3);
+	if (*linktype) {
+		fputs(" (", out);
+		report_print_plain(out, linktype, 16);
+		fputc(')', out);
+	}
+	fputc('\n', out);
+	if (content->filter && *content->filter) {
+		fputs("filter: ", out);
+		report_print_plain(out, content->filter, WIDTH - strlen("filter: "));
+		fputc('\n', out);
+	}
+}
+
+static void print_duration(FILE *out, const struct report_content *content)
+{
+	double seconds = seconds_between(&content->start, &content->end);
+	unsigned long long whole = seconds > 0 ? (unsigned long long)seconds : 0;
+	char start[64] = "";
+	struct tm utc;
+
+	if (!content->start.tv_sec && !content->start.tv_nsec)
+		return;
+	if (!gmtime_r(&content->start.tv_sec, &utc) ||
+	    !strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S", &utc))
+		return;
+	if (seconds < 600)
+		fprintf(out, "%.3f s", seconds);
+	else if (seconds < DAY)
+		fprintf(out, "%llu:%02llu:%02llu h", whole / 3600, whole / 60 % 60, whole % 60);
+	else
+		fprintf(out, "%.1f days", seconds / DAY);
+	fprintf(out, " from %s UTC\n", start);
+}
+
+static void print_rates(FILE *out, const struct report_content *content)
+{
+	double seconds = seconds_between(&content->start, &content->end);
+	char packets[NUMBER], bits[NUMBER];
+
+	if (seconds <= 0)
+		return;
+	report_number_short(packets, (double)content->totals.packets / seconds, "");
+	report_number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
+	fprintf(out, ": %s packets/s, %s", packets, bits);
+}
+
+/* What of all packets the socket's filter let through; of a file, what of them is in it. */
+static void print_accepted(FILE *out, const struct report_content *content)
+{
+	const struct socktally_counts *totals = &content->totals;
+	char packets[NUMBER], bytes[NUMBER], share[NUMBER];
+
+	report_number_short(bytes, (double)totals->accepted_bytes, "B");
+	if (totals->accepted_packets == totals->packets) {
+		fprintf(out, "captured of each only the beginning: %s\n", bytes);
+		return;
+	}
+	report_number_packets(packets, totals->accepted_packets);
+	report_number_share(share, totals->accepted_packets, totals->packets);
+	fprintf(out, "accepted by the filter: %s (%s %%), %s\n", packets, share, bytes);
+}
+
+static void print_totals(FILE *out, const struct report_content *content)
+{
+	const struct socktally_counts *totals = &content->totals;
+	char packets[NUMBER], bytes[NUMBER];
+
+	report_number_packets(packets, totals->packets);
+	report_number_short(bytes, (double)totals->bytes, "B");
+	fprintf(out, "%s, %s", packets, bytes);
+	print_rates(out, content);
+	fputc('\n', out);
+	if (totals->segments != totals->packets) {
+		number_exact(packets, totals->segments);
+		fprintf(out, "on the wire: %s segments (offload joins or splits them)\n", packets);
+	}
+	if (totals->accepted_packets != totals->packets || totals->accepted_bytes != totals->bytes)
+		print_accepted(out, content);
+	if (content->overflow_packets) {
+		report_number_packets(packets, content->overflow_packets);
+		fprintf(out, "table full: %s counted as overflow (see --paths)\n", packets);
+	}
+}
+
+static void choose_columns(struct layout *layout)
+{
+	const struct socktally_counts *totals = &layout->content->totals;
+	/* a socket's packets have a direction even if it is always the same */
+	bool directed = strcmp(layout->content->source->kind, "file") != 0;
+
+	for (int column = PACKETS; column <= BYTES_SHARE; column++)
+		layout->shown[column] = true;
+	layout->shown[IN] = layout->shown[OUT] = directed;
+	layout->shown[ACCEPTED] = totals->accepted_packets != totals->packets;
+}
+
+static void print_notes(FILE *out, const struct report_source *source)
+{
+	char text[16];
+	struct tm utc;
+
+	for (size_t i = 0; i < source->note_count; i++) {
+		const struct report_note *note = &source->notes[i];
+
+		if (!gmtime_r(&note->time.tv_sec, &utc) ||
+		    !strftime(text, sizeof(text), "%H:%M:%S", &utc))
+			*text = '\0';
+		fprintf(out, "%s.%03ld ", text, note->time.tv_nsec / 1000000);
+		report_print_plain(out, note->text, SIZE_MAX);
+		fputc('\n', out);
+	}
+}
+
+int report_text(FILE *out, const struct report_content *content)
+{
+	struct layout layout = {.content = content};
+	struct report_node *root = report_tree(content->rows);
+
+	if (!root)
+		return -ENOMEM;
+	print_source(out, content);
+	print_duration(out, content);
+	print_totals(out, content);
+	print_notes(out, content->source);
+	if (root->first) {
+		choose_columns(&layout);
+		fit(&layout, root);
+		fputc('\n', out);
+		print_titles(out, &layout);
+		print_nodes(out, &layout, root->first);
+	}
+	report_classes_text(out, content->classes, &content->totals);
+	report_hooks_text(out, content->hooks);
+	report_tree_free(root);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The rows of a report as a tree of protocols, each with the sum of all below it. */
+#ifndef SOCKTALLY_TOOLS_REPORT_TREE_H
+#define SOCKTALLY_TOOLS_REPORT_TREE_H
+
+#include "tools/report/rows.h"
+
+struct report_node {
+	char *name;                  /* of the protocol; "" at the root */
+	unsigned int depth;          /* 0: outermost layer; meaningless at the root */
+	struct socktally_counts sum; /* this path and all below it */
+	struct socktally_counts own; /* packets that end here */
+	struct socktally_counts in;  /* of the sum: received */
+	struct report_node *first;   /* the busiest child */
+	struct report_node *next;    /* sibling */
+};
+
+/* NULL: out of memory. */
+struct report_node *report_tree(const struct report_rows *rows);
+void report_tree_free(struct report_node *root);
+
+#endif

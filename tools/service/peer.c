@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* The broker's socket, and who may use it. */
+#include "tools/service/service.h"
+#include "tools/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59 /* Linux 4.13 */
+#endif
+
+/* What a broker left that was killed; nothing else is taken away. */
+static bool make_room(const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	struct stat status;
+	int fd, answers;
+
+	if (lstat(path, &status))
+		return true;
+	if (!S_ISSOCK(status.st_mode)) {
+		command_fail("%s: is there already, and not a socket", path);
+		return false;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	answers = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		  errno != ECONNREFUSED;
+	close(fd);
+	if (answers) {
+		command_fail("%s: somebody else serves there", path);
+		return false;
+	}
+	if (unlink(path)) {
+		command_fail("%s: can't take the old socket away: %s", path, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* Nobody can connect before it belongs to the group. */
+static int bind_for_group(int fd, const struct sockaddr_un *address, gid_t group)
+{
+	mode_t mask = umask(0177);
+	int result = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+
+	umask(mask);
+	if (result)
+		return result;
+	if (chown(address->sun_path, (uid_t)-1, group) || chmod(address->sun_path, 0660) ||
+	    listen(fd, SERVICE_CLIENTS)) {
+		result = -errno;
+		unlink(address->sun_path);
+	}
+	return result;
+}
+
+bool service_listen(struct service *service)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int result;
+
+	if (strlen(service->path) >= sizeof(address.sun_path)) {
+		command_fail("--socket '%s': too long for a socket's path, at most %zu bytes",
+			     service->path, sizeof(address.sun_path) - 1);
+		return false;
+	}
+	strcpy(address.sun_path, service->path);
+	if (!make_room(&address))
+		return false;
+	service->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	result = service->listener < 0
+			 ? -errno
+			 : bind_for_group(service->listener, &address, service->group);
+	if (result)
+		command_fail("%s: can't serve there: %s", service->path, strerror(-result));
+	return !result;
+}
+
+static bool in_group(int fd, const struct ucred *peer, gid_t group)
+{
+	socklen_t size = 0;
+	bool found = false;
+	gid_t *groups;
+
+	if (peer->gid == group)
+		return true;
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) || errno != ERANGE)
+		return false;
+	groups = malloc(size);
+	if (groups && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size))
+		for (size_t i = 0; i < size / sizeof(*groups); i++)
+			found = found || groups[i] == group;
+	free(groups);
+	return found;
+}
+
+/* A place for one more client, or NULL: why is told once until there is one again. */
+static struct service_client *place(struct service *service, const struct ucred *peer)
+{
+	struct service_client *free_place = NULL;
+	unsigned int of_user = 0;
+
+	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++) {
+		if (service->clients[i].fd < 0)
+			free_place = &service->clients[i];
+		else
+			of_user += service->clients[i].uid == peer->uid;
+	}
+	if (free_place && (!peer->uid || of_user < SERVICE_CLIENTS_OF_USER)) {
+		service->told_full = false;
+		return free_place;
+	}
+	if (!service->told_full)
+		command_fail("pid %d of user %u: no more than %d meters, and %d of one user, are "
+			     "served at a time",
+			     (int)peer->pid, (unsigned int)peer->uid, SERVICE_CLIENTS,
+			     SERVICE_CLIENTS_OF_USER);
+	service->told_full = true;
+	return NULL;
+}
+
+void service_accept(struct service *service)
+{
+	int fd = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct service_client *client = NULL;
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED) /* out of descriptors */
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		return;
+	}
+	/* the file's mode says the same, but may have been changed, or the directory's */
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	    (!peer.uid || peer.uid == geteuid() || in_group(fd, &peer, service->group)))
+		client = place(service, &peer);
+	if (!client) {
+		close(fd);
+		return;
+	}
+	*client = (struct service_client){.fd = fd, .uid = peer.uid, .pid = peer.pid};
+}
+
+void service_drop(struct service_client *client)
+{
+	if (client->fd < 0)
+		return;
+	close(client->fd);
+	client->fd = -1;
+	socktally_close(client->meter);
+	client->meter = NULL;
+}

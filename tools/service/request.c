@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* One request of a program without privileges: checked to the last bit, then done. */
+#include "plugin/bpf/syscall.h"
+#include "tools/service/service.h"
+#include "plugin/attach/saved_filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct message {
+	struct service_request head;
+	struct sock_filter insns[BPF_MAXINSNS];
+};
+
+/* error 0: with fd. A client that takes no reply is not waited for. */
+static bool answer(const struct service_client *client, struct service_reply *reply, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {.iov_base = reply, .iov_len = sizeof(*reply)};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+
+	reply->magic = SERVICE_MAGIC;
+	reply->version = SERVICE_VERSION;
+	if (!reply->error) {
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		header.msg_control = control.bytes;
+		header.msg_controllen = sizeof(control.bytes);
+	}
+	return sendmsg(client->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
+
+static bool refuse(const struct service_client *client, int error, const char *text)
+{
+	struct service_reply reply = {.error = error};
+
+	snprintf(reply.text, sizeof(reply.text), "%s", text);
+	return answer(client, &reply, -1);
+}
+
+static bool open_meter(struct service_client *client, const struct service_request *request)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = request->paths};
+	struct service_reply reply = {0};
+	int result;
+
+	if (client->meter)
+		return false;
+	if (request->paths > SERVICE_PATHS || request->flags & ~SOCKTALLY_OPEN_RECORDS) {
+		snprintf(reply.text, sizeof(reply.text),
+			 "the broker makes tables of at most %d paths", SERVICE_PATHS);
+		reply.error = -EINVAL;
+		return answer(client, &reply, -1);
+	}
+	result = socktally_open(&client->meter, &opts);
+	if (result)
+		return refuse(client, result, socktally_error(NULL));
+	/* the kernel's programs go on writing; nobody else can */
+	result = st_bpf_map_freeze(client->meter->cells_map);
+	if (result)
+		return refuse(client, result, "the broker can't make its table read-only");
+	client->records = request->flags & SOCKTALLY_OPEN_RECORDS;
+	reply.region_count = client->meter->region_count;
+	reply.region_size = client->meter->region_size;
+	return answer(client, &reply, client->meter->cells_map);
+}
+
+static bool link_is_valid(uint32_t link)
+{
+	return link == ST_LINK_ETH || link == ST_LINK_SLL || link == ST_LINK_RAW ||
+	       (link & ~0x3fffu) == ST_LINK_OTHER;
+}
+
+static bool take_tap(const struct service_request *request, struct st_tap *tap)
+{
+	memset(tap, 0, sizeof(*tap));
+	if (request->other_count > ST_MAX_LINKS || (request->link && !link_is_valid(request->link)))
+		return false;
+	tap->ifindex = request->ifindex;
+	tap->link = request->link;
+	tap->other_count = request->other_count;
+	for (uint32_t i = 0; i < request->other_count; i++) {
+		if (!link_is_valid(request->others[i].link))
+			return false;
+		tap->others[i].ifindex = request->others[i].ifindex;
+		tap->others[i].link = request->others[i].link;
+	}
+	return true;
+}
+
+static bool has_room(struct service *service, struct service_client *client)
+{
+	if (client->program_count == SERVICE_PROGRAMS)
+		service_look(service, client);
+	return client->program_count < SERVICE_PROGRAMS;
+}
+
+static bool load(struct service *service, struct service_client *client,
+		 const struct message *message)
+{
+	const struct service_request *request = &message->head;
+	struct service_reply reply = {0};
+	struct bpf_prog_info info;
+	struct st_tap tap;
+	bool sent;
+	int prog;
+
+	if (!client->meter || !take_tap(request, &tap))
+		return false;
+	if (!has_room(service, client))
+		return refuse(client, -ENOSPC, "the broker serves no more sockets on one meter");
+	snprintf(client->meter->attaching, sizeof(client->meter->attaching), "%.*s",
+		 (int)sizeof(request->what), request->what);
+	prog = st_program_load(client->meter, &tap, message->insns, request->count);
+	if (prog < 0)
+		return refuse(client, prog, socktally_error(client->meter));
+	memset(&info, 0, sizeof(info));
+	if (!st_bpf_info(prog, &info, sizeof(info)))
+		reply.program = info.id;
+	client->programs[client->program_count++] = reply.program;
+	/* as in a meter of our own: better without than not */
+	if (client->records)
+		st_record_leave(prog, request->cookie, message->insns, request->count);
+	sent = answer(client, &reply, prog);
+	close(prog);
+	return sent;
+}
+
+static bool serve(struct service *service, struct service_client *client,
+		  const struct message *message, size_t size)
+{
+	const struct service_request *head = &message->head;
+
+	if (size < sizeof(*head) || head->magic != SERVICE_MAGIC)
+		return false;
+	if (head->version != SERVICE_VERSION)
+		return refuse(client, -EPROTO, "the broker is of another release");
+	if (head->count > BPF_MAXINSNS ||
+	    size != sizeof(*head) + head->count * sizeof(struct sock_filter))
+		return false;
+	if (head->op == SERVICE_OPEN && !head->count)
+		return open_meter(client, head);
+	return head->op == SERVICE_LOAD && load(service, client, message);
+}
+
+void service_request(struct service *service, struct service_client *client)
+{
+	static struct message message;
+	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
+	/* no room for descriptors: the kernel closes what comes, and says so */
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t size = recvmsg(client->fd, &header, MSG_DONTWAIT);
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0 || header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
+	    !serve(service, client, &message, (size_t)size))
+		service_drop(client);
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "tools/stop.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+int end_signals(void)
+{
+	static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction action;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* Ignored in what a script starts with &, but as with tcpdump who sends it means it. */
+	signal(SIGINT, SIG_DFL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int end_timer(unsigned int milliseconds)
+{
+	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000,
+					       .tv_nsec = (long)(milliseconds % 1000) * 1000000}};
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	if (timer >= 0 && timerfd_settime(timer, 0, &when, NULL)) {
+		close(timer);
+		return -1;
+	}
+	return timer;
+}
