@@ -10,9 +10,10 @@
  * With THREADS, so many do the same at once, each on a CPU of its own, and the first one's figures
  * are printed.
  */
+#include "plugin/attach/attach.h"
 #include "bench/prog_run.h"
 
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -106,8 +107,8 @@ static int load_tutorial(int atomic)
 
 static int load_whole(struct socktally *meter)
 {
-	struct st_tap tap = {.link = ST_LINK_ETH};
-	int prog = st_program_load(meter, &tap, tool_filter, SIZE(tool_filter));
+	struct st_socket_link tap = {.link = ST_LINK_ETH};
+	int prog = st_socket_program_load(meter, &tap, tool_filter, SIZE(tool_filter));
 
 	if (prog < 0)
 		die(socktally_error(meter), prog);

@@ -8,9 +8,10 @@
  *	libpcap   pcap_offline_filter() with each filter, one after the other
  *	jit       each filter as a socket's own program in the kernel, less as many empty ones
  */
+#include "plugin/attach/attach.h"
 #include "bench/prog_run.h"
 
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/translate/translate.h"
 
 #include <errno.h>
@@ -63,7 +64,7 @@ static int load(struct st_code *code)
 	return prog;
 }
 
-static int load_filter(const struct bpf_program *filter, const struct st_blocks *blocks)
+static int load_filter(const struct bpf_program *filter, const struct st_header_buffer *blocks)
 {
 	struct st_code code = {.plain = true, .blocks = blocks};
 	int result =
@@ -82,7 +83,7 @@ static int load_empty(void)
 	return load(&code);
 }
 
-static void make(const char *kind, unsigned int count, const struct st_blocks *blocks)
+static void make(const char *kind, unsigned int count, const struct st_header_buffer *blocks)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
 
@@ -173,7 +174,7 @@ static struct side open_side(bool kernel)
 		return side;
 	}
 	attachment->tap.link = ST_LINK_ETH;
-	side.prog = st_program_load(side.meter, &attachment->tap, NULL, 0);
+	side.prog = st_socket_program_load(side.meter, &attachment->tap, NULL, 0);
 	side.meter->attachments = malloc(sizeof(struct st_attachment *));
 	if (side.prog < 0 || !side.meter->attachments)
 		die(socktally_error(side.meter), side.prog);

@@ -4,10 +4,11 @@
  * program without a filter. In each round every meter's program runs REPEAT times on every packet,
  * one after the other. Prints, for each packet and set of hooks, the nanoseconds of each round.
  */
+#include "plugin/attach/attach.h"
 #include "bench/prog_run.h"
 
 #include "bench/pass.bpf.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 
 #include <errno.h>
 
@@ -38,7 +39,7 @@ static int programs[SETS];
 static void load(size_t number)
 {
 	const struct set *set = &sets[number];
-	struct st_tap tap = {.link = ST_LINK_ETH};
+	struct st_socket_link tap = {.link = ST_LINK_ETH};
 	struct socktally_hook_opts opts = {
 		.sz = sizeof(opts),
 		.builtin = set->builtin,
@@ -54,7 +55,7 @@ static void load(size_t number)
 		result = socktally_hook_add(meters[number], &opts);
 	if (result)
 		die(set->name, result);
-	programs[number] = st_program_load(meters[number], &tap, NULL, 0);
+	programs[number] = st_socket_program_load(meters[number], &tap, NULL, 0);
 	if (programs[number] < 0)
 		die("program", programs[number]);
 }

@@ -10,10 +10,11 @@
  *	walk          bpf_map_get_next_key and bpf_map_lookup_elem for each
  *	batch         BPF_MAP_LOOKUP_BATCH: everything in one system call
  */
+#include "plugin/attach/attach.h"
 #include "bench/bench.h"
 
 #include "plugin/bpf/syscall.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -46,9 +47,9 @@ static int call(enum bpf_cmd command, union bpf_attr *attr)
 /* Each packet once on each CPU. */
 static void fill_meter(struct table *table, const struct packet *packets, size_t count)
 {
-	struct st_tap tap = {.link = ST_LINK_ETH};
+	struct st_socket_link tap = {.link = ST_LINK_ETH};
 	unsigned char data[ETH_HLEN + PACKET_MAX];
-	int prog = st_program_load(table->meter, &tap, NULL, 0);
+	int prog = st_socket_program_load(table->meter, &tap, NULL, 0);
 
 	if (prog < 0)
 		die(socktally_error(table->meter), prog);

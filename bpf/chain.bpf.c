@@ -55,7 +55,7 @@ static __always_inline struct st_region *st_region_of(__u32 cpu)
 static __always_inline void st_chain_start(struct st_region *region, struct __sk_buff *skb,
 					   __u32 verdict)
 {
-	struct st_packet_facts facts = st_facts(skb, verdict);
+	struct st_skb_facts facts = st_skb_facts_of(skb, verdict);
 	struct socktally_packet *packet = &region->chain.packet;
 	const volatile __u64 *bank = ST_EXTERN_PTR(socktally_bank);
 
@@ -101,13 +101,13 @@ SEC("socket") int chain_tally(struct __sk_buff *skb)
 	struct st_sizes sizes = {.paths = ST_EXTERN_U64(paths), .slots = ST_EXTERN_U64(slots)};
 	struct st_region *region = st_region_of(bpf_get_smp_processor_id());
 	const struct socktally_packet *packet;
-	struct st_packet_facts facts;
+	struct st_skb_facts facts;
 	struct st_path path;
 
 	if (!region)
 		return skb->cb[ST_CB_VERDICT];
 	packet = &region->chain.packet;
-	facts = st_facts(skb, packet->verdict);
+	facts = st_skb_facts_of(skb, packet->verdict);
 	path = (struct st_path){packet->path.hi, packet->path.lo};
 	st_tally(region, sizes, path, &facts);
 	return facts.verdict;

@@ -14,7 +14,7 @@
 SEC("socket") int count(struct __sk_buff *skb)
 {
 	struct st_sizes sizes = {.paths = ST_EXTERN_U64(paths), .slots = ST_EXTERN_U64(slots)};
-	struct st_packet_facts facts = st_facts(skb, skb->cb[ST_CB_VERDICT]);
+	struct st_skb_facts facts = st_skb_facts_of(skb, skb->cb[ST_CB_VERDICT]);
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct st_region *region = bpf_map_lookup_elem(ST_EXTERN_PTR(socktally_regions), &cpu);
 	struct st_packet packet;

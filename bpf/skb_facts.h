@@ -9,9 +9,10 @@
 /* __sk_buff.pkt_type */
 #define ST_PACKET_OUTGOING 4
 
-static __always_inline struct st_packet_facts st_facts(const struct __sk_buff *skb, __u32 verdict)
+static __always_inline struct st_skb_facts st_skb_facts_of(const struct __sk_buff *skb,
+							   __u32 verdict)
 {
-	return (struct st_packet_facts){
+	return (struct st_skb_facts){
 		.len = skb->len,
 		.segments = skb->gso_segs ?: 1,
 		.verdict = verdict,

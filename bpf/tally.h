@@ -92,7 +92,7 @@ insert:
 	return cell;
 }
 
-struct st_packet_facts {
+struct st_skb_facts {
 	__u32 len; /* at the tap, in bytes, without a VLAN tag in metadata */
 	__u32 segments;
 	__u32 verdict; /* bytes that the tool gets */
@@ -101,7 +101,7 @@ struct st_packet_facts {
 	_Bool out;
 };
 
-static __always_inline void st_count(struct st_counts *counts, const struct st_packet_facts *facts)
+static __always_inline void st_count(struct st_counts *counts, const struct st_skb_facts *facts)
 {
 	__u32 accepted = facts->verdict < facts->len ? facts->verdict : facts->len;
 
@@ -115,7 +115,7 @@ static __always_inline void st_count(struct st_counts *counts, const struct st_p
 }
 
 static __always_inline void st_tally(struct st_region *region, struct st_sizes sizes,
-				     struct st_path path, const struct st_packet_facts *facts)
+				     struct st_path path, const struct st_skb_facts *facts)
 {
 	struct st_cell *cell = st_cell_find(region, sizes, path);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The table that a tool with a --plugin option looks up. */
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 
 static int set_filter(struct socktally *meter, int fd, const void *insns, size_t count)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Interval snapshots in somebody else's event loop: a timer descriptor, no thread and no signal. */
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
+#include "plugin/threshold.h"
+#include "plugin/attach/attach.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -59,13 +61,13 @@ static int wait_and_call(struct socktally *meter, int timeout_ms)
 	result = timer_make(meter);
 	if (result)
 		return result;
-	st_follow(meter);
+	st_reattach(meter);
 	poll_fd.fd = meter->timer;
 	result = poll(&poll_fd, 1, timeout_ms);
 	if (result < 0)
 		return st_fail(meter, -errno, "can't wait for the timer: %s", strerror(errno));
 	if (timeout_ms)
-		st_follow(meter);
+		st_reattach(meter);
 	if (!result || read(meter->timer, &expired, sizeof(expired)) != sizeof(expired))
 		return 0;
 	st_thresholds_look(meter);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Rates that cross a bound: the difference of two snapshots, looked at once an interval. */
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
+#include "plugin/threshold.h"
 #include "plugin/hooks/pattern.h"
 #include <errno.h>
 #include <math.h>

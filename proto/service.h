@@ -11,13 +11,14 @@
 #ifndef SOCKTALLY_PROTO_SERVICE_H
 #define SOCKTALLY_PROTO_SERVICE_H
 
-#include "plugin/attach/linktype.h"
-#include "plugin/meter.h"
 #include <stdint.h>
 
 #define SERVICE_MAGIC 0x76736b73u
 /* Counts up also when bpf/table.h changes: the program reads the table that the broker's kernel part fills. */
 #define SERVICE_VERSION 1
+
+/* Interfaces that a socket for all of them is told of. */
+#define SERVICE_MAX_LINKS 64
 
 enum service_op {
 	SERVICE_OPEN = 1,
@@ -36,11 +37,11 @@ struct service_request {
 	uint32_t paths;  /* SERVICE_OPEN */
 	uint32_t flags;  /* SERVICE_OPEN: SOCKTALLY_OPEN_RECORDS */
 	uint64_t cookie; /* SERVICE_LOAD from here on: of the socket */
-	int32_t ifindex; /* as in struct st_tap */
+	int32_t ifindex; /* as in struct st_socket_link */
 	uint32_t link;
 	uint32_t other_count;
 	uint32_t count; /* instructions that follow */
-	struct service_link others[ST_MAX_LINKS];
+	struct service_link others[SERVICE_MAX_LINKS];
 	char what[64]; /* the socket, for messages */
 };
 
@@ -55,19 +56,7 @@ struct service_reply {
 	char text[320];
 };
 
-_Static_assert(sizeof(struct service_request) == 40 + 8 * ST_MAX_LINKS + 64, "no padding");
+_Static_assert(sizeof(struct service_request) == 40 + 8 * SERVICE_MAX_LINKS + 64, "no padding");
 _Static_assert(sizeof(struct service_reply) == 24 + 320, "no padding");
-
-/* --- plugin/remote/remote.c: the program's side */
-
-/* Connects and takes the table. -errno, noted. */
-int st_broker_open(struct socktally *meter, const char *path);
-
-/* As st_program_load(); *program is set to its id. */
-int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_tap *tap,
-		   const struct sock_filter *insns, size_t count, uint32_t *program);
-
-/* Whether the broker has ended, and with it the counting. */
-bool st_broker_is_gone(const struct socktally *meter);
 
 #endif

@@ -2,7 +2,7 @@
 /* socktally read: counts the packets of a capture file. */
 #include "tools/capture/file.h"
 #include "tools/command.h"
-#include "plugin/count/count.h"
+#include "plugin/count_packets.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Sockets on a meter. */
+#include "plugin/remote/remote.h"
+#include "plugin/attach/attach.h"
+#include "plugin/attach/linktype.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/attach/saved_filter.h"
 #include "proto/service.h"
 #include <errno.h>
@@ -185,7 +188,7 @@ bool st_may_be_on(const struct st_attachment *attachment, int fd)
 static void record_leave(struct socktally *meter, int prog, uint64_t cookie,
 			 const struct sock_filter *insns, size_t count)
 {
-	int result = meter->records ? st_record_leave(prog, cookie, insns, count) : 0;
+	int result = meter->records ? st_saved_filter_leave(prog, cookie, insns, count) : 0;
 
 	if (result)
 		st_log(meter, SOCKTALLY_LOG_WARNING,
@@ -228,8 +231,9 @@ static int attach_failed(struct socktally *meter, int error, size_t count)
  * socket's record. Everything that can fail comes before the kernel swaps the programs.
  * -EAGAIN: the slot holds something else by now.
  */
-static int compose(struct socktally *meter, int fd, uint64_t cookie, const struct st_tap *tap,
-		   struct sock_filter *insns, size_t count, enum slot slot)
+static int compose(struct socktally *meter, int fd, uint64_t cookie,
+		   const struct st_socket_link *tap, struct sock_filter *insns, size_t count,
+		   enum slot slot)
 {
 	struct st_attachment *attachment;
 	int prog, result;
@@ -248,7 +252,7 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie, const struc
 	else if (meter->broker >= 0)
 		prog = st_broker_load(meter, cookie, tap, insns, count, &attachment->program);
 	else
-		prog = st_program_load(meter, tap, insns, count);
+		prog = st_socket_program_load(meter, tap, insns, count);
 	if (prog < 0) {
 		free(attachment);
 		return prog;
@@ -313,7 +317,7 @@ static int tool_filter(struct socktally *meter, int fd, const struct st_attachme
 }
 
 /* Whether the program made for `old` reads the packets that come by `new` rightly, too. */
-static bool tap_serves(const struct st_tap *old, const struct st_tap *new)
+static bool tap_serves(const struct st_socket_link *old, const struct st_socket_link *new)
 {
 	return old->link == new->link || !old->link;
 }
@@ -322,7 +326,7 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 {
 	struct st_attachment *known;
 	struct sock_filter *insns;
-	struct st_tap tap;
+	struct st_socket_link tap;
 	uint64_t cookie;
 	size_t count;
 	bool ours;
@@ -331,7 +335,7 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 	result = socket_check(meter, fd, &cookie);
 	if (result)
 		return result;
-	result = st_tap_read(&tap, fd, opts->ifindex);
+	result = st_socket_link_read(&tap, fd, opts->ifindex);
 	if (result)
 		return st_fail(meter, result, "%s: %s", meter->attaching, strerror(-result));
 	known = attachment_find(meter, cookie);
@@ -346,7 +350,7 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 		return 0;
 	}
 	if (opts->ifindex && !(opts->flags & SOCKTALLY_ATTACH_BEFORE_BIND))
-		st_tap_widen(&tap, fd); /* packets of both interfaces may be under way */
+		st_socket_link_widen(&tap, fd); /* packets of both interfaces may be under way */
 	result = compose(meter, fd, cookie, &tap, insns, count, ours ? SLOT_OURS : SLOT_CLASSIC);
 	if (result)
 		free(insns);
@@ -385,7 +389,7 @@ static int set_filter(struct socktally *meter, int fd, const struct sock_filter 
 {
 	struct st_attachment *known;
 	struct sock_filter *copy;
-	struct st_tap tap;
+	struct st_socket_link tap;
 	uint64_t cookie;
 	int result;
 
@@ -398,7 +402,7 @@ static int set_filter(struct socktally *meter, int fd, const struct sock_filter 
 	if (known && !known->tap.link) {
 		tap = known->tap; /* serves every interface, wherever the socket is bound by now */
 	} else {
-		result = st_tap_read(&tap, fd, 0);
+		result = st_socket_link_read(&tap, fd, 0);
 		if (result)
 			return st_fail(meter, result, "%s: %s", meter->attaching,
 				       strerror(-result));

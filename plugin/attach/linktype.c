@@ -83,7 +83,7 @@ static int interface_read(int fd, int ifindex, char name[16], uint32_t *link)
 	return 0;
 }
 
-void st_tap_widen(struct st_tap *tap, int fd)
+void st_socket_link_widen(struct st_socket_link *tap, int fd)
 {
 	char name[16];
 	uint32_t link;
@@ -102,7 +102,7 @@ void st_tap_widen(struct st_tap *tap, int fd)
 		tap->link = ST_LINK_ETH;
 }
 
-int st_tap_read(struct st_tap *tap, int fd, int ifindex)
+int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex)
 {
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
@@ -130,7 +130,7 @@ int st_tap_read(struct st_tap *tap, int fd, int ifindex)
 	if (type == SOCK_DGRAM)
 		tap->link = ST_LINK_SLL;
 	else if (!tap->ifindex)
-		st_tap_widen(tap, fd);
+		st_socket_link_widen(tap, fd);
 	return 0;
 }
 

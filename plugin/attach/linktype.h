@@ -3,30 +3,13 @@
 #ifndef SOCKTALLY_PLUGIN_ATTACH_LINKTYPE_H
 #define SOCKTALLY_PLUGIN_ATTACH_LINKTYPE_H
 
-#include <stdint.h>
-
-/* Interfaces that aren't Ethernet, for a socket that gets packets of all of them. */
-#define ST_MAX_LINKS 64
-
-struct st_interface_link {
-	int ifindex;
-	uint32_t link; /* enum st_link */
-};
-
-/* One socket's link: that of its interface, or, for every interface, Ethernet but for these. */
-struct st_tap {
-	int ifindex; /* 0: every interface */
-	char interface[16];
-	uint32_t link; /* 0: look at `others` */
-	unsigned int other_count;
-	struct st_interface_link others[ST_MAX_LINKS];
-};
+#include "plugin/meter/attachment.h"
 
 /* ifindex: what the socket is about to be bound to; 0: as it is bound. -errno. */
-int st_tap_read(struct st_tap *tap, int fd, int ifindex);
+int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex);
 
 /* Makes the tap one that is right whatever interface the socket gets packets of. */
-void st_tap_widen(struct st_tap *tap, int fd);
+void st_socket_link_widen(struct st_socket_link *tap, int fd);
 
 /* "eth", "sll", "raw", or the name of another link type. text: 32 bytes at least. */
 void st_link_text(uint32_t link, char *text, uint32_t size);

@@ -3,6 +3,8 @@
  * Filters that were set past the library: the program that owns the socket is free to, and so is
  * every other library in it. The last one that attaches has the slot, so the counting has ended.
  */
+#include "plugin/remote/remote.h"
+#include "plugin/attach/attach.h"
 #include "proto/service.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +19,6 @@
 #endif
 
 #define SECOND 1000000000ull
-
-uint64_t st_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
 
 /* A descriptor's number says nothing of whose it is: the program may have closed and reused it. */
 static bool is_socket(int fd, uint64_t cookie)
@@ -138,7 +132,7 @@ static void broker_gone(struct socktally *meter)
 	}
 }
 
-void st_follow(struct socktally *meter)
+void st_reattach(struct socktally *meter)
 {
 	bool retry = st_now() - meter->retried >= SECOND;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "plugin/attach/saved_filter.h"
 #include "plugin/bpf/syscall.h"
+#include "plugin/meter/maps.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static size_t stored_size(size_t count)
 	return sizeof(struct stored) + count * sizeof(struct sock_filter);
 }
 
-int st_record_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count)
+int st_saved_filter_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count)
 {
 	const struct stored head = {.magic = MAGIC,
 				    .version = VERSION,
@@ -65,7 +66,7 @@ static bool chain_filled(int map)
 }
 
 /* Anybody with CAP_BPF can make a map of that name: what it says is checked. */
-static int stored_read(int map, const struct bpf_map_info *info, struct st_record *record)
+static int stored_read(int map, const struct bpf_map_info *info, struct st_saved_filter *record)
 {
 	const uint32_t first = 0;
 	unsigned char *value;
@@ -103,7 +104,7 @@ out:
 }
 
 /* -ENOENT: not a program of ours, or one without a record. */
-static int record_read(int prog, struct st_record *record)
+static int record_read(int prog, struct st_saved_filter *record)
 {
 	uint32_t maps[MAX_MAPS];
 	struct bpf_prog_info program = {.nr_map_ids = MAX_MAPS,
@@ -143,9 +144,10 @@ static int record_read(int prog, struct st_record *record)
  * One a socket: where a program has just been exchanged, the old one stays in the kernel's list
  * until nobody can be running it.
  */
-static int record_add(struct st_record **records, size_t *count, const struct st_record *record)
+static int record_add(struct st_saved_filter **records, size_t *count,
+		      const struct st_saved_filter *record)
 {
-	struct st_record *grown;
+	struct st_saved_filter *grown;
 
 	for (size_t i = 0; i < *count; i++) {
 		if ((*records)[i].cookie != record->cookie)
@@ -166,9 +168,9 @@ static int record_add(struct st_record **records, size_t *count, const struct st
 	return 0;
 }
 
-int st_records_read(struct st_record **records, size_t *count)
+int st_saved_filters_read(struct st_saved_filter **records, size_t *count)
 {
-	struct st_record record;
+	struct st_saved_filter record;
 	uint32_t id = 0;
 	int prog, result;
 
@@ -190,13 +192,13 @@ int st_records_read(struct st_record **records, size_t *count)
 	}
 	if (result == -ENOENT)
 		return 0;
-	st_records_free(*records, *count);
+	st_saved_filters_free(*records, *count);
 	*records = NULL;
 	*count = 0;
 	return result;
 }
 
-void st_records_free(struct st_record *records, size_t count)
+void st_saved_filters_free(struct st_saved_filter *records, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		free(records[i].insns);

@@ -16,11 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ST_PROGRAM_NAME "socktally"
-#define ST_CHAIN_NAME "socktally_chain"
-
 /* One attached program. insns is malloc'ed. */
-struct st_record {
+struct st_saved_filter {
 	uint64_t cookie;  /* SO_COOKIE of the socket */
 	uint32_t program; /* its id */
 	uint64_t loaded;  /* nanoseconds since the system's start */
@@ -31,14 +28,14 @@ struct st_record {
 };
 
 /* -errno; -EINVAL before Linux 5.10. */
-int st_record_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count);
+int st_saved_filter_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count);
 
 /*
- * All records of the system: *records is malloc'ed, one a socket; st_records_free() takes it, NULL
+ * All records of the system: *records is malloc'ed, one a socket; st_saved_filters_free() takes it, NULL
  * too. -EPERM without CAP_SYS_ADMIN.
  */
-int st_records_read(struct st_record **records, size_t *count);
-void st_records_free(struct st_record *records, size_t count);
+int st_saved_filters_read(struct st_saved_filter **records, size_t *count);
+void st_saved_filters_free(struct st_saved_filter *records, size_t count);
 
 /*
  * Whether the program is still there: one that was attached to a socket and has no other reference

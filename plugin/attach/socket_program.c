@@ -5,9 +5,10 @@
  * It is a complete filter of its own: if the chain is empty, because whoever held it is gone, the
  * tail call falls through and the tool's verdict is returned.
  */
+#include "plugin/attach/attach.h"
 #include "plugin/bpf/syscall.h"
-#include "plugin/bpf/meter_maps.h"
-#include "plugin/meter.h"
+#include "plugin/meter/maps.h"
+#include "plugin/meter/meter.h"
 #include "plugin/attach/saved_filter.h"
 #include "plugin/translate/translate.h"
 #include <errno.h>
@@ -39,7 +40,7 @@ static struct bpf_insn store_cb(enum st_cb slot, int from)
 }
 
 /* R8 = the link: known, or by the interface that the packet came from. */
-static void emit_link(struct st_code *code, const struct st_tap *tap)
+static void emit_link(struct st_code *code, const struct st_socket_link *tap)
 {
 	st_code_emit(code, move_number(BPF_REG_8, tap->link ? tap->link : ST_LINK_ETH));
 	if (tap->link)
@@ -58,7 +59,7 @@ static void emit_link(struct st_code *code, const struct st_tap *tap)
 }
 
 /* From R0 = verdict, R6 = context. R7 keeps the verdict, as a tail call clobbers R0 to R5. */
-static void emit_chain(struct st_code *code, const struct st_tap *tap, int chain)
+static void emit_chain(struct st_code *code, const struct st_socket_link *tap, int chain)
 {
 	st_code_emit(code, move(BPF_REG_7, BPF_REG_0));
 	emit_link(code, tap);
@@ -98,7 +99,7 @@ static int translate_failed(struct socktally *meter, int error, size_t count, co
 }
 
 /* A descriptor, or the failure: in the translation, with code->error or *what, or of the kernel. */
-static int load_piece(struct socktally *meter, const struct st_tap *tap,
+static int load_piece(struct socktally *meter, const struct st_socket_link *tap,
 		      const struct sock_filter *insns, size_t count, struct st_code *code,
 		      const char **what, bool *translated)
 {
@@ -118,8 +119,8 @@ static int load_piece(struct socktally *meter, const struct st_tap *tap,
 	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
 }
 
-int st_program_load(struct socktally *meter, const struct st_tap *tap,
-		    const struct sock_filter *insns, size_t count)
+int st_socket_program_load(struct socktally *meter, const struct st_socket_link *tap,
+			   const struct sock_filter *insns, size_t count)
 {
 	/* where another filter writes to this CPU's block, it may cost a count, but not a packet */
 	struct st_code code = {.blocks = st_filters_interleave() ? NULL : &meter->blocks};

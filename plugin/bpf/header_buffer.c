@@ -4,7 +4,7 @@
 #include "bpf/table.h"
 #include "plugin/bpf/syscall.h"
 
-int st_blocks_make(struct st_blocks *blocks, uint32_t cpus)
+int st_header_buffer_make(struct st_header_buffer *blocks, uint32_t cpus)
 {
 	uint32_t room = 1;
 

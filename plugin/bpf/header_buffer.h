@@ -10,12 +10,12 @@
 
 #include <stdint.h>
 
-struct st_blocks {
+struct st_header_buffer {
 	int map;       /* -1: not made */
 	uint32_t mask; /* for a CPU's number: a power of two minus one, no less than the highest */
 };
 
 /* 0, or -errno. */
-int st_blocks_make(struct st_blocks *blocks, uint32_t cpus);
+int st_header_buffer_make(struct st_header_buffer *blocks, uint32_t cpus);
 
 #endif

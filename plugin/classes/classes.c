@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The classes of a meter: what is asked for, and what is told. */
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/translate/internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -280,7 +280,7 @@ static int list_again(struct socktally *meter, struct st_classes *classes)
 	return result;
 }
 
-int st_classes_serve(struct socktally *meter, const struct st_tap *tap)
+int st_classes_serve(struct socktally *meter, const struct st_socket_link *tap)
 {
 	struct st_class_target targets[ST_CLASS_TARGETS_MAX];
 	struct st_classes *classes, *old = meter->classes;

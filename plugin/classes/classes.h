@@ -5,7 +5,7 @@
 
 #include "plugin/classes/program.h"
 #include "plugin/hooks/hook.h"
-#include "plugin/attach/linktype.h"
+#include "plugin/meter/attachment.h"
 #include "bpf/tally.h"
 
 #define ST_CLASS_NAME_MAX 128
@@ -53,7 +53,7 @@ struct st_class_decided {
 	struct st_class_target target;
 	struct st_class_filter *filters;
 	size_t count;
-	struct st_decision decision;
+	struct st_ruleset decision;
 };
 
 struct st_classes {
@@ -74,11 +74,11 @@ void st_classes_free(struct socktally *meter);
  * A socket of this tap is about to be attached: makes sure that its kind of packets is decided on.
  * 0 or the error, noted.
  */
-int st_classes_serve(struct socktally *meter, const struct st_tap *tap);
+int st_classes_serve(struct socktally *meter, const struct st_socket_link *tap);
 
 /* Counts a packet of a capture file. */
 int st_classes_count(struct socktally *meter, uint32_t linktype, const void *data,
-		     const struct st_packet_facts *facts, uint32_t caplen);
+		     const struct st_skb_facts *facts, uint32_t caplen);
 
 /* An error that is one class's. */
 int st_class_fail(struct socktally *meter, size_t index, size_t *failed, const char *name,
@@ -94,15 +94,16 @@ void st_classes_put_away(struct st_classes *classes, bool counters);
 #define ST_CLASS_TARGETS_MAX 16
 
 /* Adds what packets of the tap are to those that are there already; -E2BIG: too many kinds. */
-int st_class_targets(struct st_class_target *targets, size_t *count, const struct st_tap *tap);
+int st_class_targets(struct st_class_target *targets, size_t *count,
+		     const struct st_socket_link *tap);
 
 /*
  * Puts a list into the meter, in the place of the one that is there, which is freed. coming: the tap
  * of a socket that is about to come, or NULL. On failure the list is the caller's still, and its
  * counters are those of the meter's list if they have the same `used`.
  */
-int st_classes_use(struct socktally *meter, struct st_classes *classes, const struct st_tap *coming,
-		   size_t *failed);
+int st_classes_use(struct socktally *meter, struct st_classes *classes,
+		   const struct st_socket_link *coming, size_t *failed);
 
 /* --- class_counters.c */
 

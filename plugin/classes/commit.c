@@ -3,8 +3,9 @@
  * One list of classes takes another's place: who counts where, what is decided for which links, and
  * the exchange in the chain. Until that all can be taken back.
  */
+#include "plugin/meter/attachment.h"
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,8 @@ static int target_add(struct st_class_target *targets, size_t *count, size_t max
 	return 0;
 }
 
-int st_class_targets(struct st_class_target *targets, size_t *count, const struct st_tap *tap)
+int st_class_targets(struct st_class_target *targets, size_t *count,
+		     const struct st_socket_link *tap)
 {
 	int result;
 
@@ -139,7 +141,7 @@ int st_class_targets(struct st_class_target *targets, size_t *count, const struc
  * Of all sockets, and of the one that is about to come, if there is one. While there are none, of
  * Ethernet: most will be that, and then need not wait when they come.
  */
-static int targets_find(struct socktally *meter, const struct st_tap *coming,
+static int targets_find(struct socktally *meter, const struct st_socket_link *coming,
 			struct st_class_target *targets, size_t *count)
 {
 	int result = 0;
@@ -197,7 +199,7 @@ static int classes_check(struct socktally *meter, const struct st_classes *class
 }
 
 static int decide_all(struct socktally *meter, struct st_classes *classes,
-		      const struct st_tap *coming, size_t *failed)
+		      const struct st_socket_link *coming, size_t *failed)
 {
 	struct st_class_target targets[ST_CLASS_TARGETS_MAX];
 	size_t count;
@@ -233,8 +235,8 @@ static int hook_use(struct socktally *meter, struct st_classes *classes, struct 
 	return result;
 }
 
-int st_classes_use(struct socktally *meter, struct st_classes *classes, const struct st_tap *coming,
-		   size_t *failed)
+int st_classes_use(struct socktally *meter, struct st_classes *classes,
+		   const struct st_socket_link *coming, size_t *failed)
 {
 	struct st_classes *old = meter->classes;
 	struct carry carry = {0};

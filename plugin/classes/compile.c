@@ -10,7 +10,7 @@
  */
 #include "plugin/classes/classes.h"
 #include "plugin/count/classify.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/translate/internal.h"
 #include <ctype.h>
 #include <dlfcn.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Classes of packets that are not in the kernel: each kind of link is decided on when its first comes. */
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -33,8 +33,8 @@ static struct st_class_decided *decided_for(struct socktally *meter, uint32_t li
 /* A packet on its way through the decision. */
 struct counting {
 	const struct st_classes *classes;
-	const struct st_decision *decision;
-	const struct st_packet_facts *facts;
+	const struct st_ruleset *decision;
+	const struct st_skb_facts *facts;
 	struct st_class_region *region;
 	uint32_t smallest; /* with `first`: place in the order */
 	bool met;
@@ -72,11 +72,9 @@ static void meet(void *ctx, uint32_t list)
 }
 
 int st_classes_count(struct socktally *meter, uint32_t linktype, const void *data,
-		     const struct st_packet_facts *facts, uint32_t caplen)
+		     const struct st_skb_facts *facts, uint32_t caplen)
 {
-	const struct st_decision_packet packet = {.data = data,
-						  .caplen = caplen,
-						  .len = facts->len};
+	const struct st_ruleset_packet packet = {.data = data, .caplen = caplen, .len = facts->len};
 	struct counting counting = {.classes = meter->classes,
 				    .facts = facts,
 				    .smallest = UINT32_MAX};
@@ -91,7 +89,7 @@ int st_classes_count(struct socktally *meter, uint32_t linktype, const void *dat
 	counting.decision = &decided->decision;
 	counting.region = (struct st_class_region *)meter->classes->counters.regions;
 	counting.region->packet++;
-	st_decision_run(counting.decision, &packet, meet, &counting);
+	st_ruleset_run(counting.decision, &packet, meet, &counting);
 	if (!counting.met)
 		count_in(&counting, 0);
 	else if (counting.classes->first)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* All classes' filters for one kind of packets, and the decision among them. */
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ void st_class_decided_free(struct st_class_decided *decided)
 	for (size_t i = 0; decided->filters && i < decided->count; i++)
 		free(decided->filters[i].insns);
 	free(decided->filters);
-	st_decision_free(&decided->decision);
+	st_ruleset_free(&decided->decision);
 	*decided = (struct st_class_decided){0};
 }
 
@@ -55,7 +55,7 @@ static int decide(struct socktally *meter, const struct st_classes *classes,
 			.number = classes->first ? (uint32_t)i : classes->class[i].cell,
 		};
 	}
-	result = st_decision_make(&decided->decision, filters, count, classes->first);
+	result = st_ruleset_make(&decided->decision, filters, count, classes->first);
 	free(filters);
 	if (result)
 		return st_fail(meter, result, "can't decide among %zu classes: %s", classes->count,

@@ -2,7 +2,7 @@
 /* The classes as a hook in the chain. */
 #include "plugin/bpf/syscall.h"
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static int plan_make(const struct st_classes *classes, struct st_class_plan *pla
 static int part_load(const struct st_class_plan *plan, const struct st_class_data *data,
 		     unsigned int part, bool plain, const char **what, bool *functions)
 {
-	struct st_code code = {.plain = plain, .blocks = plan->blocks, .block_is_loaded = true};
+	struct st_code code = {.plain = plain, .blocks = plan->blocks, .headers_are_loaded = true};
 	int result = st_class_program_emit(&code, plan, data, part, what);
 
 	*functions = code.function_count;

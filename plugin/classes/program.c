@@ -62,7 +62,7 @@ int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data)
 
 	*data = (struct st_class_data){0};
 	for (size_t i = 0; i < plan->link_count; i++) {
-		plan->links[i].place = (struct st_decision_place){
+		plan->links[i].place = (struct st_ruleset_place){
 			.words = (uint32_t)(8 * words),
 			.lists = (uint32_t)lists,
 		};
@@ -83,7 +83,7 @@ int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data)
 	for (uint32_t i = 0; i < plan->numbers; i++)
 		list[i] = plan->cells[i] | ST_LIST_END;
 	for (size_t i = 0; i < plan->link_count; i++) {
-		const struct st_decision *decision = &plan->links[i].decision;
+		const struct st_ruleset *decision = &plan->links[i].decision;
 
 		if (decision->word_count)
 			memcpy((char *)data->value + plan->links[i].place.words, decision->words,
@@ -129,7 +129,7 @@ static void emit_start(struct st_code *code, int chain_map)
 	emit(code, ST_READ(BPF_W, BPF_REG_1, BPF_REG_8, WALK(len)));
 	there = jump(code, ST_JUMP(BPF_JNE, BPF_REG_1, 0, 0));
 	land(code, other);
-	st_emit_block_address(code);
+	st_emit_header_buffer(code);
 	emit(code, ST_READ(BPF_W, BPF_REG_4, REG_REGION, REGION(len)));
 	empty = jump(code, ST_JUMP(BPF_JLT, BPF_REG_4, 1, 0));
 	fits = jump(code, ST_JUMP(BPF_JLE, BPF_REG_4, ST_BLOCK_LOAD, 0));
@@ -381,7 +381,7 @@ unsigned int st_class_parts(const struct st_class_plan *plan)
 static int emit_decision(struct st_code *code, const struct st_class_plan *plan,
 			 const struct st_class_link *link, unsigned int part, const char **what)
 {
-	struct st_decision_place place = link->place;
+	struct st_ruleset_place place = link->place;
 	size_t filters = link->decision.filter_count;
 	size_t others = link->decision.op_count - filters;
 
@@ -391,7 +391,7 @@ static int emit_decision(struct st_code *code, const struct st_class_plan *plan,
 	place.end_op = others + (part + 1) * filters / plan->parts;
 	if (place.first_op == place.end_op)
 		return 0;
-	return st_decision_emit(code, &link->decision, link->link, &place, what);
+	return st_ruleset_emit(code, &link->decision, link->link, &place, what);
 }
 
 int st_class_program_emit(struct st_code *code, const struct st_class_plan *plan,

@@ -9,8 +9,8 @@
 /* The classes' filters for one kind of link. */
 struct st_class_link {
 	uint32_t link; /* as in cb[ST_CB_LINK] */
-	struct st_decision decision;
-	struct st_decision_place place;
+	struct st_ruleset decision;
+	struct st_ruleset_place place;
 };
 
 /*
@@ -34,7 +34,7 @@ struct st_class_plan {
 	int regions_map, data_map;
 	int chain_map;    /* the meter's regions, with the chain's state */
 	int programs_map; /* the chain */
-	const struct st_blocks *blocks;
+	const struct st_header_buffer *blocks;
 	unsigned int parts;
 	int parts_map; /* with the parts, if there are more than one, by their numbers */
 };

@@ -33,7 +33,7 @@ static const char *linktype_name(uint32_t linktype)
 #define SOCKTALLY_LINKTYPE(NUMBER, NAME)                                                           \
 	case NUMBER:                                                                               \
 		return NAME;
-#include "plugin/attach/linktypes.def"
+#include "plugin/count/linktypes.def"
 #undef SOCKTALLY_LINKTYPE
 	default:
 		return NULL;

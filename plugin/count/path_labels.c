@@ -6,10 +6,10 @@
 /* Mapped, so that only places that are used take memory. */
 static size_t names_size(const struct socktally *meter)
 {
-	return meter->sizes.paths * sizeof(struct st_name);
+	return meter->sizes.paths * sizeof(struct st_path_label);
 }
 
-void st_names_open(struct socktally *meter)
+void st_path_labels_open(struct socktally *meter)
 {
 	void *mapped = mmap(NULL, names_size(meter), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -17,18 +17,18 @@ void st_names_open(struct socktally *meter)
 	meter->names = mapped == MAP_FAILED ? NULL : mapped;
 }
 
-void st_names_close(struct socktally *meter)
+void st_path_labels_close(struct socktally *meter)
 {
 	if (meter->names)
 		munmap(meter->names, names_size(meter));
 }
 
-void st_name_keep(const struct socktally *meter, uint32_t number, struct st_path path,
-		  uint64_t check, const struct socktally_cell *cell)
+void st_path_label_keep(const struct socktally *meter, uint32_t number, struct st_path path,
+			uint64_t check, const struct socktally_cell *cell)
 {
 	size_t size = strlen(cell->path) + 1;
 	uint32_t none = ST_NAME_NONE;
-	struct st_name *name;
+	struct st_path_label *name;
 
 	if (!meter->names || size > sizeof(name->text))
 		return;

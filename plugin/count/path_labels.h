@@ -7,11 +7,11 @@
 #ifndef SOCKTALLY_PLUGIN_COUNT_PATH_LABELS_H
 #define SOCKTALLY_PLUGIN_COUNT_PATH_LABELS_H
 
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 
 enum st_name_state { ST_NAME_NONE, ST_NAME_BEING_MADE, ST_NAME_MADE };
 
-struct st_name {
+struct st_path_label {
 	uint32_t state; /* what is below doesn't change any more once it is made */
 	uint32_t layer_count;
 	struct st_path path;
@@ -19,17 +19,18 @@ struct st_name {
 	uint8_t layers[SOCKTALLY_MAX_LAYERS];
 	char text[82];
 };
-_Static_assert(sizeof(struct st_name) == 128, "what is looked at is one cache line");
+_Static_assert(sizeof(struct st_path_label) == 128, "what is looked at is one cache line");
 
 /* Without memory there are none. */
-void st_names_open(struct socktally *meter);
-void st_names_close(struct socktally *meter);
+void st_path_labels_open(struct socktally *meter);
+void st_path_labels_close(struct socktally *meter);
 
 /* The name in the number's place, if it is that path's. */
-static inline const struct st_name *st_name_of(const struct socktally *meter, uint32_t number,
-					       struct st_path path, uint64_t check)
+static inline const struct st_path_label *st_path_label_of(const struct socktally *meter,
+							   uint32_t number, struct st_path path,
+							   uint64_t check)
 {
-	const struct st_name *name;
+	const struct st_path_label *name;
 
 	if (!meter->names)
 		return NULL;
@@ -41,7 +42,7 @@ static inline const struct st_name *st_name_of(const struct socktally *meter, ui
 }
 
 /* Puts it there, if that place is free and large enough. By any thread, like snapshots. */
-void st_name_keep(const struct socktally *meter, uint32_t number, struct st_path path,
-		  uint64_t check, const struct socktally_cell *cell);
+void st_path_label_keep(const struct socktally *meter, uint32_t number, struct st_path path,
+			uint64_t check, const struct socktally_cell *cell);
 
 #endif

@@ -145,7 +145,7 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 	const struct socktally *meter = snapshot->meter;
 	const struct st_cell *cell, *other;
 	struct socktally_cell sums[2];
-	const struct st_name *name;
+	const struct st_path_label *name;
 	struct words words;
 	struct st_path path;
 	uint64_t hash;
@@ -153,7 +153,7 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 	cell = &st_region_cells(st_region_of(meter, cpu), meter->sizes)[number];
 	hash = __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE);
 	path = cell->path;
-	name = st_name_of(meter, number, path, hash);
+	name = st_path_label_of(meter, number, path, hash);
 	/* Not its hash: another CPU is making the cell right now, it is there next time. */
 	if ((!name && hash != st_path_hash(path)) || is_before(meter, cpu, number, path, hash))
 		return 0;
@@ -173,7 +173,7 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 		name_cells(sums, name->text, name->layers, name->layer_count);
 	} else if (snapshot->fn) {
 		find_words(&words, path, sums);
-		st_name_keep(meter, number, path, hash, sums);
+		st_path_label_keep(meter, number, path, hash, sums);
 	}
 	return report(snapshot, sums);
 }

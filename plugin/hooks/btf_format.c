@@ -271,8 +271,8 @@ static void fill(struct st_fields *fields, const struct value *value, const char
 	}
 }
 
-void st_fields_fill(struct st_fields *fields, const struct st_btf *btf, uint32_t type,
-		    const char *name, const uint8_t *data, size_t size)
+void st_btf_format_fill(struct st_fields *fields, const struct st_btf *btf, uint32_t type,
+			const char *name, const uint8_t *data, size_t size)
 {
 	const struct value value = {.btf = btf, .type = type, .data = data, .size = size};
 	const uint32_t before = fields->count;

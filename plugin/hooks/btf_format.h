@@ -22,8 +22,8 @@ void st_fields_clear(struct st_fields *fields);
  * Adds a value: itself, with that name, or what is in it, with the names of members. What there is no
  * room for is left out. type 0, or one that is larger than size: bytes as they are.
  */
-void st_fields_fill(struct st_fields *fields, const struct st_btf *btf, uint32_t type,
-		    const char *name, const uint8_t *data, size_t size);
+void st_btf_format_fill(struct st_fields *fields, const struct st_btf *btf, uint32_t type,
+			const char *name, const uint8_t *data, size_t size);
 
 /* Adds each number in `more` to the one in `sum`; without a type, as numbers of 64 bits. */
 void st_fields_add(const struct st_btf *btf, uint32_t type, uint8_t *sum, const uint8_t *more,

@@ -10,7 +10,7 @@
 #include "bpf/hooks/snap.bpf.h"
 #include "bpf/hooks/talkers.bpf.h"
 #include "bpf/hooks/tcpflags.bpf.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The hooks of a meter: their names, their order, and what they have taken. */
 #include "plugin/hooks/hook.h"
-#include "plugin/bpf/meter_maps.h"
-#include "plugin/meter.h"
+#include "plugin/meter/maps.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* The maps of a hook's object file: those that it defines, and one for each section of data. */
 #include "plugin/bpf/syscall.h"
 #include "plugin/hooks/object.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

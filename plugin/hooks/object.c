@@ -2,7 +2,7 @@
 /* Hooks from object files: reading the file, and what is left of it while the hook is there. */
 #include "plugin/hooks/builtin.h"
 #include "plugin/hooks/object.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

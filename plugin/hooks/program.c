@@ -5,7 +5,7 @@
  */
 #include "plugin/bpf/syscall.h"
 #include "plugin/hooks/object.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/bpf/verifier_log.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "plugin/bpf/syscall.h"
 #include "plugin/hooks/btf_format.h"
 #include "plugin/hooks/object.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,9 +83,9 @@ static void variables_fill(struct walk *walk)
 
 		if (st_object_variable_at(walk->own, walk->map, &variables[i], &symbol) &&
 		    symbol.value < walk->map->value_size)
-			st_fields_fill(&walk->values, btf, type->type, symbol.name,
-				       walk->value + symbol.value,
-				       walk->map->value_size - symbol.value);
+			st_btf_format_fill(&walk->values, btf, type->type, symbol.name,
+					   walk->value + symbol.value,
+					   walk->map->value_size - symbol.value);
 	}
 }
 
@@ -103,8 +103,8 @@ static int value_read(struct walk *walk)
 	if (map->contents)
 		variables_fill(walk);
 	else
-		st_fields_fill(&walk->values, &walk->own->object.btf, map->value_type, "value",
-			       walk->value, map->value_size);
+		st_btf_format_fill(&walk->values, &walk->own->object.btf, map->value_type, "value",
+				   walk->value, map->value_size);
 	return 0;
 }
 
@@ -121,8 +121,8 @@ static int report(struct walk *walk)
 		return 0;
 	st_fields_clear(&walk->keys);
 	if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
-		st_fields_fill(&walk->keys, &walk->own->object.btf, map->key_type, "key", walk->key,
-			       map->key_size);
+		st_btf_format_fill(&walk->keys, &walk->own->object.btf, map->key_type, "key",
+				   walk->key, map->key_size);
 	row.key = walk->keys.field;
 	row.key_count = walk->keys.count;
 	row.value = walk->values.field;

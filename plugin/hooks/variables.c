@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* First values for the global variables of a hook. */
 #include "plugin/hooks/object.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* A meter whose kernel part is in a broker: for a program without the privileges that BPF takes. */
+#include "plugin/remote/remote.h"
 #include "proto/service.h"
 #include <errno.h>
 #include <string.h>
@@ -180,7 +181,7 @@ int st_broker_open(struct socktally *meter, const char *path)
 	return 0;
 }
 
-int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_tap *tap,
+int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_socket_link *tap,
 		   const struct sock_filter *insns, size_t count, uint32_t *program)
 {
 	struct service_request request = {

@@ -36,7 +36,7 @@ bool st_never_loads(const struct sock_filter *insn)
 	return absolute && insn->k >= 0x80000000u && insn->k < (__u32)SKF_LL_OFF;
 }
 
-static void merge(struct st_facts *to, const struct st_facts *from)
+static void merge(struct st_dataflow *to, const struct st_dataflow *from)
 {
 	if (!to->reached) {
 		*to = *from;
@@ -96,7 +96,7 @@ static __u32 alu_max(const struct sock_filter *insn, __u32 a, __u32 x)
 	return 0xffffffff; /* SUB and NEG wrap */
 }
 
-static __u32 ancillary_max(const struct sock_filter *insn, const struct st_facts *facts)
+static __u32 ancillary_max(const struct sock_filter *insn, const struct st_dataflow *facts)
 {
 	switch (insn->k - (__u32)SKF_AD_OFF) {
 	case SKF_AD_PROTOCOL:
@@ -114,7 +114,7 @@ static __u32 ancillary_max(const struct sock_filter *insn, const struct st_facts
 	return 0xffffffff;
 }
 
-static void pass_load(const struct sock_filter *insn, struct st_facts *facts)
+static void pass_load(const struct sock_filter *insn, struct st_dataflow *facts)
 {
 	__u32 size = st_load_size(insn);
 	__u64 last = (__u64)insn->k + (BPF_MODE(insn->code) == BPF_IND ? facts->x_max : 0);
@@ -126,9 +126,9 @@ static void pass_load(const struct sock_filter *insn, struct st_facts *facts)
 }
 
 /* facts: before the instruction, then after it. */
-static void pass(const struct sock_filter *insn, struct st_facts *facts)
+static void pass(const struct sock_filter *insn, struct st_dataflow *facts)
 {
-	struct st_facts before = *facts;
+	struct st_dataflow before = *facts;
 
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_LD:
@@ -244,12 +244,12 @@ int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2])
 	return 1;
 }
 
-void st_find_facts(struct st_translation *t)
+void st_dataflow_find(struct st_translation *t)
 {
-	t->facts[0] = (struct st_facts){.reached = true};
+	t->facts[0] = (struct st_dataflow){.reached = true};
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
-		struct st_facts facts = t->facts[pc];
+		struct st_dataflow facts = t->facts[pc];
 		__u32 labels[2];
 
 		if (!facts.reached)

@@ -16,7 +16,7 @@
 #define REG_BLOCK BPF_REG_9
 
 /* What is known of every packet that comes to an instruction, whichever way. */
-struct st_facts {
+struct st_dataflow {
 	bool reached;
 	bool a_is_set, x_is_set;
 	__u32 len_min;               /* the packet is at least that long */
@@ -43,7 +43,7 @@ struct st_translation {
 	struct st_code *code;
 	const struct sock_filter *insns;
 	__u32 count;
-	struct st_facts *facts; /* count */
+	struct st_dataflow *facts; /* count */
 
 	/* jumps, all forward */
 	__u32 *waiting; /* count + ST_LABELS: the last fixup of each label */
@@ -67,7 +67,7 @@ const char *st_inexpressible(const struct sock_filter *insn);
 
 /* translate_facts.c */
 __u32 st_resolve(const struct st_translation *t, size_t pc);
-void st_find_facts(struct st_translation *t);
+void st_dataflow_find(struct st_translation *t);
 int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2]);
 __u32 st_load_size(const struct sock_filter *insn);
 bool st_never_loads(const struct sock_filter *insn);
@@ -79,7 +79,7 @@ void st_island(struct st_translation *t);
 
 /* translate_load.c */
 void st_plan_stack(struct st_translation *t);
-void st_emit_block_address(struct st_code *code);
+void st_emit_header_buffer(struct st_code *code);
 void st_emit_block(struct st_translation *t);
 void st_emit_load(struct st_translation *t, __u32 pc);
 

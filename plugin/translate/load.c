@@ -70,7 +70,7 @@ void st_plan_stack(struct st_translation *t)
 }
 
 /* R9 = this CPU's block. It can't turn out not to be there: no CPU's number is above the mask. */
-void st_emit_block_address(struct st_code *code)
+void st_emit_header_buffer(struct st_code *code)
 {
 	int shift = __builtin_ctz(ST_BLOCK);
 
@@ -96,8 +96,8 @@ void st_emit_block(struct st_translation *t)
 		st_code_emit(code, ST_SKB(REG_LEN, len));
 	if (!t->uses_block)
 		return;
-	st_emit_block_address(code);
-	if (code->block_is_loaded)
+	st_emit_header_buffer(code);
+	if (code->headers_are_loaded)
 		return;
 	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));

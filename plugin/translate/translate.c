@@ -174,7 +174,7 @@ static void emit_all(struct st_translation *t)
 
 static int translate(struct st_translation *t, const char **what)
 {
-	st_find_facts(t);
+	st_dataflow_find(t);
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const char *name = st_inexpressible(&t->insns[pc]);
 

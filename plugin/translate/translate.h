@@ -27,8 +27,8 @@ struct st_code {
 	 * To be set before, too: where the piece may load the packet's start, and says so in
 	 * cb[ST_CB_BLOCK]. NULL: it loads one by one.
 	 */
-	const struct st_blocks *blocks;
-	bool block_is_loaded;               /* it is there already, whatever cb[ST_CB_BLOCK] says */
+	const struct st_header_buffer *blocks;
+	bool headers_are_loaded;            /* it is there already, whatever cb[ST_CB_BLOCK] says */
 	__u32 functions[ST_LOAD_FUNCTIONS]; /* where they begin, after st_code_finish() */
 	size_t function_count;
 };

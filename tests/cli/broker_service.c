@@ -5,6 +5,8 @@
  */
 #include "tools/service/service.h"
 #include "tests/lib/api_traffic.h"
+#include <linux/filter.h>
+#include <socktally/socktally.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>

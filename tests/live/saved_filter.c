@@ -30,13 +30,13 @@ static void filter_set(int fd, struct sock_filter *insns, size_t count)
 }
 
 /* The record of this socket; insns is then the caller's. */
-static bool find(uint64_t cookie, struct st_record *found)
+static bool find(uint64_t cookie, struct st_saved_filter *found)
 {
-	struct st_record *records;
+	struct st_saved_filter *records;
 	size_t count;
 	bool there = false;
 
-	if (st_records_read(&records, &count))
+	if (st_saved_filters_read(&records, &count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		if (records[i].cookie != cookie)
@@ -45,14 +45,14 @@ static bool find(uint64_t cookie, struct st_record *found)
 		records[i].insns = NULL;
 		there = true;
 	}
-	st_records_free(records, count);
+	st_saved_filters_free(records, count);
 	return there;
 }
 
 /* The kernel empties the chain of a meter that is gone a moment later. */
 static bool uncounted_soon(uint64_t cookie, uint32_t program)
 {
-	struct st_record record = {0};
+	struct st_saved_filter record = {0};
 
 	for (int i = 0; i < 500 && find(cookie, &record); i++) {
 		free(record.insns);
@@ -77,7 +77,7 @@ static void round_trip(const char *name, struct sock_filter *insns, size_t count
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_RECORDS};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	struct st_record record = {0}, later = {0};
+	struct st_saved_filter record = {0}, later = {0};
 	socklen_t size = sizeof(uint64_t);
 	struct socktally *meter;
 	uint64_t cookie;
@@ -129,13 +129,14 @@ static void given_back(void)
 
 static bool permitted(void)
 {
-	struct st_record *records;
+	struct st_saved_filter *records;
 	struct socktally *meter = NULL;
 	size_t count;
 
-	if (st_records_read(&records, &count) == -EPERM || socktally_open(&meter, NULL) == -EPERM)
+	if (st_saved_filters_read(&records, &count) == -EPERM ||
+	    socktally_open(&meter, NULL) == -EPERM)
 		return false;
-	st_records_free(records, count);
+	st_saved_filters_free(records, count);
 	socktally_close(meter);
 	return true;
 }

@@ -4,8 +4,9 @@
  * accept it, run by libpcap, and the verifier takes the program. SEED, COUNT: which, how many; MANY: how
  * many at once.
  */
+#include "plugin/attach/attach.h"
 #include "tests/unit/expressions.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 
 #include <sched.h>
 
@@ -123,13 +124,13 @@ static bool decide(struct socktally *meter, int prog, size_t count, int linktype
 static struct socktally *open_meter(uint32_t link, int *prog)
 {
 	static const struct sock_filter cut = {BPF_RET | BPF_K, 0, 0, VERDICT};
-	struct st_tap tap = {.link = link};
+	struct st_socket_link tap = {.link = link};
 	struct st_attachment *attachment = calloc(1, sizeof(*attachment));
 	struct socktally *meter;
 
 	if (!attachment || socktally_open(&meter, NULL))
 		die("socktally_open");
-	*prog = st_program_load(meter, &tap, &cut, 1);
+	*prog = st_socket_program_load(meter, &tap, &cut, 1);
 	meter->attachments = malloc(sizeof(struct st_attachment *));
 	if (*prog < 0 || !meter->attachments)
 		die("program");

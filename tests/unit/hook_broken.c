@@ -6,7 +6,7 @@
  */
 #include "tests/lib/hook_help.h"
 #include "plugin/hooks/hook.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <elf.h>
 #include <time.h>
 

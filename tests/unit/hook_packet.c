@@ -24,7 +24,7 @@ static void take_note(unsigned int protocol, unsigned int offset)
 #include "tests/lib/hook_help.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/count/classify.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "tools/capture/file.h"
 #include <linux/bpf.h>
 #include <sched.h>

@@ -5,11 +5,12 @@
  * ../shared/captures), and all of them with bytes changed and ends cut off. TEST_PACKETS: how many
  * changed ones; TEST_SEED: which.
  */
+#include "plugin/attach/attach.h"
 #include "bpf/parse/packet_native.h"
 #include "bpf/parse/parse.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/count/classify.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "tools/capture/file.h"
 #include <errno.h>
 #include <glob.h>
@@ -278,7 +279,7 @@ static void start(void)
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = PATHS};
 	const struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
 					     BPF_STMT(BPF_RET | BPF_K, 0xffff)};
-	const struct st_tap tap = {.link = ST_LINK_ETH};
+	const struct st_socket_link tap = {.link = ST_LINK_ETH};
 	const uint32_t first = 0;
 	uint32_t id = 0;
 	int result = socktally_open(&meter, &opts);
@@ -293,7 +294,7 @@ static void start(void)
 	program = st_bpf_prog_by_id(id);
 	if (program < 0)
 		bail("the chain's program");
-	attached = st_program_load(meter, &tap, filter, 2);
+	attached = st_socket_program_load(meter, &tap, filter, 2);
 	if (attached < 0)
 		bail(socktally_error(meter));
 	pin();

@@ -15,7 +15,7 @@ static unsigned long verdicts, accepted, followed;
 
 static void meet(void *ctx, uint32_t list)
 {
-	const struct st_decision *decision = ctx;
+	const struct st_ruleset *decision = ctx;
 
 	for (;; list++) {
 		met[decision->lists[list] & ~ST_LIST_END] = true;
@@ -46,10 +46,10 @@ static size_t make_filters(size_t *longest)
 	return count;
 }
 
-static bool same(const struct st_decision *decision, size_t count, size_t longest)
+static bool same(const struct st_ruleset *decision, size_t count, size_t longest)
 {
 	unsigned char bytes[200];
-	struct st_decision_packet packet = {.data = bytes};
+	struct st_ruleset_packet packet = {.data = bytes};
 
 	packet.caplen = random_below((unsigned int)longest + 12);
 	packet.len = packet.caplen + (random_percent(30) ? random_below(100) : 0);
@@ -58,7 +58,7 @@ static bool same(const struct st_decision *decision, size_t count, size_t longes
 	for (int i = 0; i < 64; i++)
 		packet.ancillary[i] = random_below(random_percent(50) ? 4 : 0x10000);
 	memset(met, 0, sizeof(met));
-	st_decision_run(decision, &packet, meet, (void *)decision);
+	st_ruleset_run(decision, &packet, meet, (void *)decision);
 	for (size_t i = 0; i < count; i++) {
 		bool wanted = st_filter_run(filters[i].insns, filters[i].count, &packet);
 
@@ -82,18 +82,18 @@ int main(void)
 	printf("# SEED=%lu COUNT=%lu\n", seed, count);
 	random_seed(seed);
 	for (unsigned long i = 0; i < count && wrong < 5; i++) {
-		struct st_decision decision;
+		struct st_ruleset decision;
 		size_t longest, filter_count = make_filters(&longest);
 		bool good = true;
 
-		if (st_decision_make(&decision, filters, filter_count, false))
-			die("st_decision_make");
+		if (st_ruleset_make(&decision, filters, filter_count, false))
+			die("st_ruleset_make");
 		made += filter_count;
 		followed += filter_count - decision.filter_count;
 		for (int at = 0; at < PACKETS && good; at++)
 			good = same(&decision, filter_count, longest);
 		wrong += !good;
-		st_decision_free(&decision);
+		st_ruleset_free(&decision);
 		for (size_t at = 0; at < filter_count; at++)
 			free((void *)filters[at].insns);
 	}

@@ -16,7 +16,7 @@ static size_t lists_met, numbers_met;
 
 static void meet(void *ctx, uint32_t list)
 {
-	const struct st_decision *decision = ctx;
+	const struct st_ruleset *decision = ctx;
 
 	lists_met++;
 	for (;; list++) {
@@ -33,17 +33,17 @@ static void show(const char *text, const unsigned char *packet, size_t size, boo
 	show_packet(packet, size);
 }
 
-static bool same_packet(const struct st_decision *decision, size_t count,
+static bool same_packet(const struct st_ruleset *decision, size_t count,
 			const unsigned char *packet, size_t size, size_t len)
 {
-	struct st_decision_packet seen = {.data = packet,
-					  .caplen = (uint32_t)size,
-					  .len = (uint32_t)len};
+	struct st_ruleset_packet seen = {.data = packet,
+					 .caplen = (uint32_t)size,
+					 .len = (uint32_t)len};
 	uint32_t smallest = UINT32_MAX, found = UINT32_MAX;
 
 	memset(met, 0, sizeof(met));
 	lists_met = numbers_met = 0;
-	st_decision_run(decision, &seen, meet, (void *)decision);
+	st_ruleset_run(decision, &seen, meet, (void *)decision);
 	if (lists_met > decision->pushes || numbers_met > decision->longest) {
 		printf("# met %zu lists of at most %zu, %zu numbers of at most %zu\n", lists_met,
 		       decision->pushes, numbers_met, decision->longest);
@@ -68,7 +68,7 @@ static bool same_packet(const struct st_decision *decision, size_t count,
 	return smallest == found;
 }
 
-static bool same(const struct st_decision *decision, size_t count, int linktype)
+static bool same(const struct st_ruleset *decision, size_t count, int linktype)
 {
 	unsigned char packet[PACKET_ROOM];
 	size_t size = random_packet(linktype, packet);
@@ -79,12 +79,12 @@ static bool same(const struct st_decision *decision, size_t count, int linktype)
 
 static bool decide(size_t count, int linktype, bool wide, bool first)
 {
-	struct st_decision decision;
+	struct st_ruleset decision;
 	bool good = true;
 	int error;
 
 	random_filters(filters, texts, count, linktype, wide);
-	error = st_decision_make(&decision, filters, count, first);
+	error = st_ruleset_make(&decision, filters, count, first);
 	if (error) {
 		printf("# %zu filters: %s\n", count, strerror(-error));
 		good = false;
@@ -101,7 +101,7 @@ static bool decide(size_t count, int linktype, bool wide, bool first)
 			       count, wide ? " of all kinds" : "", decision.op_count,
 			       decision.table_count, decision.word_count, decision.filter_count,
 			       decision.longest);
-		st_decision_free(&decision);
+		st_ruleset_free(&decision);
 	}
 	for (size_t i = 0; i < count; i++)
 		free((void *)filters[i].insns);
@@ -112,7 +112,7 @@ static bool decide(size_t count, int linktype, bool wide, bool first)
 static void conversations(void)
 {
 	unsigned char packet[PACKET_ROOM];
-	struct st_decision decision;
+	struct st_ruleset decision;
 	size_t count = 0, wrong = 0;
 
 	for (unsigned int i = 0; i < 1000; i += 3) {
@@ -128,8 +128,8 @@ static void conversations(void)
 		filters[count].number = (uint32_t)count;
 		count++;
 	}
-	if (st_decision_make(&decision, filters, count, false))
-		die("st_decision_make");
+	if (st_ruleset_make(&decision, filters, count, false))
+		die("st_ruleset_make");
 	for (unsigned int i = 0; i < 20000; i++) {
 		const unsigned char start[] = {8,         0, 0x45, [11] = 6,
 					       [14] = 10, 2, 0,    (unsigned char)(i / 2000),
@@ -141,7 +141,7 @@ static void conversations(void)
 		wrong += !same_packet(&decision, count, packet, 60, 60);
 	}
 	ok(wrong == 0, "conversations that share all parts but one with a filter's");
-	st_decision_free(&decision);
+	st_ruleset_free(&decision);
 	for (size_t i = 0; i < count; i++)
 		free((void *)filters[i].insns);
 }

@@ -5,7 +5,7 @@
  * be, where paths come later, and where threads take their snapshots at the same time.
  */
 #include "bpf/parse/dispatch.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/count/path.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static void count(uint32_t paths)
 	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
 		for (uint32_t n = 0; n < paths; n++) {
 			uint32_t number = met(cpu, n, paths);
-			struct st_packet_facts facts = {.len = number + 1, .segments = 1};
+			struct st_skb_facts facts = {.len = number + 1, .segments = 1};
 
 			facts.out = number % 5 == 0;
 			st_tally(st_region_of(meter, cpu), meter->sizes, path_of(number), &facts);
@@ -65,7 +65,7 @@ static void count(uint32_t paths)
 static void count_apart(uint32_t paths)
 {
 	for (uint32_t number = 0; number < paths; number++) {
-		struct st_packet_facts facts = {.len = number + 1, .segments = 1};
+		struct st_skb_facts facts = {.len = number + 1, .segments = 1};
 
 		facts.out = number % 5 == 0;
 		for (uint32_t i = 0; i < CPUS; i++)

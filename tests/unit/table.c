@@ -26,7 +26,7 @@ static void fill(const char *what, uint32_t paths, const uint8_t *layers, uint32
 		 uint32_t depth)
 {
 	const struct st_sizes sizes = {.paths = paths, .slots = st_table_slots(paths)};
-	const struct st_packet_facts facts = {.len = 60, .segments = 1};
+	const struct st_skb_facts facts = {.len = 60, .segments = 1};
 	struct st_region *region = calloc(1, st_region_size(paths));
 	uint64_t overflow = 0;
 	bool good;

@@ -148,7 +148,7 @@ void attach_report(struct attaching *attaching);
  * Puts the filter back that a socket had before a meter that was killed. -EACCES: what is on it is
  * not that meter's program; -EPERM: it is locked.
  */
-struct st_record;
-int leftover_restore(int fd, const struct st_record *record);
+struct st_saved_filter;
+int leftover_restore(int fd, const struct st_saved_filter *record);
 
 #endif

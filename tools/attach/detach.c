@@ -27,13 +27,13 @@ enum { OPTION_ALL = OPTION_OWN };
 struct detaching {
 	struct target_choice choice;
 	const char *interface; /* NULL: any socket */
-	struct st_record *records;
+	struct st_saved_filter *records;
 	size_t record_count;
 	size_t restored;
 	bool failed;
 };
 
-static const struct st_record *record_of(const struct detaching *detaching, int fd)
+static const struct st_saved_filter *record_of(const struct detaching *detaching, int fd)
 {
 	socklen_t size = sizeof(uint64_t);
 	uint64_t cookie = 0;
@@ -73,11 +73,11 @@ static void say_restored(const struct target *target, const char *interface)
 /* A socket in hand. */
 static void restore(struct detaching *detaching, const struct target *target, int fd)
 {
-	const struct st_record *record = record_of(detaching, fd);
-	struct st_tap tap;
+	const struct st_saved_filter *record = record_of(detaching, fd);
+	struct st_socket_link tap;
 	int result;
 
-	if (!record || st_tap_read(&tap, fd, 0) ||
+	if (!record || st_socket_link_read(&tap, fd, 0) ||
 	    (detaching->interface && strcmp(detaching->interface, tap.interface) != 0))
 		return;
 	if (record->counting) {
@@ -122,7 +122,7 @@ static int detach(struct detaching *detaching)
 	int status = targets_choose(&targets, &detaching->choice), result = 0;
 
 	if (!status)
-		result = st_records_read(&detaching->records, &detaching->record_count);
+		result = st_saved_filters_read(&detaching->records, &detaching->record_count);
 	if (result)
 		status = command_fail("what is left can't be looked for: %s%s", strerror(-result),
 				      result == -EPERM ? ": run as root, or with CAP_SYS_ADMIN"
@@ -133,7 +133,7 @@ static int detach(struct detaching *detaching)
 		status = command_fail("%s: no packet socket has a program that was left by a "
 				      "socktally",
 				      detaching->choice.names[0]);
-	st_records_free(detaching->records, detaching->record_count);
+	st_saved_filters_free(detaching->records, detaching->record_count);
 	targets_free(&targets);
 	return status | (detaching->failed ? EXIT_FAILED : 0);
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* What a meter that was killed has left: its program, and the record of what was there before. */
 #include "tools/attach/attach.h"
+#include "plugin/attach/attach.h"
 
-#include "plugin/meter.h"
 #include "plugin/attach/saved_filter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-int leftover_restore(int fd, const struct st_record *record)
+int leftover_restore(int fd, const struct st_saved_filter *record)
 {
 	struct sock_fprog program = {.len = (unsigned short)record->count, .filter = record->insns};
 	struct sock_filter *insns;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finding sockets, and keeping our program on them. */
 #include "tools/attach/attach.h"
+#include "plugin/attach/attach.h"
+#include "plugin/attach/linktype.h"
 
 #include "tools/filter_text/filter_text.h"
-#include "plugin/meter.h"
 #include "plugin/attach/saved_filter.h"
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -63,12 +64,12 @@ static bool in_between(struct attaching *attaching, struct attached *socket, int
  */
 static int settle_foreign(const struct attached *socket, int fd)
 {
-	const struct st_record *record = NULL;
-	struct st_record *records;
+	const struct st_saved_filter *record = NULL;
+	struct st_saved_filter *records;
 	size_t count;
 	int result = -EACCES;
 
-	if (st_records_read(&records, &count))
+	if (st_saved_filters_read(&records, &count))
 		count = 0;
 	/* our own, which is no longer on it, stays in the kernel for a moment */
 	for (size_t i = 0; i < count; i++)
@@ -82,7 +83,7 @@ static int settle_foreign(const struct attached *socket, int fd)
 			     socket->comm, socket->pid, record->pid, socket->fd, socket->interface);
 	if (result && (!record || !record->counting))
 		attach_say_refused(socket, fd, result);
-	st_records_free(records, count);
+	st_saved_filters_free(records, count);
 	return result;
 }
 
@@ -284,9 +285,9 @@ static struct attached *room_for_one(struct attaching *attaching)
 static bool is_wanted(struct attaching *attaching, struct attached *socket, int fd)
 {
 	const char *wanted = attaching->options->interface;
-	struct st_tap tap;
+	struct st_socket_link tap;
 
-	if (st_tap_read(&tap, fd, 0))
+	if (st_socket_link_read(&tap, fd, 0))
 		return false; /* it is being closed */
 	snprintf(socket->interface, sizeof(socket->interface), "%s", tap.interface);
 	if (!wanted || !strcmp(wanted, tap.interface))

@@ -4,7 +4,7 @@
 
 #include "tools/proc/packet_diag.h"
 #include "plugin/bpf/syscall.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include "plugin/translate/internal.h"
 #include "tools/proc/processes.h"
 #include <errno.h>

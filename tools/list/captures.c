@@ -200,7 +200,7 @@ static int visit_hidden(struct captures *captures, int own)
 	return result;
 }
 
-static const struct st_record *record_of(const struct captures *captures, uint64_t cookie)
+static const struct st_saved_filter *record_of(const struct captures *captures, uint64_t cookie)
 {
 	for (size_t i = 0; i < captures->record_count; i++)
 		if (captures->records[i].cookie == cookie)
@@ -288,7 +288,7 @@ static int collect(struct captures *captures, int own)
 		result = visit_all(captures, own);
 	if (!result)
 		result = visit_hidden(captures, own);
-	if (!result && st_records_read(&captures->records, &captures->record_count))
+	if (!result && st_saved_filters_read(&captures->records, &captures->record_count))
 		captures->records_hidden = true;
 	return result;
 }
@@ -328,6 +328,6 @@ void captures_free(struct captures *captures)
 	free(captures->capture);
 	holders_free(&captures->holders);
 	namespaces_free(&captures->namespaces);
-	st_records_free(captures->records, captures->record_count);
+	st_saved_filters_free(captures->records, captures->record_count);
 	memset(captures, 0, sizeof(*captures));
 }

@@ -44,7 +44,7 @@ struct captures {
 	/* what the fields above point into */
 	struct holders holders;
 	struct namespaces namespaces;
-	struct st_record *records;
+	struct st_saved_filter *records;
 	size_t record_count;
 	bool records_hidden, namespaces_hidden; /* for want of privileges */
 	uint64_t own_namespace;
@@ -58,7 +58,7 @@ void captures_free(struct captures *captures);
  * What a descriptor of the socket tells: its own filter, whether that may be exchanged, who meters
  * it. Fills in filter (copied to *insns, malloc'ed), meter, locked, attachable and why.
  */
-void capture_probe(struct capture *capture, int fd, const struct st_record *record,
+void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *record,
 		   struct sock_filter **insns);
 
 #endif

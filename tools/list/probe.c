@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* What a descriptor of a packet socket tells of it. Nothing here changes the socket. */
 #include "tools/list/captures.h"
+#include "plugin/attach/attach.h"
 
 #include "plugin/bpf/syscall.h"
-#include "plugin/meter.h"
 #include "plugin/translate/translate.h"
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static const char *obstacle(const struct sock_filter *insns, size_t count)
 	return what ? what : "an instruction";
 }
 
-static void take_record(struct capture *capture, const struct st_record *record,
+static void take_record(struct capture *capture, const struct st_saved_filter *record,
 			struct sock_filter **insns)
 {
 	capture->meter = record->counting ? CAPTURE_METERED : CAPTURE_LEFT;
@@ -77,7 +77,7 @@ static void judge(struct capture *capture, const struct sock_filter *insns)
 		capture->attachable = true;
 }
 
-void capture_probe(struct capture *capture, int fd, const struct st_record *record,
+void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *record,
 		   struct sock_filter **insns)
 {
 	socklen_t size = sizeof(int);

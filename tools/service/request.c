@@ -3,6 +3,7 @@
 #include "plugin/bpf/syscall.h"
 #include "tools/service/service.h"
 #include "plugin/attach/saved_filter.h"
+#include "plugin/attach/attach.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ static bool link_is_valid(uint32_t link)
 	       (link & ~0x3fffu) == ST_LINK_OTHER;
 }
 
-static bool take_tap(const struct service_request *request, struct st_tap *tap)
+static bool take_tap(const struct service_request *request, struct st_socket_link *tap)
 {
 	memset(tap, 0, sizeof(*tap));
 	if (request->other_count > ST_MAX_LINKS || (request->link && !link_is_valid(request->link)))
@@ -108,7 +109,7 @@ static bool load(struct service *service, struct service_client *client,
 	const struct service_request *request = &message->head;
 	struct service_reply reply = {0};
 	struct bpf_prog_info info;
-	struct st_tap tap;
+	struct st_socket_link tap;
 	bool sent;
 	int prog;
 
@@ -118,7 +119,7 @@ static bool load(struct service *service, struct service_client *client,
 		return refuse(client, -ENOSPC, "the broker serves no more sockets on one meter");
 	snprintf(client->meter->attaching, sizeof(client->meter->attaching), "%.*s",
 		 (int)sizeof(request->what), request->what);
-	prog = st_program_load(client->meter, &tap, message->insns, request->count);
+	prog = st_socket_program_load(client->meter, &tap, message->insns, request->count);
 	if (prog < 0)
 		return refuse(client, prog, socktally_error(client->meter));
 	memset(&info, 0, sizeof(info));
@@ -127,7 +128,7 @@ static bool load(struct service *service, struct service_client *client,
 	client->programs[client->program_count++] = reply.program;
 	/* as in a meter of our own: better without than not */
 	if (client->records)
-		st_record_leave(prog, request->cookie, message->insns, request->count);
+		st_saved_filter_leave(prog, request->cookie, message->insns, request->count);
 	sent = answer(client, &reply, prog);
 	close(prog);
 	return sent;

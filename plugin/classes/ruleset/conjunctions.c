@@ -90,8 +90,8 @@ static bool implies(const struct st_fields *fields, const struct st_condition *f
 	return from->low >= to->low && from->high <= to->high;
 }
 
-bool st_way_implies(const struct st_fields *fields, const struct st_way *way, int but,
-		    const struct st_condition *condition)
+bool st_conjunction_implies(const struct st_fields *fields, const struct st_conjunction *way,
+			    int but, const struct st_condition *condition)
 {
 	for (uint32_t i = 0; i < way->count; i++)
 		if ((int)i != but && implies(fields, &way->conditions[i], condition))
@@ -99,7 +99,7 @@ bool st_way_implies(const struct st_fields *fields, const struct st_way *way, in
 	return false;
 }
 
-static void way_remove(struct st_way *way, uint32_t at)
+static void way_remove(struct st_conjunction *way, uint32_t at)
 {
 	memmove(&way->conditions[at], &way->conditions[at + 1],
 		(way->count - at - 1) * sizeof(*way->conditions));
@@ -178,12 +178,12 @@ static bool meet(struct st_condition *new, struct st_condition *old, bool *merge
 	return true;
 }
 
-bool st_way_add(const struct st_fields *fields, struct st_way *way, struct st_condition condition,
-		bool *full)
+bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *way,
+			struct st_condition condition, bool *full)
 {
 	if (!normalise(fields, &condition))
 		return false;
-	if (st_way_implies(fields, way, -1, &condition))
+	if (st_conjunction_implies(fields, way, -1, &condition))
 		return true;
 	for (uint32_t i = way->count; i-- > 0;) {
 		struct st_condition *old = &way->conditions[i];
@@ -204,7 +204,7 @@ bool st_way_add(const struct st_fields *fields, struct st_way *way, struct st_co
 		if (merged)
 			way_remove(way, i);
 	}
-	if (way->count == ST_WAY_CONDITIONS) {
+	if (way->count == ST_CONJUNCTION_CONDITIONS) {
 		*full = true;
 		return false;
 	}
@@ -262,8 +262,8 @@ static void ranges_take_away(struct ranges *ranges, const struct ranges *taken)
 }
 
 /* The values that a field may have on a way, as far as the conditions on itself go. */
-static void way_values(const struct st_fields *fields, const struct st_way *way, uint16_t field,
-		       struct ranges *ranges)
+static void way_values(const struct st_fields *fields, const struct st_conjunction *way,
+		       uint16_t field, struct ranges *ranges)
 {
 	*ranges = (struct ranges){.count = 1};
 	ranges->range[0].high = st_field_max(&fields->field[field]);
@@ -276,21 +276,21 @@ static void way_values(const struct st_fields *fields, const struct st_way *way,
 }
 
 /* All that the other way asks of other fields holds on this one, too, without its condition `but`. */
-static bool covers(const struct st_fields *fields, const struct st_way *other,
-		   const struct st_way *way, int but)
+static bool covers(const struct st_fields *fields, const struct st_conjunction *other,
+		   const struct st_conjunction *way, int but)
 {
 	for (uint32_t i = 0; i < other->count; i++) {
 		const struct st_condition *condition = &other->conditions[i];
 
 		if (condition->field != way->conditions[but].field &&
-		    !st_way_implies(fields, way, but, condition))
+		    !st_conjunction_implies(fields, way, but, condition))
 			return false;
 	}
 	return true;
 }
 
 /* Whether the way is one for this value of a field, as far as the conditions on itself go. */
-static bool takes(const struct st_way *way, uint16_t field, uint32_t value)
+static bool takes(const struct st_conjunction *way, uint16_t field, uint32_t value)
 {
 	for (uint32_t i = 0; i < way->count; i++)
 		if (way->conditions[i].field == field && !holds(&way->conditions[i], value))
@@ -299,10 +299,11 @@ static bool takes(const struct st_way *way, uint16_t field, uint32_t value)
 }
 
 /* A way that takes all that comes by `number` without its condition `at` and has this value. */
-static const struct st_way *way_for(const struct st_fields *fields, const struct st_ways *ways,
-				    size_t first, size_t number, int at, uint32_t value)
+static const struct st_conjunction *way_for(const struct st_fields *fields,
+					    const struct st_conjunctions *ways, size_t first,
+					    size_t number, int at, uint32_t value)
 {
-	const struct st_way *way = &ways->way[number];
+	const struct st_conjunction *way = &ways->way[number];
 
 	for (size_t i = first; i < ways->count; i++)
 		if (i != number && takes(&ways->way[i], way->conditions[at].field, value) &&
@@ -316,8 +317,8 @@ static const struct st_way *way_for(const struct st_fields *fields, const struct
  * and did not before, are all accepted by other ways. What says how many bytes there must be stays in
  * any case: the loads on the way rest on it.
  */
-static bool is_needless(const struct st_fields *fields, const struct st_ways *ways, size_t first,
-			size_t number, int at)
+static bool is_needless(const struct st_fields *fields, const struct st_conjunctions *ways,
+			size_t first, size_t number, int at)
 {
 	const struct st_condition *condition = &ways->way[number].conditions[at];
 	struct ranges more, values;
@@ -328,7 +329,7 @@ static bool is_needless(const struct st_fields *fields, const struct st_ways *wa
 	more.range[0].high = st_field_max(&fields->field[condition->field]);
 	ranges_keep(&more, condition->low, condition->high, !condition->outside);
 	while (more.count) {
-		const struct st_way *other =
+		const struct st_conjunction *other =
 			way_for(fields, ways, first, number, at, more.range[0].low);
 
 		if (!other || more.full)
@@ -342,16 +343,17 @@ static bool is_needless(const struct st_fields *fields, const struct st_ways *wa
 }
 
 /* Whether whatever comes by the one way comes by the other, too. */
-static bool is_within(const struct st_fields *fields, const struct st_way *way,
-		      const struct st_way *other)
+static bool is_within(const struct st_fields *fields, const struct st_conjunction *way,
+		      const struct st_conjunction *other)
 {
 	for (uint32_t i = 0; i < other->count; i++)
-		if (!st_way_implies(fields, way, -1, &other->conditions[i]))
+		if (!st_conjunction_implies(fields, way, -1, &other->conditions[i]))
 			return false;
 	return true;
 }
 
-static void drop_ways_within(const struct st_fields *fields, struct st_ways *ways, size_t first)
+static void drop_ways_within(const struct st_fields *fields, struct st_conjunctions *ways,
+			     size_t first)
 {
 	for (size_t i = first; i < ways->count; i++) {
 		for (size_t other = first; other < ways->count; other++) {
@@ -363,7 +365,8 @@ static void drop_ways_within(const struct st_fields *fields, struct st_ways *way
 	}
 }
 
-void st_ways_simplify(const struct st_fields *fields, struct st_ways *ways, size_t first)
+void st_conjunctions_simplify(const struct st_fields *fields, struct st_conjunctions *ways,
+			      size_t first)
 {
 	bool changed;
 

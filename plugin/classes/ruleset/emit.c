@@ -25,8 +25,8 @@
 struct emission {
 	struct st_translation jumps; /* its labels: an op each, then these */
 	struct st_code *code;
-	const struct st_decision *decision;
-	const struct st_decision_place *place;
+	const struct st_ruleset *decision;
+	const struct st_ruleset_place *place;
 };
 
 enum label { LABEL_END, LABEL_NEXT, LABEL_HIT, LABEL_DONE, LABELS };
@@ -310,12 +310,12 @@ static void emit_start(struct emission *e, __u32 link)
 	emit(e, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_DATA, BPF_PSEUDO_MAP_VALUE, 0,
 			(__u32)e->place->data_map));
 	emit(e, st_insn(0, 0, 0, 0, 0));
-	st_emit_block_address(e->code);
+	st_emit_header_buffer(e->code);
 	e->jumps.fixed = e->code->count;
 }
 
-int st_decision_emit(struct st_code *code, const struct st_decision *decision, uint32_t link,
-		     const struct st_decision_place *place, const char **what)
+int st_ruleset_emit(struct st_code *code, const struct st_ruleset *decision, uint32_t link,
+		    const struct st_ruleset_place *place, const char **what)
 {
 	size_t labels = decision->op_count + LABELS;
 	struct emission e = {

@@ -15,8 +15,8 @@
 #define FEW_KEYS 2
 
 struct plan {
-	struct st_decision *decision;
-	struct st_way *ways;
+	struct st_ruleset *decision;
+	struct st_conjunction *ways;
 };
 
 /* How much of a decision's work may meet in one packet. */
@@ -42,7 +42,7 @@ static int compare_conditions(const void *one, const void *other)
 	return a->high < b->high ? -1 : a->high > b->high;
 }
 
-static int add_op(struct st_decision *decision, struct st_op op)
+static int add_op(struct st_ruleset *decision, struct st_op op)
 {
 	if (!st_grow(&decision->ops, decision->op_count, &decision->op_room,
 		     sizeof(*decision->ops)))
@@ -51,13 +51,13 @@ static int add_op(struct st_decision *decision, struct st_op op)
 	return (int)decision->op_count++;
 }
 
-static int add_test(struct st_decision *decision, const struct st_condition *condition)
+static int add_test(struct st_ruleset *decision, const struct st_condition *condition)
 {
 	return add_op(decision, (struct st_op){.kind = ST_OP_TEST, .condition = *condition});
 }
 
 /* Those of the tests from `first` on that have no skip yet skip all that is there by now. */
-static void end_tests(struct st_decision *decision, size_t first, size_t count)
+static void end_tests(struct st_ruleset *decision, size_t first, size_t count)
 {
 	for (size_t i = first; i < first + count; i++)
 		decision->ops[i].skip = (uint32_t)(decision->op_count - i - 1);
@@ -109,7 +109,7 @@ static bool most_common(const struct plan *plan, const uint32_t *ways, size_t co
 	*error = all && valued ? 0 : -ENOMEM;
 	total = 0;
 	for (size_t i = 0; i < count && !*error; i++) {
-		const struct st_way *way = &plan->ways[ways[i]];
+		const struct st_conjunction *way = &plan->ways[ways[i]];
 
 		for (uint32_t at = 0; at < way->count; at++) {
 			all[total++] = way->conditions[at];
@@ -132,7 +132,7 @@ static bool most_common(const struct plan *plan, const uint32_t *ways, size_t co
 	return best_count != 0;
 }
 
-static bool has(const struct st_way *way, const struct st_condition *condition)
+static bool has(const struct st_conjunction *way, const struct st_condition *condition)
 {
 	for (uint32_t i = 0; i < way->count; i++)
 		if (!compare_conditions(&way->conditions[i], condition))
@@ -141,14 +141,14 @@ static bool has(const struct st_way *way, const struct st_condition *condition)
 }
 
 /* Takes out what is known once the condition holds. */
-static void take_out(const struct st_fields *fields, struct st_way *way,
+static void take_out(const struct st_fields *fields, struct st_conjunction *way,
 		     const struct st_condition *condition)
 {
-	const struct st_way known = {.count = 1, .conditions = {*condition}};
+	const struct st_conjunction known = {.count = 1, .conditions = {*condition}};
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < way->count; i++)
-		if (!st_way_implies(fields, &known, -1, &way->conditions[i]))
+		if (!st_conjunction_implies(fields, &known, -1, &way->conditions[i]))
 			way->conditions[kept++] = way->conditions[i];
 	way->count = kept;
 }
@@ -174,7 +174,7 @@ static size_t divide(const struct plan *plan, uint32_t *ways, size_t count,
 /* --- what differs in values only */
 
 /* The order in which ways of one form come one after the other, and of these those of one key. */
-static int compare_forms(const struct st_way *a, const struct st_way *b)
+static int compare_forms(const struct st_conjunction *a, const struct st_conjunction *b)
 {
 	if (a->count != b->count)
 		return a->count < b->count ? -1 : 1;
@@ -194,8 +194,8 @@ static int compare_forms(const struct st_way *a, const struct st_way *b)
 static int compare_ways(const void *one, const void *other, void *ctx)
 {
 	const struct plan *plan = ctx;
-	const struct st_way *a = &plan->ways[*(const uint32_t *)one];
-	const struct st_way *b = &plan->ways[*(const uint32_t *)other];
+	const struct st_conjunction *a = &plan->ways[*(const uint32_t *)one];
+	const struct st_conjunction *b = &plan->ways[*(const uint32_t *)other];
 	int order = compare_forms(a, b);
 
 	for (uint32_t i = 0; i < a->count && !order; i++)
@@ -222,7 +222,7 @@ static size_t same_key(const struct plan *plan, const uint32_t *ways, size_t cou
 	return same;
 }
 
-static int test_all(struct plan *plan, const struct st_way *way, uint32_t from, uint32_t to)
+static int test_all(struct plan *plan, const struct st_conjunction *way, uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++) {
 		int result = add_test(plan->decision, &way->conditions[i]);
@@ -242,7 +242,7 @@ static int compare_each(struct plan *plan, const uint32_t *ways, size_t count, u
 	int result = 0;
 
 	for (size_t i = 0; i < count && !result; i += same) {
-		const struct st_way *way = &plan->ways[ways[i]];
+		const struct st_conjunction *way = &plan->ways[ways[i]];
 		size_t first = plan->decision->op_count;
 		struct load one = {0};
 
@@ -263,7 +263,7 @@ static int compare_each(struct plan *plan, const uint32_t *ways, size_t count, u
 }
 
 static void key_of(const struct st_fields *fields, const struct st_table *table,
-		   const struct st_way *way, uint32_t from, struct st_key *key)
+		   const struct st_conjunction *way, uint32_t from, struct st_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	for (uint32_t i = from; i < way->count; i++) {
@@ -327,7 +327,7 @@ static int look_up(struct plan *plan, struct st_table *table, const uint32_t *wa
 }
 
 /* False: more fields than a key has room for. */
-static bool table_for(const struct plan *plan, const struct st_way *way, uint32_t from,
+static bool table_for(const struct plan *plan, const struct st_conjunction *way, uint32_t from,
 		      struct st_table *table)
 {
 	*table = (struct st_table){0};
@@ -341,7 +341,7 @@ static bool table_for(const struct plan *plan, const struct st_way *way, uint32_
 /* Ways of one form, sorted. */
 static int plan_form(struct plan *plan, const uint32_t *ways, size_t count, struct load *load)
 {
-	const struct st_way *way = &plan->ways[ways[0]];
+	const struct st_conjunction *way = &plan->ways[ways[0]];
 	size_t first = plan->decision->op_count, keys = 0;
 	struct st_table table;
 	uint32_t ranges = 0;
@@ -369,7 +369,7 @@ static int plan_forms(struct plan *plan, uint32_t *ways, size_t count, struct lo
 	int result = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct st_way *way = &plan->ways[ways[i]];
+		struct st_conjunction *way = &plan->ways[ways[i]];
 
 		qsort(way->conditions, way->count, sizeof(*way->conditions), compare_in_way);
 	}
@@ -434,7 +434,7 @@ static int plan_some(struct plan *plan, uint32_t *ways, size_t count, struct loa
 	return result ? result : plan_forms(plan, ways, count, load);
 }
 
-int st_plan_ways(struct st_decision *decision, struct st_ways *ways)
+int st_plan_conjunctions(struct st_ruleset *decision, struct st_conjunctions *ways)
 {
 	struct plan plan = {.decision = decision, .ways = ways->way};
 	uint32_t *all = malloc((ways->count + 1) * sizeof(*all));

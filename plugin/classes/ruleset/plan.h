@@ -14,19 +14,19 @@ struct st_key {
 uint32_t st_key_part(const struct st_field *field, uint32_t value);
 
 /* A list of these numbers (which it sorts): its index, and how long it is; -errno. */
-int st_list_make(struct st_decision *decision, uint32_t *numbers, size_t count, uint32_t *length);
+int st_list_make(struct st_ruleset *decision, uint32_t *numbers, size_t count, uint32_t *length);
 
 /* Gives the fields of a table their places in the key. False: there are too many. */
 bool st_table_plan(const struct st_fields *fields, struct st_table *table);
 
 /* Adds a planned table with these keys, all different: its index, or -errno. */
-int st_table_make(struct st_decision *decision, struct st_table *table, const struct st_key *keys,
+int st_table_make(struct st_ruleset *decision, struct st_table *table, const struct st_key *keys,
 		  size_t count);
 
 /* In ways whose ranges differ much, replaces these by the prefixes that they are made of. */
-int st_ways_split_ranges(struct st_fields *fields, struct st_ways *ways);
+int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *ways);
 
 /* Makes the ops for these ways (which it changes). */
-int st_plan_ways(struct st_decision *decision, struct st_ways *ways);
+int st_plan_conjunctions(struct st_ruleset *decision, struct st_conjunctions *ways);
 
 #endif

@@ -30,7 +30,8 @@ static uint32_t prefix_end(uint32_t low, uint32_t high)
 }
 
 /* Puts a way for each prefix in the place of one with a range. */
-static int split_way(struct st_fields *fields, struct st_ways *ways, size_t at, uint32_t number)
+static int split_way(struct st_fields *fields, struct st_conjunctions *ways, size_t at,
+		     uint32_t number)
 {
 	const struct st_condition range = ways->way[at].conditions[number];
 	uint64_t low = range.low;
@@ -39,7 +40,7 @@ static int split_way(struct st_fields *fields, struct st_ways *ways, size_t at, 
 	while (low <= range.high) {
 		uint32_t end = prefix_end((uint32_t)low, range.high);
 		struct st_field field = fields->field[range.field];
-		struct st_way *way = &ways->way[at];
+		struct st_conjunction *way = &ways->way[at];
 		int masked;
 
 		field.mask &= ~(end ^ (uint32_t)low);
@@ -71,7 +72,7 @@ static uint32_t prefixes_of(const struct st_condition *range)
 }
 
 /* How many different ranges each field is asked for, as far as that is of interest. */
-static void count_ranges(const struct st_fields *fields, const struct st_ways *ways,
+static void count_ranges(const struct st_fields *fields, const struct st_conjunctions *ways,
 			 struct st_condition (*seen)[RANGES_MANY], uint8_t *counts)
 {
 	for (size_t i = 0; i < ways->count; i++) {
@@ -91,8 +92,8 @@ static void count_ranges(const struct st_fields *fields, const struct st_ways *w
 	}
 }
 
-static int split_ranges(struct st_fields *fields, struct st_ways *ways, const uint8_t *counts,
-			size_t field_count)
+static int split_ranges(struct st_fields *fields, struct st_conjunctions *ways,
+			const uint8_t *counts, size_t field_count)
 {
 	for (size_t i = 0; i < ways->count; i++) {
 		uint32_t prefixes = 1;
@@ -115,7 +116,7 @@ static int split_ranges(struct st_fields *fields, struct st_ways *ways, const ui
 	return 0;
 }
 
-int st_ways_split_ranges(struct st_fields *fields, struct st_ways *ways)
+int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *ways)
 {
 	size_t field_count = fields->count;
 	struct st_condition(*seen)[RANGES_MANY] = calloc(field_count + 1, sizeof(*seen));
@@ -145,7 +146,7 @@ struct form {
 };
 
 /* Of all but the values that fields are compared with: alike in ways of one form. */
-static uint64_t form_hash(const struct st_way *way)
+static uint64_t form_hash(const struct st_conjunction *way)
 {
 	uint64_t hash = 0;
 
@@ -184,7 +185,7 @@ static void mark_rare(struct form *forms, size_t count)
  * A filter that is like few others, on many ways, would cost more in tests of its own than if it is
  * run as it is. *alone: those, a flag each, malloc'ed; their ways are taken out.
  */
-static int leave_alone(struct st_ways *ways, size_t filter_count, bool **alone)
+static int leave_alone(struct st_conjunctions *ways, size_t filter_count, bool **alone)
 {
 	struct form *forms = malloc((ways->count + 1) * sizeof(*forms));
 	uint32_t *rare = calloc(filter_count + 1, sizeof(*rare));
@@ -215,7 +216,7 @@ static int leave_alone(struct st_ways *ways, size_t filter_count, bool **alone)
 
 /* --- all together */
 
-static int keep_filter(struct st_decision *decision, const struct st_filter *filter)
+static int keep_filter(struct st_ruleset *decision, const struct st_filter *filter)
 {
 	if (!st_grow(&decision->filters, decision->filter_count, &decision->filter_room,
 		     sizeof(*decision->filters)))
@@ -224,7 +225,7 @@ static int keep_filter(struct st_decision *decision, const struct st_filter *fil
 	return 0;
 }
 
-static int plan_filters(struct st_decision *decision)
+static int plan_filters(struct st_ruleset *decision)
 {
 	for (size_t i = 0; i < decision->filter_count; i++) {
 		uint32_t number = decision->filters[i].number, length;
@@ -244,27 +245,28 @@ static int plan_filters(struct st_decision *decision)
 	return 0;
 }
 
-static int walk_all(struct st_decision *decision, const struct st_filter *filters, size_t count,
-		    struct st_ways *ways)
+static int walk_all(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
+		    struct st_conjunctions *ways)
 {
 	int error = 0;
 
 	for (size_t i = 0; i < count && !error; i++) {
 		size_t before = ways->count;
 
-		if (st_filter_walk(&decision->fields, filters[i].insns, (uint32_t)i, ways, &error))
-			st_ways_simplify(&decision->fields, ways, before);
+		if (st_filter_symexec(&decision->fields, filters[i].insns, (uint32_t)i, ways,
+				      &error))
+			st_conjunctions_simplify(&decision->fields, ways, before);
 		else if (!error)
 			error = keep_filter(decision, &filters[i]);
 	}
 	return error;
 }
 
-static int plan_ways(struct st_decision *decision, const struct st_filter *filters, size_t count,
-		     struct st_ways *ways)
+static int plan_ways(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
+		     struct st_conjunctions *ways)
 {
 	bool *alone = NULL;
-	int error = st_ways_split_ranges(&decision->fields, ways);
+	int error = st_conjunctions_split_ranges(&decision->fields, ways);
 
 	if (!error)
 		error = leave_alone(ways, count, &alone);
@@ -274,16 +276,16 @@ static int plan_ways(struct st_decision *decision, const struct st_filter *filte
 	free(alone);
 	for (size_t i = 0; i < ways->count; i++)
 		ways->way[i].filter = filters[ways->way[i].filter].number;
-	return error ? error : st_plan_ways(decision, ways);
+	return error ? error : st_plan_conjunctions(decision, ways);
 }
 
-int st_decision_make(struct st_decision *decision, const struct st_filter *filters, size_t count,
-		     bool first)
+int st_ruleset_make(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
+		    bool first)
 {
-	struct st_ways ways = {0};
+	struct st_conjunctions ways = {0};
 	int error;
 
-	*decision = (struct st_decision){.first = first};
+	*decision = (struct st_ruleset){.first = first};
 	error = walk_all(decision, filters, count, &ways);
 	if (!error)
 		error = plan_ways(decision, filters, count, &ways);
@@ -291,11 +293,11 @@ int st_decision_make(struct st_decision *decision, const struct st_filter *filte
 		error = plan_filters(decision);
 	free(ways.way);
 	if (error)
-		st_decision_free(decision);
+		st_ruleset_free(decision);
 	return error;
 }
 
-void st_decision_free(struct st_decision *decision)
+void st_ruleset_free(struct st_ruleset *decision)
 {
 	free(decision->fields.field);
 	free(decision->ops);
@@ -303,5 +305,5 @@ void st_decision_free(struct st_decision *decision)
 	free(decision->words);
 	free(decision->lists);
 	free(decision->filters);
-	*decision = (struct st_decision){0};
+	*decision = (struct st_ruleset){0};
 }

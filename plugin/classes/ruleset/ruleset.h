@@ -10,7 +10,7 @@
  * same as that of all filters, run one by one, on every packet.
  *
  * The result is a short program of its own kind (struct st_op), which is run natively
- * (st_decision_run) or compiled to eBPF (st_decision_emit).
+ * (st_ruleset_run) or compiled to eBPF (st_ruleset_emit).
  */
 #ifndef SOCKTALLY_PLUGIN_CLASSES_RULESET_RULESET_H
 #define SOCKTALLY_PLUGIN_CLASSES_RULESET_RULESET_H
@@ -49,18 +49,18 @@ struct st_condition {
 };
 
 /* Beyond these a filter stays one. */
-#define ST_WAY_CONDITIONS 24
-#define ST_FILTER_WAYS 128
+#define ST_CONJUNCTION_CONDITIONS 24
+#define ST_FILTER_CONJUNCTIONS 128
 
 /* A way on which a filter accepts: all of the conditions hold. */
-struct st_way {
+struct st_conjunction {
 	uint32_t filter; /* while ways are made its index, then its number */
 	uint32_t count;
-	struct st_condition conditions[ST_WAY_CONDITIONS];
+	struct st_condition conditions[ST_CONJUNCTION_CONDITIONS];
 };
 
-struct st_ways {
-	struct st_way *way; /* malloc'ed */
+struct st_conjunctions {
+	struct st_conjunction *way; /* malloc'ed */
 	size_t count, room;
 };
 
@@ -70,7 +70,7 @@ struct st_fields {
 };
 
 /* All bytes that a decision looks at come before this; filters that look further stay filters. */
-#define ST_DECISION_BLOCK ST_BLOCK_LOAD
+#define ST_RULESET_HEADERS ST_BLOCK_LOAD
 
 /* What is to be decided: filters, each with the number that stands for it in the outcome. */
 struct st_filter {
@@ -119,7 +119,7 @@ struct st_table {
 	struct st_key_field fields[ST_KEY_FIELDS];
 };
 
-struct st_decision {
+struct st_ruleset {
 	struct st_fields fields;
 	struct st_op *ops;
 	size_t op_count, op_room;
@@ -141,31 +141,31 @@ struct st_decision {
  * Makes the decision; filters must outlive it. first: only the smallest number of all that accept is
  * asked for. The filters are valid (st_check_classic). -ENOMEM; -E2BIG.
  */
-int st_decision_make(struct st_decision *decision, const struct st_filter *filters, size_t count,
-		     bool first);
-void st_decision_free(struct st_decision *decision);
+int st_ruleset_make(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
+		    bool first);
+void st_ruleset_free(struct st_ruleset *decision);
 
 /* A packet outside the kernel. What a file doesn't know is 0. */
-struct st_decision_packet {
+struct st_ruleset_packet {
 	const uint8_t *data;
 	uint32_t caplen, len;
 	uint32_t ancillary[64]; /* SKF_AD_PROTOCOL and so on: what a decision may look at */
 };
 
 /* Calls fn with the index of each list that the packet meets. */
-typedef void (*st_decision_fn)(void *ctx, uint32_t list);
-void st_decision_run(const struct st_decision *decision, const struct st_decision_packet *packet,
-		     st_decision_fn fn, void *ctx);
+typedef void (*st_ruleset_fn)(void *ctx, uint32_t list);
+void st_ruleset_run(const struct st_ruleset *decision, const struct st_ruleset_packet *packet,
+		    st_ruleset_fn fn, void *ctx);
 
 /* The verdict of a classic filter; valid (st_check_classic). What ancillary[] lacks is 0. */
 uint32_t st_filter_run(const struct sock_filter *insns, size_t count,
-		       const struct st_decision_packet *packet);
+		       const struct st_ruleset_packet *packet);
 
 /*
  * Where a decision's data is when it runs as eBPF: a map's value, and what comes in it from where on.
  * There is room for `pushes` indexes of lists.
  */
-struct st_decision_place {
+struct st_ruleset_place {
 	int data_map;            /* array of one element, with the words of all decisions */
 	uint32_t words;          /* bytes before this one's */
 	uint32_t lists;          /* to be added to an index of a list */
@@ -179,8 +179,8 @@ struct st_decision_place {
  * the lists that are met into the region, and falls out at its end with the context in R6. *what as in st_translate(), for a
  * filter that can't be expressed.
  */
-int st_decision_emit(struct st_code *code, const struct st_decision *decision, uint32_t link,
-		     const struct st_decision_place *place, const char **what);
+int st_ruleset_emit(struct st_code *code, const struct st_ruleset *decision, uint32_t link,
+		    const struct st_ruleset_place *place, const char **what);
 
 /* reg = this CPU's element of a map, R0 to R5 are lost; goes over `skip` instructions if there is none. */
 void st_emit_region(struct st_code *code, int map, int reg, int skip);
@@ -188,17 +188,18 @@ void st_emit_region(struct st_code *code, int map, int reg, int skip);
 /* --- the parts among themselves */
 
 /* Appends the filter's ways. False: it has to stay a filter. *error: -ENOMEM. */
-bool st_filter_walk(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
-		    struct st_ways *ways, int *error);
+bool st_filter_symexec(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
+		       struct st_conjunctions *ways, int *error);
 /* Drops conditions and ways from `first` on that the other ways of the same filter make needless. */
-void st_ways_simplify(const struct st_fields *fields, struct st_ways *ways, size_t first);
+void st_conjunctions_simplify(const struct st_fields *fields, struct st_conjunctions *ways,
+			      size_t first);
 
 /* Adds the condition to those of the way: false if it contradicts them or (*full) there is no room. */
-bool st_way_add(const struct st_fields *fields, struct st_way *way, struct st_condition condition,
-		bool *full);
+bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *way,
+			struct st_condition condition, bool *full);
 /* Whether the conditions of the way imply it. but: the index of one that is left out, or -1. */
-bool st_way_implies(const struct st_fields *fields, const struct st_way *way, int but,
-		    const struct st_condition *condition);
+bool st_conjunction_implies(const struct st_fields *fields, const struct st_conjunction *way,
+			    int but, const struct st_condition *condition);
 
 int st_field_number(struct st_fields *fields, const struct st_field *field);
 bool st_field_is_length(const struct st_field *field);

@@ -17,13 +17,13 @@ static uint32_t load(const uint8_t *at, unsigned int size)
 	return at[0];
 }
 
-static uint32_t header_length(const struct st_decision_packet *packet, uint32_t base)
+static uint32_t header_length(const struct st_ruleset_packet *packet, uint32_t base)
 {
 	return base < packet->caplen ? 4u * (packet->data[base] & 0xf) : 0;
 }
 
 /* What isn't there is 0: a condition on the length then fails in any case. */
-static uint32_t field_value(const struct st_field *field, const struct st_decision_packet *packet)
+static uint32_t field_value(const struct st_field *field, const struct st_ruleset_packet *packet)
 {
 	uint64_t offset = field->offset;
 	uint32_t length;
@@ -46,8 +46,8 @@ static uint32_t field_value(const struct st_field *field, const struct st_decisi
 	return load(packet->data + offset, field->size) & field->mask;
 }
 
-static bool holds(const struct st_decision *decision, const struct st_condition *condition,
-		  const struct st_decision_packet *packet)
+static bool holds(const struct st_ruleset *decision, const struct st_condition *condition,
+		  const struct st_ruleset_packet *packet)
 {
 	uint32_t value = field_value(&decision->fields.field[condition->field], packet);
 
@@ -55,8 +55,8 @@ static bool holds(const struct st_decision *decision, const struct st_condition 
 }
 
 /* The index of the list plus 1; 0: none. */
-static uint32_t look_up(const struct st_decision *decision, const struct st_table *table,
-			const struct st_decision_packet *packet)
+static uint32_t look_up(const struct st_ruleset *decision, const struct st_table *table,
+			const struct st_ruleset_packet *packet)
 {
 	const size_t stride = table->key_words + 1u;
 	uint64_t key[ST_KEY_WORDS] = {0};
@@ -80,8 +80,8 @@ static uint32_t look_up(const struct st_decision *decision, const struct st_tabl
 	return 0;
 }
 
-void st_decision_run(const struct st_decision *decision, const struct st_decision_packet *packet,
-		     st_decision_fn fn, void *ctx)
+void st_ruleset_run(const struct st_ruleset *decision, const struct st_ruleset_packet *packet,
+		    st_ruleset_fn fn, void *ctx)
 {
 	const struct st_filter *filter;
 	uint32_t found;
@@ -113,14 +113,14 @@ void st_decision_run(const struct st_decision *decision, const struct st_decisio
 /* --- the classic machine */
 
 struct machine {
-	const struct st_decision_packet *packet;
+	const struct st_ruleset_packet *packet;
 	uint32_t a, x, mem[BPF_MEMWORDS];
 };
 
 /* False: out of range. */
 static bool machine_load(struct machine *machine, const struct sock_filter *insn, uint32_t *value)
 {
-	const struct st_decision_packet *packet = machine->packet;
+	const struct st_ruleset_packet *packet = machine->packet;
 	uint32_t offset = insn->k;
 	unsigned int size = BPF_SIZE(insn->code) == BPF_W   ? 4
 			    : BPF_SIZE(insn->code) == BPF_H ? 2
@@ -224,7 +224,7 @@ static bool machine_compare(const struct machine *machine, const struct sock_fil
 }
 
 uint32_t st_filter_run(const struct sock_filter *insns, size_t count,
-		       const struct st_decision_packet *packet)
+		       const struct st_ruleset_packet *packet)
 {
 	struct machine machine = {.packet = packet};
 

@@ -24,13 +24,13 @@ struct value {
 
 struct state {
 	struct value a, x, mem[BPF_MEMWORDS];
-	struct st_way way;
+	struct st_conjunction way;
 };
 
 struct walk {
 	struct st_fields *fields;
 	const struct sock_filter *insns;
-	struct st_ways *ways;
+	struct st_conjunctions *ways;
 	size_t first; /* of the filter's ways */
 	uint32_t steps;
 	bool failed; /* to be followed: the filter stays one */
@@ -157,7 +157,7 @@ static bool is_header_length(const struct value *value)
 static bool add(struct walk *walk, struct state *state, struct st_condition condition)
 {
 	bool full = false;
-	bool possible = st_way_add(walk->fields, &state->way, condition, &full);
+	bool possible = st_conjunction_add(walk->fields, &state->way, condition, &full);
 
 	walk->failed |= full;
 	return possible && !full;
@@ -206,7 +206,7 @@ static bool load(struct walk *walk, struct state *state, const struct sock_filte
 			uint16_t base = (uint16_t)state->x.field.offset;
 
 			offset += state->x.constant;
-			if (offset + size + 60 > ST_DECISION_BLOCK) {
+			if (offset + size + 60 > ST_RULESET_HEADERS) {
 				walk->failed = true;
 				return false;
 			}
@@ -217,7 +217,7 @@ static bool load(struct walk *walk, struct state *state, const struct sock_filte
 		walk->failed |= state->x.kind != CONSTANT;
 		offset += state->x.constant;
 	}
-	if (walk->failed || offset + size > ST_DECISION_BLOCK) {
+	if (walk->failed || offset + size > ST_RULESET_HEADERS) {
 		walk->failed = true;
 		return false;
 	}
@@ -228,7 +228,7 @@ static bool load(struct walk *walk, struct state *state, const struct sock_filte
 static bool load_header_length(struct walk *walk, struct state *state,
 			       const struct sock_filter *insn)
 {
-	if (insn->k >= ST_DECISION_BLOCK) {
+	if (insn->k >= ST_RULESET_HEADERS) {
 		walk->failed = true;
 		return false;
 	}
@@ -380,11 +380,11 @@ static enum outcome compare(struct walk *walk, const struct state *state,
 	return number < 0 ? NEVER : DEPENDS;
 }
 
-static void accept(struct walk *walk, const struct st_way *way)
+static void accept(struct walk *walk, const struct st_conjunction *way)
 {
-	struct st_ways *ways = walk->ways;
+	struct st_conjunctions *ways = walk->ways;
 
-	if (ways->count - walk->first == ST_FILTER_WAYS) {
+	if (ways->count - walk->first == ST_FILTER_CONJUNCTIONS) {
 		walk->failed = true;
 		return;
 	}
@@ -457,8 +457,8 @@ static void follow(struct walk *walk, uint32_t pc, struct state *state, int dept
 	}
 }
 
-bool st_filter_walk(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
-		    struct st_ways *ways, int *error)
+bool st_filter_symexec(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
+		       struct st_conjunctions *ways, int *error)
 {
 	struct walk walk = {
 		.fields = fields,

@@ -34,7 +34,7 @@ static int by_number(const void *one, const void *other)
 	return a < b ? -1 : a > b;
 }
 
-int st_list_make(struct st_decision *decision, uint32_t *numbers, size_t count, uint32_t *length)
+int st_list_make(struct st_ruleset *decision, uint32_t *numbers, size_t count, uint32_t *length)
 {
 	size_t start = decision->list_count;
 
@@ -100,7 +100,7 @@ static bool fill(struct st_table *table, uint64_t *slots, const struct st_key *k
 	return true;
 }
 
-int st_table_make(struct st_decision *decision, struct st_table *table, const struct st_key *keys,
+int st_table_make(struct st_ruleset *decision, struct st_table *table, const struct st_key *keys,
 		  size_t count)
 {
 	const size_t stride = table->key_words + 1u;

@@ -109,11 +109,12 @@ __attribute__((unused)) static void print_filter(const struct sock_filter *insns
 static unsigned long verifier_bugs;
 
 /* Where translations load packets to. */
-__attribute__((unused)) static const struct st_blocks *blocks_for_tests(void)
+__attribute__((unused)) static const struct st_header_buffer *blocks_for_tests(void)
 {
-	static struct st_blocks blocks = {.map = -1};
+	static struct st_header_buffer blocks = {.map = -1};
 
-	if (blocks.map < 0 && st_blocks_make(&blocks, (uint32_t)sysconf(_SC_NPROCESSORS_CONF)) < 0)
+	if (blocks.map < 0 &&
+	    st_header_buffer_make(&blocks, (uint32_t)sysconf(_SC_NPROCESSORS_CONF)) < 0)
 		die("the map of blocks");
 	return &blocks;
 }

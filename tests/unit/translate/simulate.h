@@ -230,7 +230,7 @@ static __u32 run_classic(const struct sock_filter *insns, const struct packet *p
 }
 
 /* What a translation for the simulator names. */
-static const struct st_blocks simulated_blocks = {.map = 12345, .mask = 2 * CPU + 1};
+static const struct st_header_buffer simulated_blocks = {.map = 12345, .mask = 2 * CPU + 1};
 
 #define CONTEXT_ADDRESS 0x100000000000ull
 #define STACK_ADDRESS 0x200000000000ull /* of its end */

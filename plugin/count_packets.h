@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* Counting without a kernel. */
-#ifndef SOCKTALLY_PLUGIN_COUNT_COUNT_H
-#define SOCKTALLY_PLUGIN_COUNT_COUNT_H
+#ifndef SOCKTALLY_PLUGIN_COUNT_PACKETS_H
+#define SOCKTALLY_PLUGIN_COUNT_PACKETS_H
 
 #include "plugin/count/classify.h"
 #include <socktally/socktally.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Counting without a kernel: the same table and the same classifier, on packets that one has. */
-#include "plugin/count/count.h"
+#include "plugin/count_packets.h"
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 
-static inline struct st_packet_facts facts_of(uint32_t caplen, uint32_t len, bool out)
+static inline struct st_skb_facts facts_of(uint32_t caplen, uint32_t len, bool out)
 {
-	return (struct st_packet_facts){
+	return (struct st_skb_facts){
 		.len = len,
 		.segments = 1,
 		.verdict = caplen,
@@ -18,7 +18,7 @@ static inline struct st_packet_facts facts_of(uint32_t caplen, uint32_t len, boo
 
 /* Most meters have no classes. */
 static inline int count_classes(struct socktally *meter, const struct st_batch_packet *packet,
-				const struct st_packet_facts *facts)
+				const struct st_skb_facts *facts)
 {
 	if (!meter->classes)
 		return 0;
@@ -34,7 +34,7 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 		.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX,
 		.linktype = linktype,
 	};
-	struct st_packet_facts facts;
+	struct st_skb_facts facts;
 
 	if (!st_is_live(meter) || !meter->userspace || (!data && caplen))
 		return -EINVAL;
@@ -65,7 +65,7 @@ int st_count_batch(struct socktally *meter, const struct st_batch_packet *packet
 
 		st_classify_batch(st_link_of_linktype(packets->linktype), packets, same, paths);
 		for (size_t i = 0; i < same && !result; i++) {
-			struct st_packet_facts facts =
+			struct st_skb_facts facts =
 				facts_of(packets[i].caplen, packets[i].len, false);
 
 			st_tally(region, meter->sizes, paths[i], &facts);

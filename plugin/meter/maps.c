@@ -2,9 +2,8 @@
 /* The kernel's part of a meter: the table of cells, the program that fills it, the chain. */
 #include "plugin/bpf/syscall.h"
 #include "bpf/count.bpf.h"
-#include "plugin/bpf/meter_maps.h"
-#include "plugin/meter.h"
-#include "plugin/attach/saved_filter.h"
+#include "plugin/meter/maps.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -86,7 +85,7 @@ static int maps_make(struct socktally *meter)
 	if (result < 0)
 		return map_failed(meter, result, "table of cells");
 	meter->cells_map = result;
-	result = st_blocks_make(&meter->blocks, meter->region_count);
+	result = st_header_buffer_make(&meter->blocks, meter->region_count);
 	if (result)
 		return map_failed(meter, result, "scratch for headers");
 	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, ST_CHAIN_NAME, sizeof(uint32_t),
@@ -207,7 +206,7 @@ bool st_filters_interleave(void)
 	return uname(&kernel) || strstr(kernel.version, "PREEMPT_RT");
 }
 
-int st_kernel_open(struct socktally *meter)
+int st_meter_maps_open(struct socktally *meter)
 {
 	static const uint32_t places[] = {ST_CHAIN_COUNT, ST_CHAIN_ENTRY};
 	uint32_t value;

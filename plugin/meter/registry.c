@@ -4,13 +4,13 @@
  * error: a mistake in a guest's table must not take the host down. Without a lock, so that fork() can't
  * leave it held.
  */
-#include "plugin/meter.h"
+#include "plugin/meter/meter.h"
 #include <stdatomic.h>
 
 static _Atomic(const struct socktally *) meters[ST_MAX_METERS];
 static atomic_uint used; /* of the places; the others have never had one */
 
-bool st_live_add(const struct socktally *meter)
+bool st_registry_add(const struct socktally *meter)
 {
 	for (unsigned int i = 0; i < ST_MAX_METERS; i++) {
 		const struct socktally *none = NULL;
@@ -25,7 +25,7 @@ bool st_live_add(const struct socktally *meter)
 	return false;
 }
 
-bool st_live_remove(const struct socktally *meter)
+bool st_registry_remove(const struct socktally *meter)
 {
 	for (unsigned int i = 0, count = atomic_load(&used); meter && i < count; i++) {
 		const struct socktally *found = meter;

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The library's own programs in the kernel. */
-#ifndef SOCKTALLY_PLUGIN_BPF_METER_MAPS_H
-#define SOCKTALLY_PLUGIN_BPF_METER_MAPS_H
+#ifndef SOCKTALLY_PLUGIN_METER_MAPS_H
+#define SOCKTALLY_PLUGIN_METER_MAPS_H
 
 #include "build-aux/embed.h"
 #include <socktally/socktally.h>
 #include <stdbool.h>
+
+/* As the kernel lists an attached program and a chain. */
+#define ST_PROGRAM_NAME "socktally"
+#define ST_CHAIN_NAME "socktally_chain"
+
+/* Makes the map and the program that count, and the chain. */
+int st_meter_maps_open(struct socktally *meter);
 
 /* Loads one of the programs that are part of the library: a descriptor, or -errno with it noted. */
 int st_embedded_load(struct socktally *meter, const struct st_embedded *program);

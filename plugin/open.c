@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* Opening and closing a meter, its errors and options. */
+/* Opening and closing a meter. */
+#include "plugin/attach/attach.h"
 #include "plugin/classes/classes.h"
-#include "plugin/meter.h"
 #include "plugin/count/path_labels.h"
-#include "proto/service.h"
+#include "plugin/hooks/hook.h"
+#include "plugin/meter/maps.h"
+#include "plugin/meter/meter.h"
+#include "plugin/remote/remote.h"
+#include "plugin/threshold.h"
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,65 +20,6 @@
 const char *socktally_version(void)
 {
 	return SOCKTALLY_VERSION;
-}
-
-/* Why socktally_open() failed, when there is no meter to ask. */
-static __thread char open_error[sizeof(((struct socktally *)0)->error)];
-
-const char *socktally_error(const struct socktally *meter)
-{
-	if (!meter)
-		return open_error;
-	return st_is_live(meter) ? meter->error : "there is no such meter (any more)";
-}
-
-void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)
-{
-	char text[sizeof(meter->error)];
-	va_list arguments;
-
-	if (!meter->log)
-		return;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	meter->log(meter->log_ctx, level, text);
-}
-
-int st_fail(struct socktally *meter, int result, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(meter->error, sizeof(meter->error), format, arguments);
-	va_end(arguments);
-	if (meter->log && !meter->quiet)
-		meter->log(meter->log_ctx, SOCKTALLY_LOG_ERROR, meter->error);
-	return result;
-}
-
-/* The same before there is a meter. */
-static int refuse(int result, const char *text)
-{
-	snprintf(open_error, sizeof(open_error), "%s", text);
-	return result;
-}
-
-int st_options(void *own, size_t own_size, const void *callers)
-{
-	size_t size;
-
-	memset(own, 0, own_size);
-	if (!callers)
-		return 0;
-	memcpy(&size, callers, sizeof(size));
-	if (size < sizeof(size))
-		return -EINVAL;
-	for (size_t i = own_size; i < size; i++)
-		if (((const unsigned char *)callers)[i])
-			return -E2BIG;
-	memcpy(own, callers, size < own_size ? size : own_size);
-	return 0;
 }
 
 static int userspace_open(struct socktally *meter)
@@ -111,7 +55,7 @@ static void meter_free(struct socktally *meter)
 		free(meter->regions);
 	else if (meter->regions)
 		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
-	st_names_close(meter);
+	st_path_labels_close(meter);
 	free(meter);
 }
 
@@ -122,19 +66,20 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	int error, saved = errno;
 
 	if (!result)
-		return refuse(-EINVAL, "no place for the meter");
+		return st_open_fail(-EINVAL, "no place for the meter");
 	error = st_options(&own, sizeof(own), opts);
 	if (error == -E2BIG)
-		return refuse(error, "the options are of a newer release, and one is set that this "
-				     "one (" SOCKTALLY_VERSION ") does not have");
+		return st_open_fail(error,
+				    "the options are of a newer release, and one is set that this "
+				    "one (" SOCKTALLY_VERSION ") does not have");
 	if (error)
-		return refuse(error, "the options don't begin with their size");
+		return st_open_fail(error, "the options don't begin with their size");
 	if (own.paths > ST_MAX_PATHS || own.flags & ~OPEN_FLAGS)
-		return refuse(-EINVAL, "options: more than 32768 paths, or unknown flags");
+		return st_open_fail(-EINVAL, "options: more than 32768 paths, or unknown flags");
 	meter = calloc(1, sizeof(*meter));
 	errno = saved;
 	if (!meter)
-		return refuse(-ENOMEM, "no memory for a meter");
+		return st_open_fail(-ENOMEM, "no memory for a meter");
 	meter->log = own.log;
 	meter->log_ctx = own.log_ctx;
 	meter->gap = own.gap;
@@ -150,12 +95,12 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	if (meter->userspace)
 		error = userspace_open(meter);
 	else
-		error = own.broker ? st_broker_open(meter, own.broker) : st_kernel_open(meter);
-	st_names_open(meter);
-	if (!error && !st_live_add(meter))
+		error = own.broker ? st_broker_open(meter, own.broker) : st_meter_maps_open(meter);
+	st_path_labels_open(meter);
+	if (!error && !st_registry_add(meter))
 		error = st_fail(meter, -EMFILE, "there are %d meters already", ST_MAX_METERS);
 	if (error) {
-		refuse(error, meter->error);
+		st_open_fail(error, meter->error);
 		meter_free(meter);
 	} else {
 		*result = meter;
@@ -168,7 +113,7 @@ void socktally_close(struct socktally *meter)
 {
 	int saved = errno;
 
-	if (st_live_remove(meter))
+	if (st_registry_remove(meter))
 		meter_free(meter);
 	errno = saved;
 }

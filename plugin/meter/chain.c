@@ -2,8 +2,8 @@
 /* The programs of a chain with hooks, and how one chain takes another's place. */
 #include "plugin/bpf/syscall.h"
 #include "bpf/chain.bpf.h"
-#include "plugin/bpf/meter_maps.h"
-#include "plugin/meter.h"
+#include "plugin/meter/maps.h"
+#include "plugin/meter/meter.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* A meter whose part in the kernel belongs to a broker (proto/service.h). */
+#ifndef SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
+#define SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
+
+#include "plugin/meter/meter.h"
+#include "plugin/meter/attachment.h"
+#include <linux/filter.h>
+
+/* Connects and takes the table. -errno, noted. */
+int st_broker_open(struct socktally *meter, const char *path);
+
+/* As st_socket_program_load(); *program is set to its id. */
+int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_socket_link *tap,
+		   const struct sock_filter *insns, size_t count, uint32_t *program);
+
+/* Whether the broker has ended, and with it the counting. */
+bool st_broker_is_gone(const struct socktally *meter);
+
+#endif
