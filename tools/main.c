@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The socktally command: finds the subcommand. */
-#include "tools/command.h"
+#include "tools/common/command.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally read: counts the packets of a capture file. */
 #include "tools/capture/file.h"
-#include "tools/command.h"
+#include "tools/options/options.h"
 #include "plugin/count_packets.h"
 
 #include <errno.h>

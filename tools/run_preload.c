@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finding the shim, and the tools that can't take it. */
 #include "tools/run.h"
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include "proto/install_path.h"
 
 #include <elf.h>

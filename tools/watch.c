@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally watch: meters a socket of its own. */
 #include "tools/watch.h"
-#include "tools/stop.h"
+#include "tools/common/stop.h"
 
 #include <errno.h>
 #include <getopt.h>

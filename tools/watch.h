@@ -3,7 +3,7 @@
 #ifndef SOCKTALLY_TOOLS_WATCH_H
 #define SOCKTALLY_TOOLS_WATCH_H
 
-#include "tools/command.h"
+#include "tools/options/options.h"
 
 struct watch_tap {
 	const char *interface; /* or "any" */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally attach: meters captures that are running. */
 #include "tools/attach/attach.h"
-#include "tools/stop.h"
+#include "tools/common/stop.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -10,8 +10,8 @@
 #ifndef SOCKTALLY_TOOLS_ATTACH_ATTACH_H
 #define SOCKTALLY_TOOLS_ATTACH_ATTACH_H
 
-#include "tools/command.h"
-#include "tools/name_list.h"
+#include "tools/options/options.h"
+#include "tools/common/name_list.h"
 #include "tools/attach/targets.h"
 
 #define MILLISECOND INT64_C(1000000) /* of monotonic_now() */

@@ -2,7 +2,7 @@
 /* Processes by number, by name, and by who has started them. */
 #include "tools/attach/targets.h"
 
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

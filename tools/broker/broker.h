@@ -9,8 +9,8 @@
 #define SOCKTALLY_TOOLS_BROKER_BROKER_H
 
 #include "proto/channel.h"
-#include "tools/command.h"
-#include "tools/name_list.h"
+#include "tools/options/options.h"
+#include "tools/common/name_list.h"
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/types.h>

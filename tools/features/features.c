@@ -2,7 +2,7 @@
 /* socktally features: what this machine can do for a meter, and what that means. */
 #include "tools/features/features.h"
 
-#include "tools/command.h"
+#include "tools/options/options.h"
 #include "tools/report/rows.h"
 #include <getopt.h>
 #include <stdlib.h>

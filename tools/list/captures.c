@@ -2,7 +2,7 @@
 /* Finding all packet sockets: namespace by namespace. */
 #include "tools/list/captures.h"
 
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_arp.h>

@@ -2,7 +2,7 @@
 /* socktally list: every packet socket of the host. */
 #include "tools/list/list.h"
 
-#include "tools/command.h"
+#include "tools/options/options.h"
 #include "tools/filter_text/filter_text.h"
 #include <errno.h>
 #include <getopt.h>

@@ -4,7 +4,7 @@
  * comment from "#" on, at its start or after a blank.
  */
 #include "tools/options/classes.h"
-#include "tools/command.h"
+#include "tools/common/command.h"
 
 #include <errno.h>
 #include <stdlib.h>

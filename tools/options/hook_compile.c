@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Hooks from source: compiled by clang, if there is one, to an object that is gone once it is read. */
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include "tools/options/hooks.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  *	FILE.bpf.o[:FUNCTION][@PRIORITY][,VARIABLE=VALUE]...
  *	NAME[=ARGUMENT][@PRIORITY][,OPTION]...
  */
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include "tools/options/hooks.h"
 #include "plugin/hooks/builtin.h"
 

@@ -4,7 +4,7 @@
  * the broker gives up: a child from before has that, and does nothing else until the broker ends.
  */
 #include "tools/service/service.h"
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include "plugin/attach/saved_filter.h"
 
 #include <string.h>

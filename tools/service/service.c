@@ -6,8 +6,8 @@
  * and nobody else's.
  */
 #include "tools/service/service.h"
-#include "tools/command.h"
-#include "tools/stop.h"
+#include "tools/options/options.h"
+#include "tools/common/stop.h"
 
 #include <errno.h>
 #include <getopt.h>

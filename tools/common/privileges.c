@@ -3,7 +3,7 @@
  * What a broker may do once its meter is open: load socket filters, and for `run` signal its tool. It
  * becomes another user as well, since root's files are root's without any capability.
  */
-#include "tools/command.h"
+#include "tools/common/command.h"
 
 #include <errno.h>
 #include <grp.h>

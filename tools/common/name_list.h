@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* Names of interfaces and the like as one text. */
-#ifndef SOCKTALLY_TOOLS_NAME_LIST_H
-#define SOCKTALLY_TOOLS_NAME_LIST_H
+#ifndef SOCKTALLY_TOOLS_COMMON_NAME_LIST_H
+#define SOCKTALLY_TOOLS_COMMON_NAME_LIST_H
 
 /* Each once and in order, as "eth0,eth1". Empty when all zero. */
 struct name_list {

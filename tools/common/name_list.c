@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-#include "tools/name_list.h"
+#include "tools/common/name_list.h"
 
 #include <string.h>
 

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What the subcommands of socktally share. */
-#ifndef SOCKTALLY_TOOLS_COMMAND_H
-#define SOCKTALLY_TOOLS_COMMAND_H
+/* Options that all subcommands with a report share. */
+#ifndef SOCKTALLY_TOOLS_OPTIONS_OPTIONS_H
+#define SOCKTALLY_TOOLS_OPTIONS_OPTIONS_H
 
+#include "tools/common/command.h"
 #include "tools/options/classes.h"
 #include "tools/options/hooks.h"
 #include "tools/report/report.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-/* One subcommand a file. argv[0] is its name; returns the exit status. */
-int command_run(int argc, char **argv);
-int command_watch(int argc, char **argv);
-int command_read(int argc, char **argv);
-int command_list(int argc, char **argv);
-int command_features(int argc, char **argv);
-int command_attach(int argc, char **argv);
-int command_detach(int argc, char **argv);
-int command_broker(int argc, char **argv); /* without arguments it is started by the shim */
-int command_broker_service(int argc, char **argv);
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook, --class. */
 struct report_options {
@@ -36,7 +24,7 @@ struct report_options {
  */
 #define COMMAND_SHORT "I:o:"
 enum {
-	OPTION_FORMAT = 1000,
+	OPTION_FORMAT = OPTION_LONG,
 	OPTION_PATHS,
 	OPTION_HOOK,
 	OPTION_CLASS,
@@ -70,28 +58,6 @@ int command_prepare_meter(const struct report_options *options, struct socktally
 extern const char command_option_help[], command_hook_help[];
 
 /*
- * For getopt_long()'s '?' and ':' (the subcommand has set opterr = 0 and starts its list with ':'):
- * says what is wrong with the argument just read; returns EXIT_USAGE.
- */
-int command_bad_option(int result, char **argv);
-
-/* SECONDS with a fraction, as milliseconds: 0, or EXIT_USAGE after a message that names it `what`. */
-int command_seconds(const char *what, const char *argument, unsigned int *milliseconds);
-
-/* Names the subcommand in hints. */
-void command_name(const char *name);
-
-/* "socktally: " and the text and a newline, to stderr; returns EXIT_FAILED or EXIT_USAGE. */
-int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
-int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* The same with what was written to an open_memstream(): it is closed, and its text freed. */
-int command_print_memory(FILE *out, char **text);
-
-/*
  * Where the report goes: options->output, emptied or made, or without one the descriptor given.
  * input: the descriptor of a file that must not be overwritten, or -1. Returns a descriptor, or -1
  * after a message. From then on SIGPIPE and SIGXFSZ are ignored, and a write to a closed pipe or beyond
@@ -99,28 +65,8 @@ int command_print_memory(FILE *out, char **text);
  */
 int command_output(const struct report_options *options, int descriptor, int input);
 
-/*
- * Before a meter is opened: locked memory was what BPF maps were charged to before Linux 5.11. The
- * limit is our own.
- */
-void command_lift_memlock(void);
-
-/* socktally_open() has failed: says why, and what it takes; the text is that for -EPERM. */
-int command_open_failed(int error);
-extern const char command_not_permitted[];
-
 /* A report could not be written: says where, why and, so that they aren't lost, the totals. */
 int command_report_failed(const struct report_options *options, int error,
 			  const struct socktally *meter);
-
-/*
- * Gives up all privileges that making and reading meters doesn't take, for ever, but for those in which:
- * to send signals to other users' processes, and to remain the user one is; or all but what it takes to
- * see which programs there are. False, with errno: the kernel wouldn't have it.
- */
-#define COMMAND_KEEP_SIGNALS 0x1u
-#define COMMAND_KEEP_USER 0x2u
-#define COMMAND_ONLY_ADMIN 0x4u
-bool command_drop_privileges(unsigned int which);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-#include "tools/stop.h"
+#include "tools/common/stop.h"
 
 #include <signal.h>
 #include <stddef.h>

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* What all subcommands say to their user, and how. */
+#include "tools/common/command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define SECONDS_MAX 4000000 /* in milliseconds it fits an unsigned int; 46 days */
+
+static const char *subcommand;
+
+void command_name(const char *name)
+{
+	subcommand = name;
+}
+
+/* One line whatever the text contains: file names may have anything in them. */
+static void say(const char *format, va_list arguments, const char *hint)
+{
+	char line[2048];
+	size_t length;
+
+	vsnprintf(line, sizeof(line), format, arguments);
+	length = strlen(line);
+	while (length && line[length - 1] == '\n')
+		line[--length] = 0;
+	for (char *byte = line; *byte; byte++) {
+		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+			*byte = '?';
+	}
+	if (hint)
+		fprintf(stderr, "socktally: %s (see 'socktally %s%s--help')\n", line, hint,
+			*hint ? " " : "");
+	else
+		fprintf(stderr, "socktally: %s\n", line);
+}
+
+int command_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments, NULL);
+	va_end(arguments);
+	return EXIT_FAILED;
+}
+
+int command_usage(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments, subcommand ? subcommand : "");
+	va_end(arguments);
+	return EXIT_USAGE;
+}
+
+int command_print(const char *format, ...)
+{
+	va_list arguments;
+	int written;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	va_start(arguments, format);
+	written = vprintf(format, arguments);
+	va_end(arguments);
+	if (written < 0 || fflush(stdout))
+		return command_fail("can't write to standard output: %s", strerror(errno));
+	return 0;
+}
+
+int command_print_memory(FILE *out, char **text)
+{
+	int status;
+
+	if (ferror(out) | fclose(out))
+		status = command_fail("out of memory");
+	else
+		status = command_print("%s", *text);
+	free(*text);
+	return status;
+}
+
+int command_bad_option(int result, char **argv)
+{
+	/* optopt: a short option's letter, or a long one's number, or 0 for an unknown long one */
+	const char *given = argv[optind - 1];
+
+	if (result == ':') {
+		if (optopt < OPTION_LONG && strncmp(given, "--", 2))
+			return command_usage("option '-%c' needs an argument", optopt);
+		return command_usage("option '%s' needs an argument", given);
+	}
+	if (optopt && optopt < OPTION_LONG)
+		return command_usage("unknown option '-%c'", optopt);
+	if (optopt)
+		return command_usage("option '%s' takes no argument", given);
+	return command_usage("unknown or ambiguous option '%s'", given);
+}
+
+int command_seconds(const char *what, const char *argument, unsigned int *milliseconds)
+{
+	double seconds;
+	char *end;
+
+	errno = 0;
+	seconds = strtod(argument, &end);
+	if (end == argument || *end || !isfinite(seconds) || seconds <= 0)
+		return command_usage("%s '%s': not a positive number of seconds", what, argument);
+	if (seconds < 0.001 || seconds > SECONDS_MAX)
+		return command_usage("%s '%s': must be between 0.001 and %d seconds", what,
+				     argument, SECONDS_MAX);
+	*milliseconds = (unsigned int)(seconds * 1000 + 0.5);
+	return 0;
+}
+
+void command_lift_memlock(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+const char command_not_permitted[] =
+	"BPF is not permitted: run as root (sudo), or with CAP_BPF and CAP_PERFMON";
+
+int command_open_failed(int error)
+{
+	if (error == -EPERM)
+		return command_fail("%s", command_not_permitted);
+	return command_fail("can't start counting: %s", socktally_error(NULL));
+}
