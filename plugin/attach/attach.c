@@ -7,7 +7,6 @@
 #include "plugin/classes/classes.h"
 #include "plugin/meter/meter.h"
 #include "plugin/attach/saved_filter.h"
-#include "proto/service.h"
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  */
 #include "plugin/remote/remote.h"
 #include "plugin/attach/attach.h"
-#include "proto/service.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
