@@ -133,7 +133,7 @@ int socktally_threshold_remove(struct socktally *meter, int number)
 	return st_fail(meter, -ENOENT, "there is no threshold %d", number);
 }
 
-static uint64_t counted(const struct socktally_counts *counts, uint32_t rate)
+static uint64_t count_of(const struct socktally_counts *counts, uint32_t rate)
 {
 	switch (rate) {
 	case SOCKTALLY_BYTES_PER_SECOND:
@@ -156,14 +156,17 @@ static int add_cell(void *ctx, const struct socktally_cell *cell)
 
 		if (!*threshold->path ||
 		    st_pattern_fits(&threshold->pattern, cell->layers, cell->layer_count))
-			threshold->count += counted(&cell->counts, threshold->rate);
+			threshold->count += count_of(&cell->counts, threshold->rate);
 	}
 	return 0;
 }
 
 static void judge(struct st_threshold *threshold, double seconds)
 {
-	double value = (double)(threshold->count - threshold->before) / seconds;
+	/* never below 0, whatever a snapshot says: an unsigned difference would be 10^19 */
+	uint64_t counted =
+		threshold->count > threshold->before ? threshold->count - threshold->before : 0;
+	double value = (double)counted / seconds;
 	struct socktally_crossing crossing = {.threshold = threshold->number,
 					      .rate = threshold->rate,
 					      .path = threshold->path,

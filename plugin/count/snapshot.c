@@ -2,46 +2,73 @@
 /*
  * Reading the table while the kernel writes it: loads from shared memory, no system call.
  *
- * A path may have a cell in the region of every CPU. The region in which it comes first reports it,
- * with what the later ones have; their indexes find it, so that no memory is needed here.
+ * A path may have a cell in the region of each CPU. The first region that has the path reports the
+ * sum of all. "Has" means: when the snapshot began. Cells that are made later belong to the next
+ * snapshot, so that a path which another CPU meets meanwhile is neither reported twice nor lost.
  */
 #include "plugin/count/path_labels.h"
 #include "plugin/count/path.h"
 #include <errno.h>
+#include <stdlib.h>
+
+/* With more CPUs a snapshot allocates memory. */
+#define STACK_CPUS 1024
 
 struct snapshot {
 	const struct socktally *meter;
+	const uint16_t *used; /* cells of each region when the snapshot began */
 	socktally_cell_fn fn;
 	void *ctx;
 	struct socktally_totals totals;
 };
 
-/* The cells in use; cells are whole before they are counted. */
-static uint32_t region_used(const struct st_region *region, struct st_sizes sizes)
+_Static_assert(ST_MAX_PATHS <= UINT16_MAX, "a number of cells fits in 16 bits");
+
+static uint64_t cell_check(const struct st_cell *cell)
 {
+	return __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * The cells of a region. A CPU that reorders stores (arm64) may show the number before the last
+ * cell: only whole ones are taken.
+ */
+static uint16_t region_used(const struct socktally *meter, uint32_t cpu)
+{
+	struct st_region *region = st_region_of(meter, cpu);
+	const struct st_cell *cells = st_region_cells(region, meter->sizes);
 	uint32_t used = __atomic_load_n(&region->used, __ATOMIC_ACQUIRE);
 
-	return used < sizes.paths ? used : sizes.paths;
+	if (used > meter->sizes.paths)
+		used = meter->sizes.paths;
+	while (used && cell_check(&cells[used - 1]) != st_path_hash(cells[used - 1].path))
+		used--;
+	return (uint16_t)used;
 }
 
-/* A cell whose path is known, and so is its check: if both are there, it is that path's. */
-static inline bool cell_is(const struct st_cell *cell, struct st_path path, uint64_t check)
+/* With the hash as well, a cell that is only half made is not taken for another path's. */
+static inline bool cell_is(const struct st_cell *cell, struct st_path path, uint64_t hash)
 {
-	return __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE) == check &&
-	       cell->path.lo == path.lo && cell->path.hi == path.hi;
+	return cell_check(cell) == hash && cell->path.lo == path.lo && cell->path.hi == path.hi;
 }
 
-/* st_cell_find() for a reader, who knows the path's hash. */
-static const struct st_cell *cell_search(struct st_region *region, struct st_sizes sizes,
-					 struct st_path path, uint64_t hash)
+/*
+ * A path's cell in a CPU's region, or NULL. CPUs mostly meet paths in about the same order: the cell
+ * of the same number is tried first, which costs a third of a search.
+ */
+static const struct st_cell *cell_find(const struct snapshot *snapshot, uint32_t cpu,
+				       struct st_path path, uint64_t hash, uint32_t number)
 {
-	const struct st_cell *cells = st_region_cells(region, sizes);
+	const struct socktally *meter = snapshot->meter;
+	struct st_region *region = st_region_of(meter, cpu);
+	const struct st_cell *cells = st_region_cells(region, meter->sizes);
 	const uint16_t *index = st_region_index(region);
-	uint32_t used = region_used(region, sizes);
+	uint32_t used = snapshot->used[cpu];
 
+	if (number < used && cell_is(&cells[number], path, hash))
+		return &cells[number];
 	for (uint32_t probe = 0; probe < ST_PROBES; probe++) {
-		uint32_t number = index[(hash + probe) & (sizes.slots - 1)];
-
+		number = index[(hash + probe) & (meter->sizes.slots - 1)];
 		if (!number)
 			return NULL;
 		if (number <= used && cell_is(&cells[number - 1], path, hash))
@@ -51,27 +78,18 @@ static const struct st_cell *cell_search(struct st_region *region, struct st_siz
 }
 
 /*
- * A path's cell at the place that it has in another CPU's region, or NULL: as CPUs mostly meet with
- * paths in about the same order, it is worth a look, which costs a third of a search.
+ * Adds the counters of one direction. The kernel counts a packet as seen before it counts it as
+ * accepted, so they are read in the other order: never more is accepted than seen.
  */
-static inline const struct st_cell *cell_at(struct st_region *region, struct st_sizes sizes,
-					    struct st_path path, uint64_t hash, uint32_t number)
-{
-	const struct st_cell *cell = &st_region_cells(region, sizes)[number];
-
-	return number < region_used(region, sizes) && cell_is(cell, path, hash) ? cell : NULL;
-}
-
-/* Of one direction. */
 static inline void counts_add(struct socktally_counts *sum, const struct st_counts *counts)
 {
 	if (!counts->packets)
 		return;
-	sum->packets += counts->packets;
-	sum->segments += counts->segments;
-	sum->bytes += counts->bytes;
-	sum->accepted_packets += counts->accepted_packets;
-	sum->accepted_bytes += counts->accepted_bytes;
+	sum->accepted_bytes += __atomic_load_n(&counts->accepted_bytes, __ATOMIC_ACQUIRE);
+	sum->accepted_packets += __atomic_load_n(&counts->accepted_packets, __ATOMIC_ACQUIRE);
+	sum->bytes += __atomic_load_n(&counts->bytes, __ATOMIC_ACQUIRE);
+	sum->segments += __atomic_load_n(&counts->segments, __ATOMIC_ACQUIRE);
+	sum->packets += __atomic_load_n(&counts->packets, __ATOMIC_ACQUIRE);
 }
 
 static inline void cell_add(struct socktally_cell sums[2], const struct st_cell *cell)
@@ -103,16 +121,12 @@ static int report(struct snapshot *snapshot, struct socktally_cell cells[2])
 	return result;
 }
 
-static bool is_before(const struct socktally *meter, uint32_t cpu, uint32_t number,
+static bool is_before(const struct snapshot *snapshot, uint32_t cpu, uint32_t number,
 		      struct st_path path, uint64_t hash)
 {
-	for (uint32_t i = 0; i < cpu; i++) {
-		struct st_region *region = st_region_of(meter, i);
-
-		if (cell_at(region, meter->sizes, path, hash, number) ||
-		    cell_search(region, meter->sizes, path, hash))
+	for (uint32_t i = 0; i < cpu; i++)
+		if (cell_find(snapshot, i, path, hash, number))
 			return true;
-	}
 	return false;
 }
 
@@ -151,21 +165,16 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 	uint64_t hash;
 
 	cell = &st_region_cells(st_region_of(meter, cpu), meter->sizes)[number];
-	hash = __atomic_load_n(&cell->check, __ATOMIC_ACQUIRE);
+	hash = cell_check(cell);
 	path = cell->path;
 	name = st_path_label_of(meter, number, path, hash);
-	/* Not its hash: another CPU is making the cell right now, it is there next time. */
-	if ((!name && hash != st_path_hash(path)) || is_before(meter, cpu, number, path, hash))
+	if (is_before(snapshot, cpu, number, path, hash))
 		return 0;
 	sums[SOCKTALLY_IN].counts = (struct socktally_counts){0};
 	sums[SOCKTALLY_OUT].counts = (struct socktally_counts){0};
 	cell_add(sums, cell);
 	for (uint32_t i = cpu + 1; i < meter->region_count; i++) {
-		struct st_region *region = st_region_of(meter, i);
-
-		other = cell_at(region, meter->sizes, path, hash, number);
-		if (!other)
-			other = cell_search(region, meter->sizes, path, hash);
+		other = cell_find(snapshot, i, path, hash, number);
 		if (other)
 			cell_add(sums, other);
 	}
@@ -190,7 +199,7 @@ static int report_overflow(struct snapshot *snapshot)
 	return report(snapshot, sums);
 }
 
-/* The cells of a CPU that none before it has, which is soon seen where they are at the same places. */
+/* The paths that no CPU before has: mostly the one just before has them, at the same place. */
 static int report_region(struct snapshot *snapshot, uint32_t cpu)
 {
 	const struct socktally *meter = snapshot->meter;
@@ -198,16 +207,38 @@ static int report_region(struct snapshot *snapshot, uint32_t cpu)
 	struct st_region *before = cpu ? st_region_of(meter, cpu - 1) : region;
 	const struct st_cell *cells = st_region_cells(region, meter->sizes);
 	const struct st_cell *likely = st_region_cells(before, meter->sizes);
-	uint32_t used = region_used(region, meter->sizes);
-	uint32_t likely_used = cpu ? region_used(before, meter->sizes) : 0;
+	uint32_t likely_used = cpu ? snapshot->used[cpu - 1] : 0;
 	int result = 0;
 
-	for (uint32_t i = 0; i < used && !result; i++) {
-		uint64_t check = __atomic_load_n(&cells[i].check, __ATOMIC_ACQUIRE);
-
-		if (i >= likely_used || !check || !cell_is(&likely[i], cells[i].path, check))
+	for (uint32_t i = 0; i < snapshot->used[cpu] && !result; i++)
+		if (i >= likely_used || !cell_is(&likely[i], cells[i].path, cell_check(&cells[i])))
 			result = report_cell(snapshot, cpu, i);
-	}
+	return result;
+}
+
+static int report_all(struct snapshot *snapshot, uint16_t *used)
+{
+	const struct socktally *meter = snapshot->meter;
+	int result = 0;
+
+	for (uint32_t cpu = 0; cpu < meter->region_count; cpu++)
+		used[cpu] = region_used(meter, cpu);
+	snapshot->used = used;
+	for (uint32_t cpu = 0; cpu < meter->region_count && !result; cpu++)
+		result = report_region(snapshot, cpu);
+	return result ? result : report_overflow(snapshot);
+}
+
+/* With more CPUs than have room on the stack. */
+static int report_many(struct snapshot *snapshot)
+{
+	int saved = errno, result = -ENOMEM;
+	uint16_t *used = malloc(snapshot->meter->region_count * sizeof(*used));
+
+	if (used)
+		result = report_all(snapshot, used);
+	free(used);
+	errno = saved;
 	return result;
 }
 
@@ -215,14 +246,15 @@ int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void
 		       struct socktally_totals *totals)
 {
 	struct snapshot snapshot = {.meter = meter, .fn = fn, .ctx = ctx};
-	int result = 0;
+	uint16_t used[STACK_CPUS];
+	int result;
 
 	if (!st_is_live(meter))
 		return -EINVAL;
-	for (uint32_t cpu = 0; cpu < meter->region_count && !result; cpu++)
-		result = report_region(&snapshot, cpu);
-	if (!result)
-		result = report_overflow(&snapshot);
+	if (meter->region_count <= STACK_CPUS)
+		result = report_all(&snapshot, used);
+	else
+		result = report_many(&snapshot);
 	if (totals)
 		*totals = snapshot.totals;
 	return result;

@@ -132,6 +132,10 @@ def intervals(generator):
     tap.ok(have == steps, f"intervals: each has what is new (SEED={SEED})")
     blocks = write("text", text, "socket", "eth0").split("\n\neth0\n")
     tap.same(len(blocks), 30, "intervals as text: an empty line between two")
+    text = "eth in 9 9 900 9 900\nreport 1 2\neth in 5 10 400 5 400\nreport 2 3\n"
+    reports = [json.loads(line) for line in write("json", text, "socket").splitlines()]
+    tap.same([[row[field] for field in FIELDS] for row in reports[1]["paths"]], [[0, 1, 0, 0, 0]],
+             "a counter that begins anew: no difference wraps")
 
 
 def tree_of(text):

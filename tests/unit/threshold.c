@@ -2,6 +2,7 @@
 /* Rates that cross bounds, with packets of our own counting; and what patterns for paths match. */
 #include "tests/lib/api_traffic.h"
 #include "plugin/hooks/pattern.h"
+#include "plugin/meter/meter.h"
 #include <socktally/socktally.h>
 #include <time.h>
 
@@ -53,6 +54,24 @@ static void count(struct socktally *meter, unsigned int packets, unsigned int ty
 	while (packets--)
 		if (socktally_count(meter, 1, packet, sizeof(packet), sizeof(packet), SOCKTALLY_IN))
 			abort();
+}
+
+/* Counters that run backwards are no rate at all: the table is hidden for one look. */
+static void backwards(struct socktally *meter)
+{
+	struct socktally_threshold_opts opts = {.sz = sizeof(opts), .above = 1e6, .below = 1e6};
+	struct seen seen = {.meter = meter};
+	struct st_region *region = st_region_of(meter, 0);
+	uint32_t used = region->used;
+	int number = socktally_threshold_add(meter, &opts, crossed, &seen);
+
+	to_the_end(meter);
+	to_the_end(meter);
+	region->used = 0;
+	to_the_end(meter);
+	ok(used && number > 0 && !seen.up, "counters that go backwards cross no bound");
+	region->used = used;
+	socktally_threshold_remove(meter, number);
 }
 
 static bool valid(const char *text)
@@ -213,6 +232,7 @@ int main(void)
 	to_the_end(meter);
 	ok(arp.up == 1 && all.up == 1 && !arp.down && !all.down, "a callback that polls");
 
+	backwards(meter);
 	ok(!socktally_set_interval(meter, 50, NULL, NULL) && socktally_poll(meter, 2000) == 1,
 	   "an interval without a function");
 	socktally_close(meter);

@@ -130,10 +130,11 @@ void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *l
 
 			if (strcmp(before->name, now->name) != 0)
 				continue;
-			now->dropped_packets -= before->dropped_packets;
-			now->dropped_bytes -= before->dropped_bytes;
-			now->cut_packets -= before->cut_packets;
-			now->cut_bytes -= before->cut_bytes;
+			now->dropped_packets =
+				report_less(now->dropped_packets, before->dropped_packets);
+			now->dropped_bytes = report_less(now->dropped_bytes, before->dropped_bytes);
+			now->cut_packets = report_less(now->cut_packets, before->cut_packets);
+			now->cut_bytes = report_less(now->cut_bytes, before->cut_bytes);
 		}
 	}
 }

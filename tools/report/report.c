@@ -65,13 +65,18 @@ static bool counts_empty(const struct socktally_counts *counts)
 		 counts->accepted_bytes);
 }
 
+uint64_t report_less(uint64_t now, uint64_t last)
+{
+	return now > last ? now - last : 0;
+}
+
 void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last)
 {
-	counts->packets -= last->packets;
-	counts->segments -= last->segments;
-	counts->bytes -= last->bytes;
-	counts->accepted_packets -= last->accepted_packets;
-	counts->accepted_bytes -= last->accepted_bytes;
+	counts->packets = report_less(counts->packets, last->packets);
+	counts->segments = report_less(counts->segments, last->segments);
+	counts->bytes = report_less(counts->bytes, last->bytes);
+	counts->accepted_packets = report_less(counts->accepted_packets, last->accepted_packets);
+	counts->accepted_bytes = report_less(counts->accepted_bytes, last->accepted_bytes);
 }
 
 void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts)

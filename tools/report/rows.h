@@ -36,6 +36,8 @@ struct report_content {
 #define REPORT_OVERFLOW "overflow" /* the path of what the full table could not hold */
 
 void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
+/* What came since the last report: 0 and not 2^64 less where a counter began anew. */
+uint64_t report_less(uint64_t now, uint64_t last);
 void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last);
 
 #define NUMBER_TEXT_MAX 48 /* room for a number as text, with its unit */
