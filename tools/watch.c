@@ -88,7 +88,7 @@ static int interface_lost(const struct watching *watching, int socket)
 		return 0;
 	if (!if_indextoname((unsigned int)watching->ifindex, now))
 		return command_fail("%s: the interface is gone: the report ends there", name);
-	fprintf(stderr, "socktally: %s: is down; counting goes on when it is up again\n", name);
+	command_note("%s: is down; counting goes on when it is up again", name);
 	return 0;
 }
 
@@ -144,8 +144,8 @@ static int start(struct watching *watching, int out)
 		return command_fail("can't start: %s", strerror(-error));
 	socktally_sockets(watching->meter, note_socket, watching);
 	if (isatty(STDERR_FILENO) && !options->interval && !watching->options->duration)
-		fprintf(stderr, "socktally: watching %s; Ctrl-C ends it with the report\n",
-			watching->options->tap.interface);
+		command_note("watching %s; Ctrl-C ends it with the report",
+			     watching->options->tap.interface);
 	return 0;
 }
 

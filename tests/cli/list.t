@@ -221,6 +221,39 @@ def as_user():
     os.close(binary)
 
 
+HOSTILE = """
+import ctypes, socket, sys, time
+ctypes.CDLL(None).prctl(15, b"a\\x1b\\n\\xc2\\x9b2J\\xe2\\x80\\xae\\xff", 0, 0, 0)
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+sock.bind((socket.if_indextoname(int(sys.argv[1])), 0))
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def hostile_names():
+    """What a process and an interface are called never reaches a terminal as it is."""
+    netns.run("ip", "link", "add", "i\x1b[m\x9b1m\u2028", "type", "veth", "peer", "name", "plain")
+    netns.run("ip", "link", "set", "plain", "up")
+    index = next(index for index, name in socket.if_nameindex() if name.startswith("i\x1b"))
+    netns.run("ip", "link", "set", "i\x1b[m\x9b1m\u2028", "up")
+    tool = subprocess.Popen([sys.executable, "-c", HOSTILE, str(index)], stdout=subprocess.PIPE)
+    tool.stdout.readline()
+    comm, interface = r"a\x1b\x0a\u009b2J\u202e\xff", r"i\x1b[m\u009b1m\u2028"
+    for arguments in (["list"], ["attach", "-c", "0.1", str(tool.pid)],
+                      ["attach", "-c", "0.1", "-i", "plain", str(tool.pid)],
+                      ["list", "--format", "json"],
+                      ["attach", "--format", "json", "-c", "0.1", str(tool.pid)]):
+        out = subprocess.run([live.SOCKTALLY, *arguments], capture_output=True, check=False)
+        text = (out.stdout + out.stderr).decode("utf-8", "replace")
+        tap.ok(not any(bad in text for bad in "\x1b\x9b\u202e\u2028\ufffd") and
+               (interface in text.replace("\\u001b", "\\x1b")) and
+               ("json" in arguments or "plain" in arguments or f"{comm} (pid" in text),
+               f"{' '.join(arguments[:-1])}: hostile names are escaped", repr(text))
+    tool.kill()
+    tool.wait()
+
+
 def wrong_use():
     for arguments in (["list", "eth0"], ["list", "--format", "xml"], ["list", "-x"]):
         result = subprocess.run([live.SOCKTALLY, *arguments], capture_output=True, text=True,
@@ -246,6 +279,7 @@ def main():
     shared(net)
     metered()
     as_user()
+    hostile_names()
     wrong_use()
     tap.done()
 

@@ -57,7 +57,7 @@ def no_captures(sample):
     refused("an unknown version of pcapng", put(section(version=(2, 0))), "version", "2")
     refused("a wrong byte-order magic", put(section().replace(b"\x4d\x3c\x2b\x1a", b"abcd")),
             "byte-order magic")
-    refused("a name with a newline", FOLDER.name + "/no\nthing", "no?thing")
+    refused("a name with a newline", FOLDER.name + "/no\nthing", "no\\x0athing")
     refused("a write-only descriptor", "-", "can't be read", stdin=os.open("/dev/null", os.O_WRONLY))
     ours, theirs = pty.openpty()
     refused("a terminal", "-", "is a terminal", stdin=theirs)

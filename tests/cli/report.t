@@ -19,6 +19,10 @@ SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10
 FIELDS = ("packets", "segments", "bytes", "accepted_packets", "accepted_bytes")
 NAMES = ("eth", "vlan", "ip", "ipv6", "ipv6.hopopts", "ipv6.routing", "ipv6.dstopts", "udp", "tcp",
          "vxlan", "ieee8021ad", "gre", "mpls")
+# Control characters, bidirectional controls, line and paragraph separators.
+STEERING = (*range(1, 32), *range(127, 160), 0x61c, 0x200e, 0x200f, *range(0x2028, 0x202f),
+            *range(0x2066, 0x206a))
+STEERS = re.compile("[" + "".join(map(chr, STEERING)).replace("]", r"\]") + "]")
 COLOR = re.compile(r"\033\[[0-9;]*m")
 
 
@@ -83,23 +87,36 @@ def schema():
            "a time that no calendar has still looks like one", report["end"])
 
 
+def escaped(raw):
+    """As the text report shows it: what isn't UTF-8 byte by byte."""
+    text = raw.decode("utf-8", "surrogateescape")
+    text = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xdc00:02x}", text)
+    return STEERS.sub(lambda match: f"\\{'x' if match[0] < chr(128) else 'u'}"
+                      f"{ord(match[0]):0{2 if match[0] < chr(128) else 4}x}", text)
+
+
 def strings():
     cases = [("a\"b\\c", 'a"b\\c'), ("tab\there", "tab\there"), ("\x01\x1f\x7f", "\x01\x1f\x7f"),
              ("caf\u00e9 \u6f22 \U0001f600", "caf\u00e9 \u6f22 \U0001f600"),
              (b"\xff\xfe", "\ufffd\ufffd"), (b"a\xc3", "a\ufffd"), (b"\xc0\x80", "\ufffd\ufffd"),
              (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"), (b"\xf4\x90\x80\x80", "\ufffd" * 4),
-             (b"\xe2\x82", "\ufffd\ufffd"), (b"\xe2\x82\xac", "\u20ac"), (b"\xf0\x9f\x98z", "\ufffd" * 3 + "z")]
+             (b"\xe2\x82", "\ufffd\ufffd"), (b"\xe2\x82\xac", "\u20ac"), (b"\xf0\x9f\x98z", "\ufffd" * 3 + "z"),
+             *((f"a{chr(code)}b",) * 2 for code in STEERING)]
     for given, want in cases:
         raw = given.encode() if isinstance(given, str) else given
         done = subprocess.run([HELPER, "json", "socket", raw, b"", b"1", raw, raw],
                               input=b"report 1 2\n", capture_output=True, timeout=60, check=True)
         source = json.loads(done.stdout.decode("utf-8"))["source"]
+        tap.ok(not STEERS.search(done.stdout.decode("utf-8").rstrip("\n")),
+               f"nothing that steers a terminal in the JSON for {given!r}", repr(done.stdout))
         tap.same([source["interface"], source["comm"], source["filter"]], [want] * 3,
                  f"JSON string of {given!r}")
         done = subprocess.run([HELPER, "text", "socket", raw, b"", b"1", raw, raw],
                               input=b"report 1 2\n", capture_output=True, timeout=60, check=True)
-        steering = [byte for byte in done.stdout if byte < 32 and byte != 10 or byte == 127]
-        tap.same(steering, [], f"no control characters in the text for {given!r}")
+        text = done.stdout.decode("utf-8", "replace")
+        tap.ok("\ufffd" not in text and not STEERS.search(text.replace("\n", "")) and
+               text.splitlines()[1] == f"filter: {escaped(raw)}",
+               f"escaped in the text: {given!r}", repr(text))
 
 
 def json_adds_up(generator):

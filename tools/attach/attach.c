@@ -66,7 +66,7 @@ static int meter(struct attaching *attaching, int signals, int timer)
 	if (!attaching->socket_count && !options->follow)
 		return say_nothing_found(attaching);
 	if (isatty(STDERR_FILENO) && !options->report.interval && !options->duration)
-		fprintf(stderr, "socktally: counting; Ctrl-C ends it with the report\n");
+		command_note("counting; Ctrl-C ends it with the report");
 	status = wait_for_end(attaching, signals, timer);
 	return attaching_close(attaching) | status;
 }

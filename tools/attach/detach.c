@@ -4,6 +4,7 @@
 
 #include "plugin/attach/linktype.h"
 #include "plugin/attach/saved_filter.h"
+#include "tools/common/escape.h"
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -58,16 +59,13 @@ static void say_not_restored(const struct target *target, const char *interface,
 	command_fail("%s (pid %d) on %s: %s", target->comm, target->pid, interface, why);
 }
 
-/* The name comes from another process: what could steer a terminal doesn't reach it. */
 static void say_restored(const struct target *target, const char *interface)
 {
-	char comm[sizeof(target->comm)];
+	char comm[128], on[128];
 
-	memcpy(comm, target->comm, sizeof(comm));
-	for (char *byte = comm; *byte; byte++)
-		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
-			*byte = '?';
-	command_print("%s (pid %d) on %s has its own filter again\n", comm, target->pid, interface);
+	escape_copy(comm, sizeof(comm), target->comm);
+	escape_copy(on, sizeof(on), interface);
+	command_print("%s (pid %d) on %s has its own filter again\n", comm, target->pid, on);
 }
 
 /* A socket in hand. */

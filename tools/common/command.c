@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* What all subcommands say to their user, and how. */
 #include "tools/common/command.h"
+#include "tools/common/escape.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,17 +24,14 @@ void command_name(const char *name)
 /* One line whatever the text contains: file names may have anything in them. */
 static void say(const char *format, va_list arguments, const char *hint)
 {
-	char line[2048];
+	char text[2048], line[4096];
 	size_t length;
 
-	vsnprintf(line, sizeof(line), format, arguments);
-	length = strlen(line);
-	while (length && line[length - 1] == '\n')
-		line[--length] = 0;
-	for (char *byte = line; *byte; byte++) {
-		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
-			*byte = '?';
-	}
+	vsnprintf(text, sizeof(text), format, arguments);
+	length = strlen(text);
+	while (length && text[length - 1] == '\n')
+		text[--length] = 0;
+	escape_copy(line, sizeof(line), text);
 	if (hint)
 		fprintf(stderr, "socktally: %s (see 'socktally %s%s--help')\n", line, hint,
 			*hint ? " " : "");
@@ -49,6 +47,15 @@ int command_fail(const char *format, ...)
 	say(format, arguments, NULL);
 	va_end(arguments);
 	return EXIT_FAILED;
+}
+
+void command_note(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments, NULL);
+	va_end(arguments);
 }
 
 int command_usage(const char *format, ...)

@@ -38,6 +38,8 @@ void command_name(const char *name);
 /* "socktally: " and the text and a newline, to stderr; returns EXIT_FAILED or EXIT_USAGE. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for what is no failure. */
+void command_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
 int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -3,7 +3,7 @@
 #include "tools/features/features.h"
 
 #include "tools/options/options.h"
-#include "tools/report/rows.h"
+#include "tools/common/escape.h"
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,17 +99,17 @@ static void print_json(FILE *out, const struct feature *features, const struct u
 	static const char *const states[] = {"false", "true", "null"};
 
 	fputs("{\"schema\":\"" SCHEMA "\",\"kernel\":", out);
-	report_json_string(out, system->release);
+	escape_json(out, system->release);
 	fputs(",\"machine\":", out);
-	report_json_string(out, system->machine);
+	escape_json(out, system->machine);
 	fprintf(out, ",\"byte_order\":\"%s\",\"features\":[", byte_order());
 	for (int i = 0; i < FEATURE_COUNT; i++) {
 		fprintf(out, "%s{\"name\":\"%s\",\"there\":%s,\"found\":", i ? "," : "",
 			features[i].name, states[features[i].state]);
-		report_json_string(out, features[i].found);
+		escape_json(out, features[i].found);
 		fputs(",\"means\":", out);
 		if (features[i].means)
-			report_json_string(out, features[i].means);
+			escape_json(out, features[i].means);
 		else
 			fputs("null", out);
 		fputc('}', out);
@@ -121,7 +121,7 @@ static void print_json(FILE *out, const struct feature *features, const struct u
 		fprintf(out, "%s\"%s\":{\"works\":%s,\"lacks\":", i ? "," : "", commands[i].name,
 			lacks ? "false" : "true");
 		if (lacks)
-			report_json_string(out, lacks->name);
+			escape_json(out, lacks->name);
 		else
 			fputs("null", out);
 		fputc('}', out);

@@ -3,7 +3,7 @@
 #include "tools/list/list.h"
 
 #include "tools/filter_text/filter_text.h"
-#include "tools/report/rows.h"
+#include "tools/common/escape.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,7 +14,7 @@ static void print_member(FILE *out, const char *name, const char *text)
 {
 	fprintf(out, ",\"%s\":", name);
 	if (text)
-		report_json_string(out, text);
+		escape_json(out, text);
 	else
 		fputs("null", out);
 }
@@ -113,7 +113,7 @@ static void print_filter(FILE *out, const struct capture *capture)
 		for (size_t i = 0; i < capture->insn_count; i++) {
 			if (i)
 				fputc(',', out);
-			report_json_string(out, filter_text_insn(capture->insns, i));
+			escape_json(out, filter_text_insn(capture->insns, i));
 		}
 		fputc(']', out);
 	}
@@ -156,7 +156,7 @@ void list_json(FILE *out, const struct captures *captures)
 	for (unsigned int i = 0; (hidden = list_hidden(captures, i)); i++) {
 		if (i)
 			fputc(',', out);
-		report_json_string(out, hidden);
+		escape_json(out, hidden);
 	}
 	fputs("]}\n", out);
 }

@@ -3,18 +3,12 @@
 #include "tools/list/list.h"
 
 #include "tools/filter_text/filter_text.h"
+#include "tools/common/escape.h"
 #include <inttypes.h>
 #include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-/* Names come from other processes: what could steer a terminal doesn't reach it. */
-static void print_safe(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
-}
 
 static void print_process(FILE *out, pid_t pid)
 {
@@ -25,9 +19,9 @@ static void print_process(FILE *out, pid_t pid)
 		fprintf(out, "process %d", pid);
 		return;
 	}
-	print_safe(out, *process.comm ? process.comm : "?");
+	escape_text(out, *process.comm ? process.comm : "?", SIZE_MAX);
 	fprintf(out, " (pid %d, user ", pid);
-	print_safe(out, list_user(process.uid, user));
+	escape_text(out, list_user(process.uid, user), SIZE_MAX);
 	fputc(')', out);
 }
 
@@ -41,11 +35,11 @@ static void print_holders(FILE *out, const struct capture *capture)
 		fputs("a process out of sight", out);
 		if (capture->diag.has_uid) {
 			fputs(" of user ", out);
-			print_safe(out, list_user(capture->diag.uid, user));
+			escape_text(out, list_user(capture->diag.uid, user), SIZE_MAX);
 		}
 	}
 	fputs(" on ", out);
-	print_safe(out, capture->interface);
+	escape_text(out, capture->interface, SIZE_MAX);
 	fputc('\n', out);
 	for (size_t i = 1; i < capture->holder_count; i++) {
 		if (capture->holders[i].pid == capture->holders[i - 1].pid)
@@ -177,7 +171,7 @@ static void print_capture(FILE *out, const struct captures *captures, const stru
 	print_socket(out, &capture->diag);
 	if (strcmp(namespace, "own")) {
 		fputs("  namespace  ", out);
-		print_safe(out, namespace);
+		escape_text(out, namespace, SIZE_MAX);
 		fprintf(out, "%s%" PRIu64 "\n", *namespace ? ", " : "",
 			captures->namespaces.namespace[capture->namespace].inode);
 	}

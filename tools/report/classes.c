@@ -76,9 +76,9 @@ void report_classes_json(FILE *out, const struct report_classes *classes)
 		const struct report_class *class = &classes->class[i];
 
 		fputs(i ? ",{\"name\":" : ",\"classes\":[{\"name\":", out);
-		report_json_string(out, class->name);
+		escape_json(out, class->name);
 		fputs(",\"expression\":", out);
-		report_json_string(out, class->expression);
+		escape_json(out, class->expression);
 		fputc(',', out);
 		report_json_counts(out, &class->counts);
 		fputc('}', out);
@@ -87,22 +87,12 @@ void report_classes_json(FILE *out, const struct report_classes *classes)
 		fputc(']', out);
 }
 
-/* Columns of UTF-8 text: what continues a character has none. */
-static int columns_of(const char *text)
-{
-	int columns = 0;
-
-	for (; *text; text++)
-		columns += ((unsigned char)*text & 0xc0) != 0x80;
-	return columns;
-}
-
 static int name_width(const struct report_classes *classes)
 {
 	int width = NAME_WIDTH_MIN;
 
 	for (size_t i = 0; i < classes->count; i++) {
-		int columns = columns_of(classes->class[i].name);
+		int columns = (int)escape_columns(classes->class[i].name);
 
 		if (classes->class[i].counts.packets && columns > width)
 			width = columns;
@@ -114,12 +104,12 @@ static void print_class(FILE *out, const struct report_class *class, int width,
 			const struct socktally_counts *totals)
 {
 	char share[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX], bytes_share[NUMBER_TEXT_MAX];
-	int pad = width - columns_of(class->name);
+	int pad = width - (int)escape_columns(class->name);
 
 	report_number_share(share, class->counts.packets, totals->packets);
 	report_number_short(bytes, (double)class->counts.bytes, "B");
 	report_number_share(bytes_share, class->counts.bytes, totals->bytes);
-	report_print_plain(out, class->name, (size_t)width);
+	escape_text(out, class->name, (size_t)width);
 	fprintf(out, "%*s  %10llu  %5s  %8s  %5s  %10llu\n", pad > 0 ? pad : 0, "",
 		(unsigned long long)class->counts.packets, share, bytes, bytes_share,
 		(unsigned long long)class->counts.accepted_packets);

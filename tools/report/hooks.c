@@ -142,7 +142,7 @@ void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *l
 static void print_row_json(FILE *out, const struct report_hook_row *row)
 {
 	fputs("{\"map\":", out);
-	report_json_string(out, row->map);
+	escape_json(out, row->map);
 	for (size_t i = 0; i < row->count; i++) {
 		const struct report_field *field = &row->field[i];
 		bool taken = !strcmp(field->name, "map");
@@ -155,13 +155,13 @@ static void print_row_json(FILE *out, const struct report_hook_row *row)
 			fprintf(out, "\"%s_%s\":", i < row->key_count ? "key" : "value",
 				field->name);
 		} else {
-			report_json_string(out, field->name);
+			escape_json(out, field->name);
 			fputc(':', out);
 		}
 		if (field->is_number)
 			fputs(field->text, out);
 		else
-			report_json_string(out, field->text);
+			escape_json(out, field->text);
 	}
 	fputc('}', out);
 }
@@ -175,9 +175,9 @@ void report_hooks_json(FILE *out, const struct report_hooks *hooks)
 		const struct report_hook *hook = &hooks->hook[i];
 
 		fputs(i ? ",{\"name\":" : "{\"name\":", out);
-		report_json_string(out, hook->is.name);
+		escape_json(out, hook->is.name);
 		fputs(",\"kind\":", out);
-		report_json_string(out, hook->is.kind);
+		escape_json(out, hook->is.kind);
 		fprintf(out,
 			",\"priority\":%" PRId32 ",\"dropped_packets\":%" PRIu64
 			",\"dropped_bytes\":%" PRIu64 ",\"cut_packets\":%" PRIu64
@@ -211,22 +211,13 @@ static size_t table_length(const struct report_hook *hook, size_t from)
 	return to - from;
 }
 
-static size_t columns_of(const char *text)
-{
-	size_t columns = 0;
-
-	for (; *text; text++)
-		columns += (*text & 0xc0) != 0x80;
-	return columns;
-}
-
 static size_t column_width(const struct report_hook *hook, size_t from, size_t length,
 			   size_t column)
 {
-	size_t width = columns_of(hook->row[from].field[column].name);
+	size_t width = escape_columns(hook->row[from].field[column].name);
 
 	for (size_t i = from; i < from + length; i++) {
-		size_t own = columns_of(hook->row[i].field[column].text);
+		size_t own = escape_columns(hook->row[i].field[column].text);
 
 		width = own > width ? own : width;
 	}
@@ -236,11 +227,10 @@ static size_t column_width(const struct report_hook *hook, size_t from, size_t l
 /* Numbers at the right, names at the left; nothing behind the last name. */
 static void print_cell(FILE *out, const char *text, bool right, size_t width, bool last)
 {
-	size_t blanks = width - columns_of(text);
+	size_t blanks = width - escape_columns(text);
 
 	fprintf(out, "  %*s", right ? (int)blanks : 0, "");
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+	escape_text(out, text, SIZE_MAX);
 	fprintf(out, "%*s", right || last ? 0 : (int)blanks, "");
 }
 
@@ -250,8 +240,8 @@ static void print_list(FILE *out, const struct report_hook_row *row)
 	size_t names = 0, values = 0;
 
 	for (size_t i = 0; i < row->count; i++) {
-		size_t name = columns_of(row->field[i].name);
-		size_t value = columns_of(row->field[i].text);
+		size_t name = escape_columns(row->field[i].name);
+		size_t value = escape_columns(row->field[i].text);
 
 		names = name > names ? name : names;
 		values = value > values ? value : values;
@@ -309,13 +299,18 @@ void report_hooks_text(FILE *out, const struct report_hooks *hooks)
 		const struct report_hook *hook = &hooks->hook[i];
 		size_t length;
 
-		fprintf(out, "\nhook %s (priority %" PRId32 ")", hook->is.name, hook->is.priority);
+		fputs("\nhook ", out);
+		escape_text(out, hook->is.name, SIZE_MAX);
+		fprintf(out, " (priority %" PRId32 ")", hook->is.priority);
 		print_taken(out, &hook->is);
 		fputc('\n', out);
 		for (size_t j = 0; j < hook->count; j += length) {
 			length = table_length(hook, j);
-			if (strcmp(hook->row[j].map, hook->is.name) != 0)
-				fprintf(out, "  %s\n", hook->row[j].map);
+			if (strcmp(hook->row[j].map, hook->is.name) != 0) {
+				fputs("  ", out);
+				escape_text(out, hook->row[j].map, SIZE_MAX);
+				fputc('\n', out);
+			}
 			if (length == 1 && !hook->row[j].key_count)
 				print_list(out, &hook->row[j]);
 			else

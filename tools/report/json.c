@@ -5,66 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/*
- * Length of the well-formed UTF-8 sequence at text, 0 if there is none. RFC 3629 section 4: no
- * overlong forms, no surrogates, nothing above U+10FFFF.
- */
-static size_t utf8_sequence(const unsigned char *text)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t length;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] >= 0xc2 && text[0] <= 0xdf)
-		length = 2;
-	else if (text[0] >= 0xe0 && text[0] <= 0xef)
-		length = 3;
-	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
-		length = 4;
-	else
-		return 0;
-	if (text[0] == 0xe0)
-		low = 0xa0;
-	else if (text[0] == 0xed)
-		high = 0x9f;
-	else if (text[0] == 0xf0)
-		low = 0x90;
-	else if (text[0] == 0xf4)
-		high = 0x8f;
-	if (text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++) {
-		if (text[i] < 0x80 || text[i] > 0xbf)
-			return 0;
-	}
-	return length;
-}
-
-void report_json_string(FILE *out, const char *string)
-{
-	const unsigned char *text = (const unsigned char *)(string ? string : "");
-
-	fputc('"', out);
-	while (*text) {
-		size_t length = utf8_sequence(text);
-
-		if (!length) {
-			fputs("\\ufffd", out);
-			text++;
-			continue;
-		}
-		if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else if (*text < ' ' || *text == 0x7f)
-			fprintf(out, "\\u%04x", *text);
-		else
-			fwrite(text, 1, length, out);
-		text += length;
-	}
-	fputc('"', out);
-}
-
 static void print_time(FILE *out, const struct timespec *time)
 {
 	/* years that ISO 8601 has four digits for; a broken file may claim any */
@@ -90,15 +30,15 @@ void report_json_counts(FILE *out, const struct socktally_counts *counts)
 static void print_source(FILE *out, const struct report_source *source)
 {
 	fputs("{\"kind\":", out);
-	report_json_string(out, source->kind);
+	escape_json(out, source->kind);
 	fputs(",\"interface\":", out);
-	report_json_string(out, source->interface);
+	escape_json(out, source->interface);
 	fputs(",\"linktype\":", out);
-	report_json_string(out, source->linktype);
+	escape_json(out, source->linktype);
 	fprintf(out, ",\"pid\":%d,\"comm\":", source->pid);
-	report_json_string(out, source->comm);
+	escape_json(out, source->comm);
 	fputs(",\"filter\":", out);
-	report_json_string(out, source->filter);
+	escape_json(out, source->filter);
 	fputc('}', out);
 }
 
@@ -110,9 +50,9 @@ static void print_notes(FILE *out, const struct report_source *source)
 		fputs(i ? ",{\"time\":" : ",\"notes\":[{\"time\":", out);
 		print_time(out, &note->time);
 		fputs(",\"event\":", out);
-		report_json_string(out, note->event);
+		escape_json(out, note->event);
 		fputs(",\"text\":", out);
-		report_json_string(out, note->text);
+		escape_json(out, note->text);
 		fputc('}', out);
 	}
 	if (source->note_count)
@@ -135,7 +75,7 @@ void report_json(FILE *out, const struct report_content *content)
 		const struct report_row *row = &content->rows->row[i];
 
 		fputs(i ? ",{\"path\":" : "{\"path\":", out);
-		report_json_string(out, row->path);
+		escape_json(out, row->path);
 		fprintf(out, ",\"direction\":\"%s\",",
 			row->direction == SOCKTALLY_OUT ? "out" : "in");
 		report_json_counts(out, &row->counts);

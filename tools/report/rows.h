@@ -5,6 +5,7 @@
 
 #include "tools/report/report.h"
 #include "tools/report/classes.h"
+#include "tools/common/escape.h"
 #include "tools/report/hooks.h"
 
 struct report_row {
@@ -44,15 +45,10 @@ void report_counts_subtract(struct socktally_counts *counts, const struct sockta
 
 /* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
 void report_number_short(char *text, double number, const char *unit);
-/* As much of it as there is room for, what a terminal would not print replaced. */
-void report_print_plain(FILE *out, const char *text, size_t room);
 /* Percent: "12.3", "<0.1", ">99.9" */
 void report_number_share(char *text, uint64_t part, uint64_t whole);
 /* "1 packet", "1,234 packets" */
 void report_number_packets(char *text, uint64_t packets);
-
-/* In quotes, whatever is in it: what isn't UTF-8 becomes U+FFFD. NULL is "". */
-void report_json_string(FILE *out, const char *string);
 
 /* "packets":...,"accepted_bytes":... */
 void report_json_counts(FILE *out, const struct socktally_counts *counts);

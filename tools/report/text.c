@@ -9,6 +9,8 @@
 
 #define WIDTH 80  /* columns of the plainest terminal */
 #define DAY 86400 /* seconds */
+#define COMM_WIDTH 30
+#define LINKTYPE_WIDTH 16
 #define NUMBER NUMBER_TEXT_MAX
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
@@ -226,59 +228,38 @@ static void print_nodes(FILE *out, const struct layout *layout, const struct rep
 	}
 }
 
-/*
- * At most `room` columns of a text from elsewhere, and nothing in it that steers the terminal. A
- * byte that goes on a UTF-8 character takes no column.
- */
-void report_print_plain(FILE *out, const char *text, size_t room)
-{
-	size_t columns = 0;
-
-	for (const char *at = text; *at; at++)
-		columns += (*at & 0xc0) != 0x80;
-	if (columns > room)
-		room -= 3;
-	for (; *text; text++) {
-		if ((*text & 0xc0) != 0x80 && !room--)
-			break;
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
-	}
-	if (*text)
-		fputs("...", out);
-}
-
 static double seconds_between(const struct timespec *start, const struct timespec *end)
 {
 	return (double)(end->tv_sec - start->tv_sec) +
 	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
 }
 
+/* "tcpdump (pid 812) on eth0 (eth)" */
 static void print_source(FILE *out, const struct report_content *content)
 {
 	const struct report_source *source = content->source;
 	const char *name = source->file ? source->file : source->interface;
 	const char *linktype = source->linktype ? source->linktype : "";
-	char tool[64] = "";
-	size_t room;
+	size_t used = *linktype ? strnlen(linktype, LINKTYPE_WIDTH) + strlen(" ()") : 0;
+	char pid[32] = "";
 
-	if (source->comm && *source->comm && source->pid)
-		snprintf(tool, sizeof(tool), "%.30s (pid %d)%s", source->comm, source->pid,
-			 name && *name ? " on " : "");
-	else if (source->comm && *source->comm)
-		snprintf(tool, sizeof(tool), "%.40s%s", source->comm, name && *name ? " on " : "");
-	room = WIDTH - strlen(tool);
-	report_print_plain(out, tool, WIDTH);
-	if (name)
-		report_print_plain(out, name, room - strnlen(linktype, 16) - 3);
+	if (source->comm && *source->comm) {
+		if (source->pid)
+			snprintf(pid, sizeof(pid), " (pid %d)", source->pid);
+		escape_text(out, source->comm, COMM_WIDTH);
+		fprintf(out, "%s%s", pid, name && *name ? " on " : "");
+		used += escape_columns(source->comm) + strlen(pid) + strlen(" on ");
+	}
+	escape_text(out, name, used < WIDTH ? WIDTH - used : 0);
 	if (*linktype) {
 		fputs(" (", out);
-		report_print_plain(out, linktype, 16);
+		escape_text(out, linktype, LINKTYPE_WIDTH);
 		fputc(')', out);
 	}
 	fputc('\n', out);
 	if (content->filter && *content->filter) {
 		fputs("filter: ", out);
-		report_print_plain(out, content->filter, WIDTH - strlen("filter: "));
+		escape_text(out, content->filter, WIDTH - strlen("filter: "));
 		fputc('\n', out);
 	}
 }
@@ -378,7 +359,7 @@ static void print_notes(FILE *out, const struct report_source *source)
 		    !strftime(text, sizeof(text), "%H:%M:%S", &utc))
 			*text = '\0';
 		fprintf(out, "%s.%03ld ", text, note->time.tv_nsec / 1000000);
-		report_print_plain(out, note->text, SIZE_MAX);
+		escape_text(out, note->text, SIZE_MAX);
 		fputc('\n', out);
 	}
 }
