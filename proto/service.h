@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What a program without privileges and `socktally broker --socket` say to each other, over a Unix
- * socket of type SOCK_SEQPACKET. One connection is one meter. The program does all that takes no
- * privilege itself: it maps the table, and it attaches to its own sockets, which the broker never
- * sees. It asks for two things, each with a descriptor in the reply:
+ * The protocol between a program without privileges (the client) and `socktally broker --socket`, over
+ * a Unix socket of type SOCK_SEQPACKET. One connection is one meter. The client itself does what takes
+ * no privilege: it maps the table and attaches programs to its own sockets, which the broker never
+ * sees. There are two requests; a descriptor comes with each reply:
  *
- * SERVICE_OPEN: the table, read-only. The meter behind it ends with the connection.
- * SERVICE_LOAD: a program for a socket, made of the program's filter.
+ * SERVICE_OPEN: the table, read-only. The meter ends with the connection.
+ * SERVICE_LOAD: a BPF program for one socket, made of the socket's classic filter.
  */
 #ifndef SOCKTALLY_PROTO_SERVICE_H
 #define SOCKTALLY_PROTO_SERVICE_H
@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #define SERVICE_MAGIC 0x76736b73u
-/* Counts up also when bpf/table.h changes: the program reads the table that the broker's kernel part fills. */
+/* Goes up with each change here or in bpf/table.h: the client reads the broker's table directly. */
 #define SERVICE_VERSION 1
 
-/* Interfaces that a socket for all of them is told of. */
+/* Interfaces in a request for a socket that is bound to none. */
 #define SERVICE_MAX_LINKS 64
 
 enum service_op {
@@ -49,7 +49,7 @@ struct service_reply {
 	uint32_t magic;
 	uint16_t version;
 	uint16_t reserved;
-	int32_t error;         /* 0, with a descriptor; or -errno, with text */
+	int32_t error;         /* 0: a descriptor comes with it; -errno: see text */
 	uint32_t region_count; /* SERVICE_OPEN */
 	uint32_t region_size;
 	uint32_t program; /* SERVICE_LOAD: its id */

@@ -169,7 +169,7 @@ static int start_tool(struct run *run)
 }
 
 /* Whether the tool has ended. What the terminal sends to the whole group reaches it without us. */
-static bool take_signals(const struct run *run)
+static bool forward_signals(const struct run *run)
 {
 	struct signalfd_siginfo signal;
 	siginfo_t state = {0};
@@ -219,7 +219,7 @@ static void serve(struct run *run)
 	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
 	do
 		broker_serve(broker, run->signals, -1);
-	while (!take_signals(run));
+	while (!forward_signals(run));
 	if (broker->attached || run->options.format == REPORT_JSON)
 		broker_report(broker, true); /* a script gets its object in any case */
 	if (!broker->contacted)
@@ -233,7 +233,7 @@ static void serve(struct run *run)
  * run --attach: the meter is made first, so that the first socket is attached to at once. False as
  * above.
  */
-static bool set_up_attaching(struct run *run)
+static bool set_up_attach(struct run *run)
 {
 	run->attach_options = (struct attach_options){
 		.report = run->options,
@@ -259,7 +259,7 @@ static void serve_attached(struct run *run)
 	do {
 		poll(&signals, 1, attaching_patience(attaching));
 		attaching_step(attaching);
-	} while (!take_signals(run));
+	} while (!forward_signals(run));
 	attaching_close(attaching);
 	if (attaching->given_back)
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
@@ -275,7 +275,7 @@ static void wait_for_tool(const struct run *run)
 
 	do
 		poll(&signals, 1, -1);
-	while (!take_signals(run));
+	while (!forward_signals(run));
 }
 
 /* Ends as the tool did, so that a shell sees the same. */
@@ -345,7 +345,7 @@ int command_run(int argc, char **argv)
 	if (run.report_fd < 0)
 		return EXIT_FAILED;
 	raise_descriptors(&run);
-	if (!(run.attach ? set_up_attaching(&run) : set_up_broker(&run)))
+	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return EXIT_FAILED;
 	status = start_tool(&run);
 	if (status)

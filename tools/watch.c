@@ -152,7 +152,7 @@ static int start(struct watching *watching, int out)
 static int watch_socket(struct watching *watching, int socket, int out)
 {
 	unsigned int duration = watching->options->duration;
-	int signals = end_signals(), timer = duration ? end_timer(duration) : -1, status;
+	int signals = stop_signals(), timer = duration ? stop_timer(duration) : -1, status;
 
 	if (signals < 0 || (duration && timer < 0))
 		status = command_fail("can't wait for the end: %s", strerror(errno));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* A meter whose kernel part is in a broker: for a program without the privileges that BPF takes. */
+/* For a program without the privileges for BPF: a broker loads the meter's kernel part. */
 #include "plugin/remote/remote.h"
 #include "proto/service.h"
 #include <errno.h>
@@ -25,7 +25,7 @@ static int set_up(int fd)
 	return 0;
 }
 
-/* What it gives us goes onto our sockets: it must be root's, or our own. */
+/* Its programs go onto our sockets, so it must belong to root or to this user. */
 static bool is_trusted(int fd)
 {
 	struct ucred peer;
@@ -110,7 +110,7 @@ static int take_reply(struct socktally *meter, struct service_reply *reply, int 
 	return 0;
 }
 
-/* Asks, and returns the descriptor; -errno, noted. */
+/* Sends the request and returns the descriptor that came; -errno, with the meter's message. */
 static int ask(struct socktally *meter, struct service_request *request,
 	       const struct sock_filter *insns, struct service_reply *reply)
 {
@@ -138,7 +138,7 @@ static int ask(struct socktally *meter, struct service_request *request,
 		close(fd);
 	if (!result)
 		return st_fail(meter, reply->error, "%s", reply->text);
-	/* a late answer would be taken for that to the next question */
+	/* an answer that comes late must not be taken for the next one */
 	shutdown(meter->broker, SHUT_RDWR);
 	return st_fail(meter, result == -EPIPE ? -ECONNRESET : result,
 		       "the broker %s: nothing is counted any more",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* A meter whose part in the kernel belongs to a broker (proto/service.h). */
+/* The client of `socktally broker --socket`: its kernel part belongs to the broker (proto/service.h). */
 #ifndef SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
 #define SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
 
@@ -7,7 +7,7 @@
 #include "plugin/meter/attachment.h"
 #include <linux/filter.h>
 
-/* Connects and takes the table. -errno, noted. */
+/* Connects and maps the table. -errno, with the meter's message. */
 int st_broker_open(struct socktally *meter, const char *path);
 
 /* As st_socket_program_load(); *program is set to its id. */

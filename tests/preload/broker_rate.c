@@ -94,7 +94,7 @@ int main(void)
 	ok(ask(&broker, pair[1], CHANNEL_SET_FILTER, fd, accept_all, 1) == CHANNEL_DONE, "served");
 	ok(classic(fd) == -1, "and metered");
 	ok(!broker.said_count, "with nothing to say");
-	broker.spent = start = microseconds();
+	broker.rate_used = start = microseconds();
 	for (int i = 0; i < REQUESTS; i++)
 		served += ask(&broker, pair[1], i & 1 ? CHANNEL_SET_FILTER : CHANNEL_ATTACH, fd,
 			      accept_all, i & 1) == CHANNEL_DONE;
@@ -102,9 +102,9 @@ int main(void)
 	ok(microseconds() - start > (REQUESTS - 1) * INT64_C(1000000) / BROKER_RATE,
 	   "no faster than at the rate");
 	ok(broker.said_count == 1, "said once");
-	broker.spent = microseconds() - hour;
+	broker.rate_used = microseconds() - hour;
 	ok(ask(&broker, pair[1], CHANNEL_ATTACH, fd, NULL, 0) == CHANNEL_DONE &&
-		   broker.spent > microseconds() - hour / 2,
+		   broker.rate_used > microseconds() - hour / 2,
 	   "what was not used for long is no more than a burst");
 	broker_close(&broker);
 	close(pair[1]);

@@ -73,7 +73,8 @@ static int meter(struct attaching *attaching, int signals, int timer)
 
 static int attach(const struct attach_options *options, int out)
 {
-	int signals = end_signals(), timer = options->duration ? end_timer(options->duration) : -1;
+	int signals = stop_signals(),
+	    timer = options->duration ? stop_timer(options->duration) : -1;
 	struct attaching attaching = {0};
 	int status;
 

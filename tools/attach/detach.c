@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally detach: gives back what a meter that was killed could not. */
 #include "tools/attach/attach.h"
+#include "tools/proc/packet_diag.h"
 
 #include "plugin/attach/linktype.h"
 #include "plugin/attach/saved_filter.h"
@@ -36,12 +37,9 @@ struct detaching {
 
 static const struct st_saved_filter *record_of(const struct detaching *detaching, int fd)
 {
-	socklen_t size = sizeof(uint64_t);
-	uint64_t cookie = 0;
+	uint64_t cookie = packet_diag_cookie(fd);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size))
-		return NULL;
-	for (size_t i = 0; i < detaching->record_count; i++)
+	for (size_t i = 0; cookie && i < detaching->record_count; i++)
 		if (detaching->records[i].cookie == cookie)
 			return &detaching->records[i];
 	return NULL;

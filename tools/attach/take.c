@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Taking sockets from their processes, and giving them back. */
 #include "tools/attach/attach.h"
+#include "tools/proc/packet_diag.h"
 
 #include "plugin/attach/saved_filter.h"
 #include <errno.h>
@@ -12,13 +13,12 @@
 int attach_take_from(struct attached *socket, pid_t pid, int number)
 {
 	int fd = process_take_socket(pid, number, socket->inode);
-	socklen_t size = sizeof(uint64_t);
-	uint64_t cookie = 0;
+	uint64_t cookie;
 
 	if (fd < 0)
 		return fd;
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ||
-	    (socket->cookie && cookie != socket->cookie)) {
+	cookie = packet_diag_cookie(fd);
+	if (!cookie || (socket->cookie && cookie != socket->cookie)) {
 		close(fd);
 		return -EBADF;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The broker's loop, its meter and its words. */
+/* The broker's loop, its meter and its messages. */
 #include "tools/broker/broker.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .listener = listener,
 				  .scratch = -1,
 				  .comm_fd = -1,
-				  .finish = -1};
+				  .finish_reply = -1};
 	clock_gettime(CLOCK_REALTIME, &broker->start);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
@@ -57,14 +57,14 @@ void broker_close(struct broker *broker)
 	close_if_open(broker->listener);
 	close_if_open(broker->scratch);
 	close_if_open(broker->comm_fd);
-	close_if_open(broker->finish);
+	close_if_open(broker->finish_reply);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		close_if_open(broker->connections[i]);
 	for (int i = 0; i < BROKER_SANDBOXES; i++)
 		close_if_open(broker->sandboxes[i].page);
 }
 
-/* Its name changes when it executes another program; the file goes on to tell it. */
+/* The open file shows a later name, too: it changes when the process executes another program. */
 static int open_comm(pid_t pid)
 {
 	char path[64];
@@ -138,7 +138,7 @@ bool broker_open_meter(struct broker *broker)
 {
 	if (!broker->meter && !broker->open_error)
 		broker_load_meter(broker);
-	/* another user may not see it where /proc is mounted with hidepid */
+	/* as another user we may not see it: /proc may be mounted with hidepid */
 	broker->comm_fd = open_comm(broker->tool);
 	if (!command_drop_privileges(broker->keep))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
@@ -180,7 +180,7 @@ void broker_first_socket(struct broker *broker)
 		command_fail("no reports every so often: %s", socktally_error(broker->meter));
 }
 
-/* The connections that come by the abstract address: of processes that have closed the channel. */
+/* A process that has closed the channel connects to the abstract address. */
 static void accept_connection(struct broker *broker)
 {
 	int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * `socktally broker`: what the shim starts where no `socktally run` is around the tool. It ends when
- * the tool and all that it has forked are gone, and then writes the report.
+ * `socktally broker` without arguments: the shim starts it where there is no `socktally run`. It ends
+ * when the tool and all processes that it has forked have ended, and then writes the report.
  */
 #include "tools/broker/broker.h"
 
@@ -16,16 +16,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Milliseconds between looks at the lifeline, and that an exiting tool waits to see who is left. */
+/* Milliseconds: between looks at the lifeline; and that an exiting tool waits while others of it go on. */
 enum { LIFELINE_INTERVAL = 250, FINISH_GRACE = 100 };
 
 struct tool_life {
-	int pidfd;    /* -1: that process is gone */
-	int lifeline; /* -1: so is all that it has forked */
+	int pidfd;    /* of the first process; -1: it has ended */
+	int lifeline; /* CHANNEL_LIFELINE; -1: all that it has forked has ended, too */
 	int signals;
 };
 
-/* Whether the descriptors are those that the shim hands down. */
+/* Whether the shim has started us: its descriptors are there. */
 static bool descriptors_are_there(void)
 {
 	struct sockaddr_storage name;
@@ -40,8 +40,8 @@ static bool descriptors_are_there(void)
 }
 
 /*
- * The tool's lock belongs to the open file that it has mapped: through another open file of the same
- * one we see whether it is still held.
+ * The tool's lock belongs to its open file description. So the file is opened once more: on that
+ * description flock() tells whether the tool still holds the lock.
  */
 static int open_lifeline(void)
 {
@@ -112,14 +112,14 @@ static bool is_readable(int fd)
 	return fd >= 0 && poll(&readable, 1, 0) > 0;
 }
 
-/* Whether nobody is left who could ask for anything. */
+/* Whether no process is left that could send a request. */
 static bool tool_is_gone(const struct broker *broker, struct tool_life *life)
 {
 	if (life->pidfd >= 0 && is_readable(life->pidfd)) {
 		close(life->pidfd);
 		life->pidfd = -1;
 	}
-	if (broker->channel >= 0 || (life->pidfd >= 0 && broker->finish < 0))
+	if (broker->channel >= 0 || (life->pidfd >= 0 && broker->finish_reply < 0))
 		return false;
 	if (life->lifeline >= 0 && !flock(life->lifeline, LOCK_EX | LOCK_NB)) {
 		close(life->lifeline);
@@ -134,17 +134,17 @@ static void let_finish(struct broker *broker)
 				      .version = CHANNEL_VERSION,
 				      .answer = CHANNEL_DONE};
 
-	if (broker->finish < 0)
+	if (broker->finish_reply < 0)
 		return;
-	send(broker->finish, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(broker->finish);
-	broker->finish = -1;
+	send(broker->finish_reply, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(broker->finish_reply);
+	broker->finish_reply = -1;
 }
 
 static void serve_until_gone(struct broker *broker, struct tool_life *life)
 {
 	while (!tool_is_gone(broker, life) && !is_readable(life->signals)) {
-		bool finishing = broker->finish >= 0;
+		bool finishing = broker->finish_reply >= 0;
 		int timeout = -1;
 
 		if (finishing)

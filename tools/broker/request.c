@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* One request of the shim's: checked to the last bit, then done through the library. */
+/* One request of the shim: all of it is checked, then the library does it. */
 #include "tools/broker/broker.h"
+#include "tools/proc/packet_diag.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -19,7 +20,7 @@ struct request {
 	struct sock_filter insns[CHANNEL_MAX_INSNS];
 };
 
-/* A message as it came: what is in it, from whom, with which descriptors. */
+/* A message as it came. */
 struct message {
 	struct request *request;
 	size_t size;
@@ -37,7 +38,7 @@ static int socket_option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &size) ? -1 : value;
 }
 
-/* What a descriptor beyond those we want is: closed. */
+/* Descriptors beyond those that a request has are closed. */
 static void take_control(struct message *message, struct msghdr *header)
 {
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
@@ -66,7 +67,7 @@ static void take_control(struct message *message, struct msghdr *header)
 	}
 }
 
-/* false: no more messages from there. */
+/* false: no more messages will come. */
 static bool take_message(int from, struct message *message)
 {
 	union {
@@ -93,11 +94,11 @@ static bool take_message(int from, struct message *message)
 	message->size = (size_t)size;
 	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		message->intact = false;
-	/* the end of the connection, or an empty message, which the shim never sends */
+	/* 0: the end of the connection, or an empty message, which the shim never sends */
 	return size > 0;
 }
 
-/* In a time that doesn't tell how much of it is right. */
+/* In constant time: how long it takes tells nothing about the token. */
 static bool token_is_ours(const struct broker *broker, const uint8_t *token)
 {
 	uint8_t differs = 0;
@@ -152,14 +153,12 @@ static void done(const struct message *message, int error)
 	reply(message, CHANNEL_DONE, error, NULL, 0);
 }
 
-static void pass(const struct message *message)
+static void pass_on(const struct message *message)
 {
 	reply(message, CHANNEL_PASS, 0, NULL, 0);
 }
 
-/*
- * Why the library couldn't. It names the socket by our number, which is not the tool's.
- */
+/* The library's message names the socket by our descriptor; the tool has another number for it. */
 static void say_failure(struct broker *broker, const struct message *message, int error)
 {
 	const char *text = socktally_error(broker->meter), *after;
@@ -175,32 +174,24 @@ static void say_failure(struct broker *broker, const struct message *message, in
 		broker_say(broker, message->pid, (uint32_t)-error, "%s", text);
 }
 
-static uint64_t socket_cookie(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
-}
-
 static void forget(struct broker *broker, int fd)
 {
-	uint64_t cookie = socket_cookie(fd);
+	uint64_t cookie = packet_diag_cookie(fd);
 
-	broker_retire(broker, cookie);
+	broker_keep_names(broker, cookie);
 	socktally_forget(broker->meter, cookie);
 }
 
 /*
- * The socket can't be metered (any more): it gets its own filter back before the tool's call goes to
- * the kernel, so that no memory of ours is in that call's way.
+ * The socket can't be metered (any more). It gets its own filter back before the tool's call goes to the
+ * kernel: our program must not take up the option memory that the call needs.
  */
-static void let_go(struct broker *broker, const struct message *message, int error)
+static void unmeter(struct broker *broker, const struct message *message, int error)
 {
 	int fd = message->fds[TOOL_SOCKET];
 
 	say_failure(broker, message, error);
-	broker_retire(broker, socket_cookie(fd));
+	broker_keep_names(broker, packet_diag_cookie(fd));
 	if (socktally_detach(broker->meter, fd))
 		forget(broker, fd);
 }
@@ -216,7 +207,7 @@ static void attach(struct broker *broker, const struct message *message)
 	int result;
 
 	if (head->ifindex < 0) {
-		pass(message); /* the kernel says that there is no such interface */
+		pass_on(message); /* the kernel says that there is no such interface */
 		return;
 	}
 	result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
@@ -226,7 +217,7 @@ static void attach(struct broker *broker, const struct message *message)
 		return;
 	}
 	say_failure(broker, message, result);
-	pass(message);
+	pass_on(message);
 }
 
 static uint64_t net_cookie(int fd)
@@ -242,7 +233,7 @@ static uint64_t net_cookie(int fd)
  * an errno value. It charges a filter to the socket's option memory before it releases the one
  * before, so that one goes first; the limit is that of a network namespace.
  */
-static int kernels_word(struct broker *broker, const struct message *message)
+static int kernel_result(struct broker *broker, const struct message *message)
 {
 	static struct sock_filter before[CHANNEL_MAX_INSNS];
 	const struct request *request = message->request;
@@ -273,16 +264,16 @@ static void set_filter(struct broker *broker, const struct message *message)
 	int fd = message->fds[TOOL_SOCKET], error, result;
 
 	if (socket_option(fd, SO_LOCK_FILTER) != 0) {
-		pass(message); /* the kernel refuses it in its own words */
+		pass_on(message); /* the kernel refuses it in its own words */
 		return;
 	}
-	error = kernels_word(broker, message);
+	error = kernel_result(broker, message);
 	if (error == ENOMEM && net_cookie(fd) == net_cookie(broker->scratch)) {
 		done(message, error);
 		return;
 	}
 	if (error) {
-		pass(message);
+		pass_on(message);
 		return;
 	}
 	result = socktally_set_filter(broker->meter, fd, request->insns, request->head.count);
@@ -291,11 +282,11 @@ static void set_filter(struct broker *broker, const struct message *message)
 		done(message, 0);
 		return;
 	}
-	let_go(broker, message, result);
-	pass(message);
+	unmeter(broker, message, result);
+	pass_on(message);
 }
 
-/* How many instructions the tool's filter has, or -ENOENT where it's the kernel that knows. */
+/* How many instructions the tool's filter has; -ENOENT: the kernel has it, not the meter. */
 static int known_filter(struct broker *broker, int fd, struct sock_filter *insns, size_t room)
 {
 	size_t count = room;
@@ -304,7 +295,7 @@ static int known_filter(struct broker *broker, int fd, struct sock_filter *insns
 
 	if (result && result != -ENOSPC)
 		return -ENOENT;
-	/* our program is eBPF, which the kernel doesn't show: else somebody else's is there by now */
+	/* EACCES: an eBPF program, so ours. Anything else: another filter has taken its place */
 	if (!getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) || errno != EACCES) {
 		forget(broker, fd);
 		return -ENOENT;
@@ -318,7 +309,7 @@ static void detach_filter(struct broker *broker, const struct message *message)
 	int count = socket_option(fd, SO_LOCK_FILTER) ? -EPERM : known_filter(broker, fd, NULL, 0);
 
 	if (count < 0) {
-		pass(message);
+		pass_on(message);
 	} else if (!count) {
 		done(message, ENOENT);
 	} else {
@@ -327,12 +318,12 @@ static void detach_filter(struct broker *broker, const struct message *message)
 			done(message, 0);
 			return;
 		}
-		let_go(broker, message, result);
-		pass(message);
+		unmeter(broker, message, result);
+		pass_on(message);
 	}
 }
 
-/* As sk_get_filter() in net/core/filter.c answers. */
+/* Answers as sk_get_filter() in net/core/filter.c. */
 static void get_filter(struct broker *broker, const struct message *message)
 {
 	struct sock_filter *insns = message->request->insns; /* the request has none */
@@ -340,7 +331,7 @@ static void get_filter(struct broker *broker, const struct message *message)
 	int count = known_filter(broker, message->fds[TOOL_SOCKET], insns, CHANNEL_MAX_INSNS);
 
 	if (count < 0)
-		pass(message);
+		pass_on(message);
 	else if (!room || !count)
 		reply(message, CHANNEL_DONE, 0, NULL, (size_t)count);
 	else if (room < (size_t)count)
@@ -364,9 +355,9 @@ static void forget_socket(struct broker *broker, const struct message *message)
 
 static void finish(struct broker *broker, struct message *message)
 {
-	if (broker->finish >= 0)
-		close(broker->finish);
-	broker->finish = message->fds[REPLY];
+	if (broker->finish_reply >= 0)
+		close(broker->finish_reply);
+	broker->finish_reply = message->fds[REPLY];
 	message->fd_count = 0; /* kept until the report is written */
 }
 
@@ -380,8 +371,8 @@ static bool sandbox(struct broker *broker, struct message *message)
 	return true;
 }
 
-/* Each request takes its time of a budget that is never larger than the burst. */
-static void hold_rate(struct broker *broker, const struct message *message)
+/* Each request takes its share of a second; unused time adds up to at most the burst. */
+static void limit_rate(struct broker *broker, const struct message *message)
 {
 	const int64_t share = 1000000 / BROKER_RATE;
 	struct timespec clock, rest = {0};
@@ -389,19 +380,19 @@ static void hold_rate(struct broker *broker, const struct message *message)
 
 	clock_gettime(CLOCK_MONOTONIC, &clock);
 	now = (int64_t)clock.tv_sec * 1000000 + clock.tv_nsec / 1000;
-	if (broker->spent < now - BROKER_BURST * share)
-		broker->spent = now - BROKER_BURST * share;
-	if (broker->spent > now) {
+	if (broker->rate_used < now - BROKER_BURST * share)
+		broker->rate_used = now - BROKER_BURST * share;
+	if (broker->rate_used > now) {
 		broker_say(broker, message->pid, EBUSY,
 			   "sends more than %d requests a second: they are served at that rate",
 			   BROKER_RATE);
 		rest.tv_nsec = share * 1000;
 		nanosleep(&rest, NULL);
 	}
-	broker->spent += share;
+	broker->rate_used += share;
 }
 
-static bool socket_can_be_metered(struct broker *broker, const struct message *message)
+static bool can_be_metered(struct broker *broker, const struct message *message)
 {
 	int fd = message->fds[TOOL_SOCKET], number = message->request->head.fd;
 
@@ -413,7 +404,7 @@ static bool socket_can_be_metered(struct broker *broker, const struct message *m
 	}
 	if (!broker_has_meter(broker, message->pid))
 		return false;
-	if (broker_has_room(broker, socket_cookie(fd)))
+	if (broker_has_room(broker, packet_diag_cookie(fd)))
 		return true;
 	broker_say(broker, message->pid, ENOSPC,
 		   "socket %d is one more than the %d that can be metered at a time: it goes on "
@@ -441,14 +432,14 @@ static bool serve(struct broker *broker, struct message *message)
 		return sandbox(broker, message);
 	broker->contacted = true;
 	if (op != CHANNEL_GET_FILTER && !reply(message, CHANNEL_BEGIN, 0, NULL, 0))
-		return true; /* the shim has given up: the socket is the tool's again */
+		return true; /* the shim has given up, and the tool uses its socket */
 	if (op == CHANNEL_FORGET) {
 		forget_socket(broker, message);
-	} else if (!socket_can_be_metered(broker, message)) {
-		pass(message);
+	} else if (!can_be_metered(broker, message)) {
+		pass_on(message);
 	} else {
 		if (op != CHANNEL_GET_FILTER)
-			hold_rate(broker, message);
+			limit_rate(broker, message);
 		serve_op[op](broker, message);
 	}
 	return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* What the broker's report says of the sockets that were metered. */
+/* The broker's report: interfaces, link types and filters of the sockets that were metered. */
 #include "tools/broker/broker.h"
 #include "tools/filter_text/filter_text.h"
 
@@ -68,7 +68,7 @@ static int retire(void *ctx, const struct socktally_socket *socket)
 	return 1;
 }
 
-void broker_retire(struct broker *broker, uint64_t cookie)
+void broker_keep_names(struct broker *broker, uint64_t cookie)
 {
 	struct retired retired = {.broker = broker, .cookie = cookie};
 

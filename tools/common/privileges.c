@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * What a broker may do once its meter is open: load socket filters, and for `run` signal its tool. It
- * becomes another user as well, since root's files are root's without any capability.
+ * Drops the broker's privileges once its meter is open. It keeps what loading socket filters takes and,
+ * for `run`, CAP_KILL to signal its tool. It also becomes the user nobody: as root it could read and
+ * write root's files even without a capability.
  */
 #include "tools/common/command.h"
 
@@ -48,7 +49,7 @@ static bool has(const struct capabilities *have, int capability)
 	return have->words[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability);
 }
 
-/* A capability that we don't have is not asked for. */
+/* Only a capability that we have: capset() refuses any other. */
 static void keep(struct capabilities *kept, const struct capabilities *have, int capability)
 {
 	if (!has(have, capability))
@@ -57,7 +58,7 @@ static void keep(struct capabilities *kept, const struct capabilities *have, int
 	kept->words[CAP_TO_INDEX(capability)].effective |= CAP_TO_MASK(capability);
 }
 
-/* Where both capabilities for BPF are not there, CAP_SYS_ADMIN is what stands for them. */
+/* CAP_SYS_ADMIN is kept only where CAP_BPF or CAP_PERFMON is missing: it includes both. */
 static struct capabilities needed(const struct capabilities *have, unsigned int which)
 {
 	struct capabilities kept = {0};
@@ -76,8 +77,8 @@ static struct capabilities needed(const struct capabilities *have, unsigned int 
 }
 
 /*
- * Not where our parent, who most likely has what we have, could not send signals to another user;
- * and in a user namespace there may be no such user.
+ * Not without CAP_KILL: our parent, who most likely has the same capabilities, could then not send a
+ * signal to another user's process. In a user namespace the user may be missing: then all stays.
  */
 static void change_user(const struct capabilities *have)
 {
@@ -87,7 +88,8 @@ static void change_user(const struct capabilities *have)
 		return;
 	if (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
 	    !setresuid(NOBODY, NOBODY, NOBODY))
-		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* what we hold keeps others of that user out */
+		prctl(PR_SET_DUMPABLE, 1, 0, 0,
+		      0); /* our capabilities keep other processes of nobody out */
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 }
 

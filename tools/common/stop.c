@@ -7,7 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-int end_signals(void)
+int stop_signals(void)
 {
 	static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
 	struct sigaction action;
@@ -20,12 +20,12 @@ int end_signals(void)
 			sigaddset(&set, ends[i]);
 	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	/* Ignored in what a script starts with &, but as with tcpdump who sends it means it. */
+	/* A shell script ignores it in what it starts with "&"; who sends it all the same means it. */
 	signal(SIGINT, SIG_DFL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-int end_timer(unsigned int milliseconds)
+int stop_timer(unsigned int milliseconds)
 {
 	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000,
 					       .tv_nsec = (long)(milliseconds % 1000) * 1000000}};

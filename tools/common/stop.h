@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What ends a subcommand that counts until it is told to stop. Both return a descriptor, or -1. */
+/* What stops a subcommand that counts until it is told to. Both return a descriptor, or -1. */
 #ifndef SOCKTALLY_TOOLS_COMMON_STOP_H
 #define SOCKTALLY_TOOLS_COMMON_STOP_H
 
-/* The signals, blocked from here on, but for those that the caller had ignored (as nohup does with
- * SIGHUP); SIGINT always. */
-int end_signals(void);
-/* Readable after so long. */
-int end_timer(unsigned int milliseconds);
+/*
+ * A signalfd of SIGINT, SIGTERM, SIGHUP and SIGQUIT, which are blocked from here on. One that is ignored
+ * (nohup does so with SIGHUP) stays ignored; SIGINT never is.
+ */
+int stop_signals(void);
+/* A timerfd, readable after so many milliseconds. */
+int stop_timer(unsigned int milliseconds);
 
 #endif

@@ -260,6 +260,14 @@ int packet_diag_read(int netlink, struct packet_diag_socket **sockets, size_t *c
 	return result;
 }
 
+uint64_t packet_diag_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
+}
+
 void packet_diag_free(struct packet_diag_socket *sockets, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -42,4 +42,7 @@ int packet_diag_open(void);
 int packet_diag_read(int netlink, struct packet_diag_socket **sockets, size_t *count);
 void packet_diag_free(struct packet_diag_socket *sockets, size_t count);
 
+/* SO_COOKIE of a socket in hand; 0: the kernel does not tell it. */
+uint64_t packet_diag_cookie(int fd);
+
 #endif

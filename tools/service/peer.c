@@ -17,7 +17,7 @@
 #define SO_PEERGROUPS 59 /* Linux 4.13 */
 #endif
 
-/* What a broker left that was killed; nothing else is taken away. */
+/* Removes the socket of a broker that was killed, and nothing else. */
 static bool make_room(const struct sockaddr_un *address)
 {
 	const char *path = address->sun_path;
@@ -102,8 +102,8 @@ static bool in_group(int fd, const struct ucred *peer, gid_t group)
 	return found;
 }
 
-/* A place for one more client, or NULL: why is told once until there is one again. */
-static struct service_client *place(struct service *service, const struct ucred *peer)
+/* A place for one more client; NULL: there is none, which is said once until there is one again. */
+static struct service_client *find_place(struct service *service, const struct ucred *peer)
 {
 	struct service_client *free_place = NULL;
 	unsigned int of_user = 0;
@@ -115,15 +115,15 @@ static struct service_client *place(struct service *service, const struct ucred 
 			of_user += service->clients[i].uid == peer->uid;
 	}
 	if (free_place && (!peer->uid || of_user < SERVICE_CLIENTS_OF_USER)) {
-		service->told_full = false;
+		service->full_said = false;
 		return free_place;
 	}
-	if (!service->told_full)
+	if (!service->full_said)
 		command_fail("pid %d of user %u: no more than %d meters, and %d of one user, are "
 			     "served at a time",
 			     (int)peer->pid, (unsigned int)peer->uid, SERVICE_CLIENTS,
 			     SERVICE_CLIENTS_OF_USER);
-	service->told_full = true;
+	service->full_said = true;
 	return NULL;
 }
 
@@ -139,10 +139,10 @@ void service_accept(struct service *service)
 			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 		return;
 	}
-	/* the file's mode says the same, but may have been changed, or the directory's */
+	/* the file's mode says the same, but somebody may have changed it */
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
 	    (!peer.uid || peer.uid == geteuid() || in_group(fd, &peer, service->group)))
-		client = place(service, &peer);
+		client = find_place(service, &peer);
 	if (!client) {
 		close(fd);
 		return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Which programs that clients were given there still are. Asking the kernel takes CAP_SYS_ADMIN, which
- * the broker gives up: a child from before has that, and does nothing else until the broker ends.
+ * The checker: a child of the broker that tells which programs still exist. To ask the kernel takes
+ * CAP_SYS_ADMIN, which the broker drops; the child keeps it, and does nothing else until the broker ends.
  */
 #include "tools/service/service.h"
 #include "tools/common/command.h"
@@ -15,7 +15,7 @@
 
 #define TIMEOUT_SECONDS 1
 
-/* Ids come, and a byte for each goes back: 1 if the kernel still has it. */
+/* Receives ids and sends a byte for each: 1 if the kernel still has that program. */
 static void answer_until_end(int channel)
 {
 	uint32_t programs[SERVICE_PROGRAMS];
@@ -32,50 +32,50 @@ static void answer_until_end(int channel)
 	}
 }
 
-void service_look_start(struct service *service)
+void service_programs_start(struct service *service)
 {
 	const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
 	int ends[2];
 
-	service->looker = -1;
+	service->checker = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return;
-	service->looker_pid = fork();
-	if (!service->looker_pid) {
+	service->checker_pid = fork();
+	if (!service->checker_pid) {
 		close(ends[0]);
 		if (command_drop_privileges(COMMAND_ONLY_ADMIN))
 			answer_until_end(ends[1]);
 		_exit(0);
 	}
 	close(ends[1]);
-	if (service->looker_pid < 0) {
+	if (service->checker_pid < 0) {
 		close(ends[0]);
 		return;
 	}
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	service->looker = ends[0];
+	service->checker = ends[0];
 }
 
-void service_look_end(struct service *service)
+void service_programs_end(struct service *service)
 {
-	if (service->looker < 0)
+	if (service->checker < 0)
 		return;
-	close(service->looker);
-	service->looker = -1;
-	waitpid(service->looker_pid, NULL, 0);
+	close(service->checker);
+	service->checker = -1;
+	waitpid(service->checker_pid, NULL, 0);
 }
 
-void service_look(struct service *service, struct service_client *client)
+void service_programs_prune(struct service *service, struct service_client *client)
 {
 	uint8_t there[SERVICE_PROGRAMS] = {0};
 	size_t size = client->program_count * sizeof(*client->programs);
 	unsigned int kept = 0;
 
-	if (service->looker >= 0 &&
-	    (send(service->looker, client->programs, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
-	     recv(service->looker, there, sizeof(there), 0) != (ssize_t)client->program_count)) {
-		close(service->looker); /* else a late answer would be taken for the next one */
-		service->looker = -1;
+	if (service->checker >= 0 &&
+	    (send(service->checker, client->programs, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+	     recv(service->checker, there, sizeof(there), 0) != (ssize_t)client->program_count)) {
+		close(service->checker); /* an answer that comes late must not be taken for the next one */
+		service->checker = -1;
 		memset(there, 0, sizeof(there));
 	}
 	for (unsigned int i = 0; i < client->program_count; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* One request of a program without privileges: checked to the last bit, then done. */
+/* One request of a program without privileges: all of it is checked, then done. */
 #include "plugin/bpf/syscall.h"
 #include "tools/service/service.h"
 #include "plugin/attach/saved_filter.h"
@@ -16,7 +16,7 @@ struct message {
 	struct sock_filter insns[BPF_MAXINSNS];
 };
 
-/* error 0: with fd. A client that takes no reply is not waited for. */
+/* With fd if reply->error is 0. A client that does not read its replies is not waited for. */
 static bool answer(const struct service_client *client, struct service_reply *reply, int fd)
 {
 	union {
@@ -63,7 +63,7 @@ static bool open_meter(struct service_client *client, const struct service_reque
 	result = socktally_open(&client->meter, &opts);
 	if (result)
 		return refuse(client, result, socktally_error(NULL));
-	/* the kernel's programs go on writing; nobody else can */
+	/* no process can write to it from now on; our programs in the kernel still do */
 	result = st_bpf_map_freeze(client->meter->cells_map);
 	if (result)
 		return refuse(client, result, "the broker can't make its table read-only");
@@ -79,7 +79,7 @@ static bool link_is_valid(uint32_t link)
 	       (link & ~0x3fffu) == ST_LINK_OTHER;
 }
 
-static bool take_tap(const struct service_request *request, struct st_socket_link *tap)
+static bool take_link(const struct service_request *request, struct st_socket_link *tap)
 {
 	memset(tap, 0, sizeof(*tap));
 	if (request->other_count > ST_MAX_LINKS || (request->link && !link_is_valid(request->link)))
@@ -99,7 +99,7 @@ static bool take_tap(const struct service_request *request, struct st_socket_lin
 static bool has_room(struct service *service, struct service_client *client)
 {
 	if (client->program_count == SERVICE_PROGRAMS)
-		service_look(service, client);
+		service_programs_prune(service, client);
 	return client->program_count < SERVICE_PROGRAMS;
 }
 
@@ -113,7 +113,7 @@ static bool load(struct service *service, struct service_client *client,
 	bool sent;
 	int prog;
 
-	if (!client->meter || !take_tap(request, &tap))
+	if (!client->meter || !take_link(request, &tap))
 		return false;
 	if (!has_room(service, client))
 		return refuse(client, -ENOSPC, "the broker serves no more sockets on one meter");
@@ -126,7 +126,7 @@ static bool load(struct service *service, struct service_client *client,
 	if (!st_bpf_info(prog, &info, sizeof(info)))
 		reply.program = info.id;
 	client->programs[client->program_count++] = reply.program;
-	/* as in a meter of our own: better without than not */
+	/* without a record the socket is metered all the same */
 	if (client->records)
 		st_saved_filter_leave(prog, request->cookie, message->insns, request->count);
 	sent = answer(client, &reply, prog);
@@ -155,7 +155,7 @@ void service_request(struct service *service, struct service_client *client)
 {
 	static struct message message;
 	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
-	/* no room for descriptors: the kernel closes what comes, and says so */
+	/* no room for descriptors: the kernel closes those that come, and sets MSG_CTRUNC */
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t size = recvmsg(client->fd, &header, MSG_DONTWAIT);
 

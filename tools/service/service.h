@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Meters at a time: of all, and of one user but root. */
+/* Meters at a time: in all, and of one user; root has no limit of its own. */
 #define SERVICE_CLIENTS 64
 #define SERVICE_CLIENTS_OF_USER 8
-/* Programs of one client that are in use at a time: sockets, that is, and a few exchanged ones. */
+/* Programs of one client at a time: one a socket, and a few that have just been replaced. */
 #define SERVICE_PROGRAMS 1024
-/* Paths that a client's table may have; that memory is the broker's. */
+/* Paths in a client's table: the broker pays for its memory. */
 #define SERVICE_PATHS 8192
 
 struct service_client {
@@ -22,7 +22,7 @@ struct service_client {
 	pid_t pid;
 	struct socktally *meter; /* NULL before SERVICE_OPEN */
 	bool records;
-	uint32_t programs[SERVICE_PROGRAMS]; /* ids of those given out */
+	uint32_t programs[SERVICE_PROGRAMS]; /* ids of programs that it was given */
 	unsigned int program_count;
 };
 
@@ -30,29 +30,29 @@ struct service {
 	const char *path;
 	gid_t group;
 	int listener;
-	bool told_full;
-	int looker; /* to the child that looks for programs; -1: there is none */
-	pid_t looker_pid;
+	bool full_said;
+	int checker; /* to the child that checks which programs exist; -1: there is none */
+	pid_t checker_pid;
 	struct service_client clients[SERVICE_CLIENTS];
 };
 
 /* Makes the socket; false after a message. */
 bool service_listen(struct service *service);
-/* Takes a connection, if its process may use the broker. */
+/* Accepts a connection, if its process may use the broker. */
 void service_accept(struct service *service);
-/* Takes a request and answers it, or drops a client that has ended or that makes no sense. */
+/* Answers a request; drops a client that has ended, or whose request makes no sense. */
 void service_request(struct service *service, struct service_client *client);
 void service_drop(struct service_client *client);
 
-/* --- broker_service_programs.c */
+/* --- programs.c */
 
-/* Before privileges are dropped. */
-void service_look_start(struct service *service);
-void service_look_end(struct service *service);
+/* Starts the checker; to be called before privileges are dropped. */
+void service_programs_start(struct service *service);
+void service_programs_end(struct service *service);
 /*
- * Forgets the client's programs that are neither attached nor held by anybody any more; all of them if
- * that can't be told, as where the broker was started without CAP_SYS_ADMIN.
+ * Forgets the client's programs that the kernel has freed. All of them where there is no checker, as
+ * without CAP_SYS_ADMIN.
  */
-void service_look(struct service *service, struct service_client *client);
+void service_programs_prune(struct service *service, struct service_client *client);
 
 #endif
