@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the kernel says of a packet beside its bytes. */
+/* What the kernel knows about a packet besides its bytes. */
 #ifndef SOCKTALLY_BPF_SKB_FACTS_H
 #define SOCKTALLY_BPF_SKB_FACTS_H
 

@@ -49,10 +49,10 @@ struct st_cell {
 #define ST_BLOCK 256
 
 /*
- * The array of a meter's programs. The attached program goes on at the entry. With hooks, that is the
- * parser, and the rest of the chain stands in one of two banks: hooks in their order, then the tally.
- * A changed chain is put together in the other bank, and takes over with the number that the parser
- * goes on with: so each packet sees one chain, the old one or the new.
+ * The array of a meter's programs. The attached program goes on at the entry. With hooks, that is
+ * the parser, and the rest of the chain stands in one of two banks: hooks in their order, then the
+ * tally. A changed chain is put together in the other bank, and takes over with the number that the
+ * parser goes on with: so each packet sees one chain, the old one or the new.
  */
 #define ST_MAX_HOOKS 28
 #define ST_CHAIN_ENTRY 0

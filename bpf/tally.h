@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Counting a packet in this CPU's region: compiled for the kernel and natively.
+ * Counts a packet in this CPU's region: compiled for the kernel and natively.
  *
- * The sizes are not in the region but given by the caller, as constants that the verifier knows
- * when the program is loaded: it then sees that every access stays inside the region.
+ * The sizes come from the caller and not from the region: as constants they let the verifier prove
+ * that every access stays inside the region.
  */
 #ifndef SOCKTALLY_BPF_TALLY_H
 #define SOCKTALLY_BPF_TALLY_H
@@ -17,8 +17,8 @@ struct st_sizes {
 };
 
 /*
- * A slot's neighbours that are tried. With at most a quarter of the slots taken, about one path in
- * 10^9 finds none of 32 free: it is then counted as overflow.
+ * Slots that a search tries. At most a quarter of the slots are taken, so about one path in 10^9
+ * finds no free slot in 32: it is counted as overflow.
  */
 #define ST_PROBES 32
 
@@ -34,8 +34,8 @@ static __always_inline struct st_cell *st_region_cells(struct st_region *region,
 }
 
 /*
- * Mixes all bytes of a path; never 0, so that 0 means "no cell yet". Mixed once more than it seems to
- * take, as paths differ in few bits: else their slots are neighbours, and a search is long.
+ * A hash of all bytes of a path; never 0, as 0 means "no cell yet". Paths differ in few bits:
+ * without the second round of mixing many fall into neighbouring slots, and searches are long.
  */
 static __always_inline __u64 st_path_hash(struct st_path path)
 {
@@ -58,7 +58,7 @@ static __always_inline struct st_cell *st_cell_find(struct st_region *region, st
 	struct st_cell *cell;
 	__u32 slot, number;
 
-/* Without CAP_PERFMON the verifier sees no end of it as a loop. */
+/* Without CAP_PERFMON the verifier can't prove that the loop ends. */
 #pragma GCC unroll 32
 	for (__u32 probe = 0; probe < ST_PROBES; probe++) {
 		slot = (hash + probe) & (sizes.slots - 1);
@@ -66,8 +66,8 @@ static __always_inline struct st_cell *st_cell_find(struct st_region *region, st
 		if (!number)
 			goto insert;
 		/*
-		 * Verifiers up to Linux 6.2 don't learn from "is not 0": they see that this is not
-		 * below 0 only if it is checked after the subtraction.
+		 * Verifiers up to Linux 6.2 learn nothing from "is not 0". The bound is checked
+		 * after the subtraction, and the barrier keeps the compiler from moving it before.
 		 */
 		number--;
 		__asm__("" : "+r"(number));

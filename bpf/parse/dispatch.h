@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which layer comes next: from the number that the layer around it has for it to what it is. */
+/* The dispatch table: from the number by which a layer names the next one to its parser. */
 #ifndef SOCKTALLY_BPF_PARSE_DISPATCH_H
 #define SOCKTALLY_BPF_PARSE_DISPATCH_H
 
@@ -11,7 +11,7 @@ enum {
 #undef SOCKTALLY_PROTOCOL
 };
 
-/* A code: the number, in the space of what it is a number of. */
+/* A code: a number together with its number space. */
 #define ST_STOP 0
 #define ST_ETHERTYPE(type) (0x10000 | (type))
 #define ST_IPPROTO(number) (0x20000 | (number))
@@ -25,16 +25,16 @@ enum {
 #define ST_MORE(protocol) (0x80000 | (protocol)) /* further parts of its header */
 #define ST_END(protocol) (0x90000 | (protocol))
 
-enum st_kind {
-#define ST_KIND(KIND) ST_KIND_##KIND,
+enum st_parser {
+#define ST_PARSER(PARSER) ST_PARSER_##PARSER,
 #include "bpf/parse/parsers.def"
-#undef ST_KIND
+#undef ST_PARSER
 };
 
 struct st_found {
-	__u8 kind;
+	__u8 parser;   /* enum st_parser */
 	__u8 protocol; /* 0: a further part of a layer that is on the path already */
-	__u8 shift;    /* bits that the protocol takes on the path: 8, or 0 for a part */
+	__u8 shift;    /* bits that it adds to the path: 8, or 0 for a part */
 	__u8 fixed;    /* length of the header's fixed part */
 };
 
@@ -45,15 +45,15 @@ struct st_entry {
 
 #define ST_SLOT_BITS 9
 /*
- * Chosen so that no two codes have the same slot. If a new one collides, the compiler says so
- * (-Winitializer-overrides, -Woverride-init): take another odd number.
+ * A factor for which no two codes have the same slot. If a new code collides, the compiler says so
+ * (-Winitializer-overrides, -Woverride-init): find another odd number.
  */
 #define ST_SLOT_FACTOR 0x6df5eaf1
 #define ST_SLOT(code) ((__u32)((__u32)(code)*ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
-#define ST_CODE(CODE, KIND, PROTOCOL, FIXED)                                                       \
-	[ST_SLOT(CODE)] = {CODE, {ST_KIND_##KIND, ST_##PROTOCOL, 8, FIXED}},
-#define ST_PART(CODE, KIND, FIXED) [ST_SLOT(CODE)] = {CODE, {ST_KIND_##KIND, 0, 0, FIXED}},
+#define ST_CODE(CODE, PARSER, PROTOCOL, FIXED)                                                     \
+	[ST_SLOT(CODE)] = {CODE, {ST_PARSER_##PARSER, ST_##PROTOCOL, 8, FIXED}},
+#define ST_PART(CODE, PARSER, FIXED) [ST_SLOT(CODE)] = {CODE, {ST_PARSER_##PARSER, 0, 0, FIXED}},
 
 static const struct st_entry st_entries[1 << ST_SLOT_BITS] = {
 #include "bpf/parse/dispatch.def"

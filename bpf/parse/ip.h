@@ -12,14 +12,14 @@ static __always_inline void st_ip(struct st_step *step, const __u8 *h)
 	_Bool later = st_get16(h + 6) & 0x1fff; /* fragment */
 
 	step->more = 1;
-	/* What is announced as IPv4 and is IPv6: named as both. */
+	/* IPv6 under IPv4's number: the path has both names, as in Wireshark. */
 	if (h[0] >> 4 == 6) {
 		step->header = 0;
 		step->next = ST_DIRECT(ST_IPV6);
 		return;
 	}
 	step->header = header;
-	/* Length 0: a segment that offload has yet to cut, longer than the field can say. */
+	/* Length 0: Linux BIG TCP, a segment longer than 65,535 bytes that is not yet cut. */
 	if (total)
 		step->limit = total;
 	if (h[0] >> 4 == 4 && header >= 20 && !later)

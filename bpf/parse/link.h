@@ -5,10 +5,10 @@
 
 #include "bpf/parse/walk.h"
 
-/* Up to this, the type field of Ethernet is a length (IEEE 802.3, 3.2.6). */
+/* Ethernet's type field is a length up to this value (IEEE 802.3, 3.2.6). */
 #define ST_IEEE_802_3_MAX 1500
 
-/* type: Ethernet's type field, with which the header ends; inside: the two bytes after it. */
+/* type: the type field at the end of the header; inside: the two bytes after it. */
 static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u32 inside)
 {
 	if (type > ST_IEEE_802_3_MAX) {
@@ -16,7 +16,7 @@ static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u3
 		return;
 	}
 	step->limit = step->header + type;
-	/* What begins with ffff is raw IPX: these are not two SAPs. */
+	/* ffff is not two SAPs but raw IPX. */
 	if (inside != 0xffff)
 		step->next = ST_DIRECT(ST_LLC);
 }
@@ -39,7 +39,7 @@ static __always_inline void st_vlan(struct st_step *step, const __u8 *h)
 	st_ether_type(step, st_get16(h + 2), st_get16(h + 4));
 }
 
-/* Two such tags in a row count as one layer, as Wireshark has it. */
+/* Two such tags in a row are one layer, as in Wireshark. */
 static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
 {
 	__u32 type = st_get16(h + 2);
@@ -73,7 +73,7 @@ static __always_inline __u32 st_snap_next(const __u8 *snap)
 	case ST_OUI_ETHERTYPE:
 	case ST_OUI_CISCO_90:
 		return ST_ETHERTYPE(type);
-	case ST_OUI_CISCO: /* 0x010b: PVST+; others: RLQ, UplinkFast, VLAN bridge */
+	case ST_OUI_CISCO: /* 0x010b: PVST+; 0x0108, 0x0109, 0x010c: RLQ, UplinkFast, VLAN bridge */
 		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP)
 									  : ST_STOP;
 	case ST_OUI_IEEE_802_1: /* RFC 2684, 5.2 */
@@ -91,8 +91,7 @@ static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 	__u32 header = (control & 3) == 3 ? 3 : 4;
 
 	step->header = header;
-	if (control & 1 &&
-	    (control & 0xef) != 3) /* neither I nor UI: nothing of the user's inside */
+	if (control & 1 && (control & 0xef) != 3) /* neither I nor UI: no payload */
 		return;
 	if (h[0] == 0xaa && h[1] == 0xaa) {
 		step->header += 5;
@@ -105,11 +104,11 @@ static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 	}
 }
 
-/* Labels behind which is management (RFC 5586, RFC 3429). */
+/* Labels with management inside, not user traffic (RFC 5586, RFC 3429). */
 #define ST_MPLS_GAL 13
 #define ST_MPLS_OAM 14
 
-/* The stack counts as one layer: next is a further part of it until the bottom is reached. */
+/* A stack of labels is one layer: each further label is a part of it. */
 static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
 {
 	__u32 label = st_get32(h) >> 12;
@@ -140,7 +139,7 @@ static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
 	step->next = ST_PPPTYPE(type);
 }
 
-/* Address families of <sys/socket.h>, which differ from system to system. */
+/* AF_INET and AF_INET6 as numbered by each BSD. */
 static __always_inline __u32 st_family(__u32 family)
 {
 	switch (family) {
@@ -159,7 +158,7 @@ static __always_inline void st_loop(struct st_step *step, const __u8 *h)
 	step->next = st_family(st_get32(h));
 }
 
-/* The family is in the byte order of the host that captured, which is not known. */
+/* The family is in the byte order of the capturing host, which the file does not say. */
 static __always_inline void st_null(struct st_step *step, const __u8 *h)
 {
 	__u32 family = st_get32(h);

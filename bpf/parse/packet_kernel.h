@@ -14,21 +14,21 @@ struct st_packet {
 	struct __sk_buff *skb;
 	__u8 *block;          /* ST_BLOCK bytes of a map's value */
 	struct st_walk *walk; /* in a map's value, too */
-	__u32 zero;           /* which the verifier does not know */
+	__u32 zero;           /* 0, but unknown to the verifier */
 };
 
 /*
- * The walk is in a map's value, not in registers: what comes out of memory the
- * verifier knows nothing about, so that all ways through a layer look the same to it when they meet
- * again, and it goes through the loop's body only once a round. Where it can compute a value, it
- * tells packets apart by it, and their number explodes.
+ * The walk is in a map's value, not in registers or on the stack: the verifier knows nothing about
+ * a value that is loaded from a map. So all branches of a layer end in the same verifier state, and
+ * it follows the loop's body once a round. Known values would make the states differ, and their
+ * number grows exponentially.
  */
 #define ST_WALK(pkt) ((pkt)->walk)
 
 _Static_assert(ST_BLOCK_LOAD + ST_WINDOW <= ST_BLOCK, "block and window have to fit the scratch");
 _Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
 
-/* What is in memory is there, and nothing is known of it from before. */
+/* A compiler barrier: values are stored before it and loaded again after it. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
 
 /* Loads the block with what starts at off, of which there are size bytes. */
@@ -56,8 +56,8 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 }
 
 /*
- * The first block, unless the attached program has loaded it already. An empty packet, or one that
- * can't be read, has length 0.
+ * The first block; the attached program may have loaded it already. *len: the packet's length, or 0
+ * if it can't be read.
  */
 static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
 {
@@ -67,13 +67,13 @@ static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, _
 	return pkt->block;
 }
 
-/* Of a VLAN tag in the metadata, or 0. */
+/* The ethertype of a VLAN tag in the metadata, or 0. */
 static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
 {
 	return pkt->skb->vlan_present ? bpf_ntohs(pkt->skb->vlan_proto) : 0;
 }
 
-/* Of a packet that starts with the network layer. */
+/* The ethertype of a packet that starts with its network layer. */
 static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 {
 	return bpf_ntohs(pkt->skb->protocol);
@@ -89,8 +89,8 @@ static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 	if (bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC))
 		link = NULL;
 	/*
-	 * The caller has to ask the pointer. Compilers would ask the helper's result once more, and
-	 * verifiers up to Linux 6.2 have forgotten by then that it was not 0.
+	 * The caller has to test this pointer. Without the barrier the compiler tests the helper's
+	 * result a second time, and verifiers up to Linux 6.2 no longer know by then that it is 0.
 	 */
 	__asm__("" : "+r"(link));
 	return link;
@@ -116,7 +116,7 @@ static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st
 	if (at > ST_BLOCK_LOAD - ST_WINDOW && walk->len - walk->base > ST_BLOCK_LOAD &&
 	    !st_packet_next(pkt, walk))
 		return 0;
-	/* One check for all three ways here: the verifier then sees one state instead of three. */
+	/* One bounds check after all three branches: one verifier state instead of three. */
 	ST_FORGET();
 	at = walk->off - walk->base;
 	if (at > ST_BLOCK_LOAD)

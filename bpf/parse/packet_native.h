@@ -19,7 +19,7 @@ struct st_packet {
 /* See packet_kernel.h. */
 #define ST_FORGET()
 
-/* Tags, and packets without a link header, are a socket's. */
+/* Metadata and packets without a link header exist only on sockets. */
 static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
 {
 	(void)pkt;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A packet's path: its layers, outermost first.
+ * Finds a packet's path: its layers, outermost first.
  *
- * A layer names the one inside it by a number: an ethertype, an IP protocol, a port. dispatch.def
- * says which layer that is, and which function here looks at its header and finds the next number.
- * A new protocol is a line in protocols.def, a line for each of its numbers in dispatch.def, and, if
- * there is something inside it, a function.
+ * A layer names the next one by a number: an ethertype, an IP protocol, a port. dispatch.def has
+ * the layer and the parser for each number. A parser is a function that reads a header and finds
+ * the next number. A new protocol needs a line in protocols.def, a line in dispatch.def for each of
+ * its numbers, and, if it has layers inside, a parser: a line in parsers.def, a function, and a
+ * case in st_layer().
  */
 #ifndef SOCKTALLY_BPF_PARSE_PARSE_H
 #define SOCKTALLY_BPF_PARSE_PARSE_H
@@ -14,91 +15,91 @@
 #include "bpf/parse/link.h"
 #include "bpf/parse/tunnel.h"
 
-/* Steps at most after the link layer: layers, and further parts of layers like the labels of a stack. */
+/* Steps at most after the link layer. A further part, as a label of an MPLS stack, is a step too. */
 #define ST_MAX_STEPS 12
 
-static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 kind)
+static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 parser)
 {
-	switch (kind) {
-	case ST_KIND_HAS_ETH:
+	switch (parser) {
+	case ST_PARSER_HAS_ETH:
 		step->next = ST_DIRECT(ST_ETH);
 		break;
-	case ST_KIND_ETH:
+	case ST_PARSER_ETH:
 		st_eth(step, h);
 		break;
-	case ST_KIND_VLAN:
+	case ST_PARSER_VLAN:
 		st_vlan(step, h);
 		break;
-	case ST_KIND_IEEE8021AD:
+	case ST_PARSER_IEEE8021AD:
 		st_ieee8021ad(step, h);
 		break;
-	case ST_KIND_PPPOES:
+	case ST_PARSER_PPPOES:
 		st_pppoes(step, h);
 		break;
-	case ST_KIND_LLC:
+	case ST_PARSER_LLC:
 		st_llc(step, h);
 		break;
-	case ST_KIND_MPLS:
+	case ST_PARSER_MPLS:
 		st_mpls(step, h);
 		break;
-	case ST_KIND_PPP:
+	case ST_PARSER_PPP:
 		st_ppp(step, h);
 		break;
-	case ST_KIND_IP:
+	case ST_PARSER_IP:
 		st_ip(step, h);
 		break;
-	case ST_KIND_IPV6:
+	case ST_PARSER_IPV6:
 		st_ipv6(step, h);
 		break;
-	case ST_KIND_IPV6_HEADER:
+	case ST_PARSER_IPV6_HEADER:
 		st_ipv6_header(step, h);
 		break;
-	case ST_KIND_IPV6_FRAGHDR:
+	case ST_PARSER_IPV6_FRAGHDR:
 		st_ipv6_fraghdr(step, h);
 		break;
-	case ST_KIND_AH:
+	case ST_PARSER_AH:
 		st_ah(step, h);
 		break;
-	case ST_KIND_UDP:
+	case ST_PARSER_UDP:
 		st_udp(step, h);
 		break;
-	case ST_KIND_UDPLITE: /* its second field says how much the checksum covers */
+	case ST_PARSER_UDPLITE: /* its second field says how much the checksum covers */
 		st_udp_ports(step, h);
 		break;
-	case ST_KIND_GRE:
+	case ST_PARSER_GRE:
 		st_gre(step, h);
 		break;
-	case ST_KIND_ERSPAN:
+	case ST_PARSER_ERSPAN:
 		st_erspan(step, h);
 		break;
-	case ST_KIND_WCCP:
+	case ST_PARSER_WCCP:
 		st_wccp(step, h);
 		break;
-	case ST_KIND_VXLAN_GPE:
+	case ST_PARSER_VXLAN_GPE:
 		st_vxlan_gpe(step, h);
 		break;
-	case ST_KIND_GENEVE:
+	case ST_PARSER_GENEVE:
 		st_geneve(step, h);
 		break;
-	case ST_KIND_GTP:
+	case ST_PARSER_GTP:
 		st_gtp(step, h);
 		break;
-	case ST_KIND_GTP_EXTENSION:
+	case ST_PARSER_GTP_EXTENSION:
 		st_gtp_extension(step, h);
 		break;
-	case ST_KIND_GTP_EXTENSION_END:
+	case ST_PARSER_GTP_EXTENSION_END:
 		st_gtp_extension_end(step, h);
 		break;
-	case ST_KIND_TEREDO:
+	case ST_PARSER_TEREDO:
 		st_teredo(step, h);
 		break;
-	case ST_KIND_NSH:
+	case ST_PARSER_NSH:
 		st_nsh(step, h);
 		break;
-	case ST_KIND_L2TP:
+	case ST_PARSER_L2TP:
 		st_l2tp(step, h);
 		break;
-	case ST_KIND_L2TP_OFFSET:
+	case ST_PARSER_L2TP_OFFSET:
 		st_l2tp_offset(step, h);
 		break;
 	}
@@ -116,7 +117,7 @@ static __always_inline __u32 st_tag_protocol(__u32 ethertype)
 	return 0;
 }
 
-/* A tag in the metadata of a socket's packet: a layer without bytes. */
+/* A VLAN tag in the packet's metadata (a socket's packet only): a layer without bytes. */
 static __always_inline void st_metadata_tag(struct st_walk *walk, const struct st_packet *pkt)
 {
 	__u32 tag = st_packet_tag(pkt);
@@ -126,10 +127,10 @@ static __always_inline void st_metadata_tag(struct st_walk *walk, const struct s
 }
 
 /*
- * A packet on a cooked socket that is sent with VLAN tags in its bytes. skb->protocol is the outer
- * tag's; the packet mostly starts behind the tags, as the network header does, which are then read
- * from the link header before it; only where the sender had not set the network header does it start
- * with them. Returns what the packet starts with.
+ * A packet that was sent with VLAN tags in its bytes, on a cooked socket. skb->protocol is the
+ * outer tag's ethertype. Mostly the packet starts at the network header, behind the tags: then the
+ * tags are read from the link header in front of it. If the sender had not set the network header,
+ * the packet starts with the tags. Returns the ethertype of what the packet starts with.
  */
 static __always_inline __u32 st_cooked_tags(struct st_walk *walk, const struct st_packet *pkt,
 					    const __u8 *h, __u32 ethertype)
@@ -155,7 +156,7 @@ static __always_inline __u32 st_cooked_next(__u32 type)
 	return type > ST_IEEE_802_3_MAX ? ST_ETHERTYPE(type) : ST_COOKED(type);
 }
 
-/* A link type that is not read: its number in two bytes that are no protocol's. */
+/* A link type that is not parsed: its number, in two bytes of 128 or more. */
 static __always_inline void st_other_link(struct st_walk *walk, __u32 link)
 {
 	st_path_push(walk, ST_DLT, 8);
@@ -164,8 +165,8 @@ static __always_inline void st_other_link(struct st_walk *walk, __u32 link)
 }
 
 /*
- * The outermost layer, by the socket's or the file's link type. Its name is on the path in any case:
- * the link type says so, not the packet. 0: it isn't read.
+ * The outermost layer, by the socket's or the file's link type. It is on the path even if the
+ * packet is cut short, because the link type names it. 0: not parsed here.
  */
 static __always_inline __u32 st_link_layer(struct st_step *step, const __u8 *h, __u32 link)
 {
@@ -236,7 +237,7 @@ static __always_inline void st_link(struct st_walk *walk, const struct st_packet
 		st_metadata_tag(walk, pkt);
 }
 
-/* A transport layer of which so many bytes are there: the end of the path, or 0: find out. */
+/* ST_TCP or ST_UDP if that is the last layer, left bytes long; 0: it may be another. */
 static __always_inline __u32 st_common_transport(const __u8 *h, __u32 protocol, __u32 left)
 {
 	__u32 source = ST_UDPPORT(st_get16(h));
@@ -251,8 +252,9 @@ static __always_inline __u32 st_common_transport(const __u8 *h, __u32 protocol, 
 }
 
 /*
- * TCP and plain UDP in IP in Ethernet, whole and with nothing unusual, need no walk: most packets are
- * that, and cost half. Only what the walk would find too. 0: find out.
+ * The fast path: TCP and plain UDP directly in IP in Ethernet, with no options and not cut short.
+ * Most packets are that, and without a walk they cost half. Returns what the walk would find; 0:
+ * walk.
  */
 static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *h, __u32 len)
 {
@@ -278,7 +280,7 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 	return 0;
 }
 
-/* The part before the walk. A whole path's lower half, or 0: to be walked. */
+/* Before the walk. Returns the path's lower half if that is the whole path; 0: walk. */
 static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 {
 	struct st_walk *walk = ST_WALK(pkt);
@@ -297,10 +299,10 @@ static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 }
 
 /*
- * So many steps of the walk. False: it has ended.
+ * Takes up to this many steps of the walk. False: the walk has ended.
  *
- * What was found goes into the walk, as the verifier takes into account in all that follows what is
- * carried from one part of a round into the next in a register: that doubles its work.
+ * The entry is copied into the walk, because a value that stays in a register from one half of a
+ * round to the other makes verifier states differ, and that doubles the verifier's work.
  */
 static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 {
@@ -318,7 +320,7 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 		if (!st_packet_at(pkt, walk, &h))
 			return 0;
 		st_step_init(&step, walk->found.fixed);
-		st_layer(&step, h, walk->found.kind);
+		st_layer(&step, h, walk->found.parser);
 		ST_FORGET();
 		if (!st_advance(walk, &step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))

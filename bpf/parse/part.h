@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The parser in the kernel: a few steps a run. The verifier goes through every step of a program, so
- * one with all of them takes it twice as long. A packet with more layers goes on in another run
- * of the same program: a tail call to a fixed place, which the JIT makes a jump.
+ * The parser in the kernel takes ST_PART_STEPS steps in one run. A packet with more layers goes on
+ * in another run of the same program, by a tail call to a fixed place, which the JIT makes a jump.
+ * Why: the verifier follows every step of the loop, and a program with all steps takes it twice as
+ * long.
  */
 #ifndef SOCKTALLY_BPF_PARSE_PART_H
 #define SOCKTALLY_BPF_PARSE_PART_H
@@ -12,9 +13,12 @@
 #define ST_PART_STEPS 4
 #define ST_PARTS (ST_MAX_STEPS / ST_PART_STEPS)
 
-_Static_assert(ST_PARTS *ST_PART_STEPS == ST_MAX_STEPS, "all steps are in a part");
+_Static_assert(ST_PARTS *ST_PART_STEPS == ST_MAX_STEPS, "parts have all steps");
 
-/* Read anew wherever it is asked for: what is kept in a register the verifier tells states apart by. */
+/*
+ * The number of this run. Loaded each time, never kept in a register: the verifier would keep a
+ * separate state for each value that it knows.
+ */
 static __always_inline __u32 st_part(const struct __sk_buff *skb)
 {
 	return *(const volatile __u32 *)&skb->cb[ST_CB_PART];
@@ -28,7 +32,11 @@ static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path
 
 	if (!st_part(skb)) {
 		common = st_parse_start(pkt, skb->cb[ST_CB_LINK]);
-		/* Not as a constant: of a table's place that it knows the verifier would think anew. */
+		/*
+		 * st_common() returns one of a few constants. The verifier would follow the
+		 * rest of the program once for each: the XOR with a 0 that it doesn't know makes
+		 * the value unknown.
+		 */
 		*path = (struct st_path){.lo = common ^ pkt->zero};
 		if (common)
 			return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* UDP and the tunnels: layers that have a whole packet inside. */
+/* UDP and the tunnels: layers with a whole packet inside. */
 #ifndef SOCKTALLY_BPF_PARSE_TUNNEL_H
 #define SOCKTALLY_BPF_PARSE_TUNNEL_H
 
@@ -50,14 +50,14 @@ static __always_inline void st_gre(struct st_step *step, const __u8 *h)
 	step->header += flags & ST_GRE_KEY ? 4 : 0;
 	step->header += flags & ST_GRE_SEQUENCE ? 4 : 0;
 	step->header += type == ST_GRE_PPP && flags & ST_GRE_ACK ? 4 : 0;
-	/* ERSPAN without a sequence number is its type I, which has no header of its own. */
+	/* ERSPAN without a sequence number is type I, which has no header. */
 	if (type == ST_GRE_ERSPAN && !(flags & ST_GRE_SEQUENCE))
 		step->next = ST_DIRECT(ST_ERSPAN);
 	else
 		step->next = ST_GRETYPE(type);
 }
 
-/* Web cache redirection: 4 bytes, or in its first version none, then IPv4. */
+/* Web cache redirection: a header of 4 bytes (none in version 1), then IPv4. */
 static __always_inline void st_wccp(struct st_step *step, const __u8 *h)
 {
 	step->header = h[0] >> 4 == 4 ? 0 : 4;
@@ -65,7 +65,7 @@ static __always_inline void st_wccp(struct st_step *step, const __u8 *h)
 	step->next = ST_DIRECT(ST_IP);
 }
 
-/* Types II and III have version 1 and 2. */
+/* The version field is 1 for type II and 2 for type III. */
 static __always_inline void st_erspan(struct st_step *step, const __u8 *h)
 {
 	__u32 version = h[0] >> 4;
@@ -87,8 +87,8 @@ static __always_inline void st_geneve(struct st_step *step, const __u8 *h)
 }
 
 /*
- * An IP packet, told by its first byte as far as it can be, or a frame (3GPP TS 23.501, 5.6.10.2), told
- * by what is in it: the session knows, the packet doesn't say.
+ * The packet does not say whether it carries IP or an Ethernet frame (3GPP TS 23.501, 5.6.10.2). IP
+ * is recognised by its first byte, Ethernet by a known ethertype.
  */
 static __always_inline __u32 st_gtp_payload(const __u8 *payload)
 {
@@ -101,7 +101,7 @@ static __always_inline __u32 st_gtp_payload(const __u8 *payload)
 	return type == 0x0800 || type == 0x86dd || type == 0x0806 ? ST_DIRECT(ST_ETH) : ST_STOP;
 }
 
-/* The message types of 3GPP TS 29.060, table 1, as bits: anything else on the port is not GTP. */
+/* The message types of 3GPP TS 29.060, table 1, as a bit mask: any other is not GTP. */
 static __always_inline _Bool st_gtp_known(__u32 type)
 {
 	__u64 known = 0x7fff003fffff00feull;
@@ -122,7 +122,7 @@ static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 
 	if (version > 2 || (version < 2 && !st_gtp_known(h[1])))
 		step->missing = ST_NOT_THIS;
-	if (version == 2 || h[1] != 0xff || !(flags & 0x10)) /* only T-PDUs have packets inside */
+	if (version == 2 || h[1] != 0xff || !(flags & 0x10)) /* only T-PDUs carry packets */
 		return;
 	step->more = 1;
 	if (version == 0) {
@@ -139,7 +139,7 @@ static __always_inline void st_gtp(struct st_step *step, const __u8 *h)
 	step->next = flags & 4 && h[11] ? ST_MORE(ST_GTP) : st_gtp_payload(h + 12);
 }
 
-/* An extension header: its length in units of 4 bytes, ..., the type of the next one. */
+/* An extension header: its length in units of 4 bytes first, the next one's type last. */
 static __always_inline void st_gtp_extension(struct st_step *step, const __u8 *h)
 {
 	step->header = h[0] * 4 - 1;
@@ -154,7 +154,7 @@ static __always_inline void st_gtp_extension_end(struct st_step *step, const __u
 	step->next = h[0] ? ST_MORE(ST_GTP) : st_gtp_payload(h + 1);
 }
 
-/* RFC 4380, 5.1.1: authentication and origin before the IPv6 packet. */
+/* RFC 4380, 5.1.1: authentication and origin in front of the IPv6 packet. */
 static __always_inline void st_teredo(struct st_step *step, const __u8 *h)
 {
 	__u32 header = 0;
@@ -168,7 +168,7 @@ static __always_inline void st_teredo(struct st_step *step, const __u8 *h)
 	step->next = header ? ST_MORE(ST_TEREDO) : ST_DIRECT(ST_IPV6);
 }
 
-/* RFC 8300, 2.2: the field that says what is inside, the same in VXLAN's generic extension. */
+/* The next protocol field (RFC 8300, 2.2), also that of VXLAN-GPE. */
 static __always_inline __u32 st_nsh_next(__u32 protocol)
 {
 	switch (protocol) {

@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One step of the walk: what a layer's function finds out, and what is done with it. */
+/* One step of the walk: what a layer's parser returns, and how it moves the walk on. */
 #ifndef SOCKTALLY_BPF_PARSE_WALK_H
 #define SOCKTALLY_BPF_PARSE_WALK_H
 
 #include "bpf/parse/dispatch.h"
 #include "bpf/parse/packet.h"
 
-/* More than any packet's length, and less than the largest number. */
+/* Longer than any packet; far enough from the largest number that a sum does not wrap. */
 #define ST_NO_LIMIT 0x7fffffff
-/* As bytes that are missing: it's not this layer after all. */
+/* st_step.missing: this is not that layer after all. */
 #define ST_NOT_THIS 0x7fffffff
 
 /*
- * What a layer's function says. It may look at ST_WINDOW bytes, also where the packet is shorter:
- * what it makes of bytes past the end does not matter, as header then reaches past the end too.
+ * What a layer's parser returns. It may read ST_WINDOW bytes even where the packet is shorter:
+ * `header` and `more` have to cover every byte that `next` depends on, and st_advance() then stops
+ * the walk.
  */
 struct st_step {
 	__u32 missing; /* 0, or ST_NOT_THIS */
-	__u32 header;  /* whole length of the header */
-	__u32 more;    /* bytes that have to follow it for next to be looked at */
-	__u32 limit;   /* length of header and contents, as the header says */
-	__u32 next;    /* code of what is inside; ST_STOP: nothing that the path shows */
+	__u32 header;  /* length of the whole header */
+	__u32 more;    /* bytes that must follow it, or next is not used */
+	__u32 limit;   /* length of header and payload, by a field of the header */
+	__u32 next;    /* code of the next layer; ST_STOP: none */
 };
 
-/*
- * Called with each layer that is put on a path, while walk->off is where its header is: for a build
- * that wants to know.
- */
+/* A build may define this. Called for each layer added to the path; its header is at walk->off. */
 #ifndef ST_ON_LAYER
 #define ST_ON_LAYER(walk, protocol)
 #endif
@@ -37,8 +35,8 @@ static __always_inline _Bool st_path_has_room(const struct st_walk *walk)
 }
 
 /*
- * shift: 8, or 0 to put nothing on the path. Not a branch, as there the verifier would go on with two
- * states instead of one.
+ * Adds a layer to the path. shift: 8, or 0 (with protocol 0) to add nothing. This is no branch,
+ * because a branch would give the verifier two states to follow instead of one.
  */
 static __always_inline void st_path_push(struct st_walk *walk, __u32 protocol, __u32 shift)
 {
@@ -47,7 +45,7 @@ static __always_inline void st_path_push(struct st_walk *walk, __u32 protocol, _
 	ST_ON_LAYER(walk, protocol);
 }
 
-/* A step over a header of fixed length. */
+/* A header of this length, and nothing after it. */
 static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 {
 	step->missing = 0;
@@ -58,8 +56,8 @@ static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 }
 
 /*
- * Takes the step. fixed: the length of the header's fixed part. False: it is cut short, and the path
- * ends with the layer around it.
+ * Takes the step. fixed: the length of the header's fixed part. False: that part is cut short; the
+ * layer is not on the path, and the walk ends.
  */
 static __always_inline _Bool st_advance(struct st_walk *walk, const struct st_step *step,
 					__u32 fixed, __u32 protocol, __u32 shift)

@@ -9,7 +9,7 @@
 /* The path of a packet of which caplen bytes are there. link: enum st_link. */
 struct st_path st_classify(__u32 link, const void *data, size_t caplen);
 
-/* One of many packets. There are ST_BEHIND more bytes that may be read, whatever is in them. */
+/* One of many packets. ST_BEHIND bytes past its end must be readable; their values don't matter. */
 #define ST_BEHIND 64
 struct st_batch_packet {
 	const __u8 *data;
@@ -18,12 +18,12 @@ struct st_batch_packet {
 	__u32 linktype;
 };
 
-/* The same for up to ST_BATCH packets of the same link, whose own linktype is not looked at. */
+/* st_classify() for up to ST_BATCH packets of one link; their `linktype` is not used. */
 #define ST_BATCH 128
 void st_classify_batch(__u32 link, const struct st_batch_packet *packets, size_t count,
 		       struct st_path *paths);
 
-/* enum st_link for a LINKTYPE_ number of a capture file; ST_LINK_OTHER | number if it is no other. */
+/* enum st_link for a capture file's LINKTYPE_; ST_LINK_OTHER | number if it is not parsed. */
 __u32 st_link_of_linktype(__u32 linktype);
 
 #endif

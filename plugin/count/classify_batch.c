@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The parser for many packets at once. One by one, each layer is a jump to its function that the
- * processor guesses wrong where packets differ, and that costs more than what the function does. Here
- * packets whose next layer is of the same kind wait together, and take that step one after another.
+ * The parser for many packets at once. When packets are parsed one by one, the jump to each layer's
+ * parser is mispredicted where packets differ, and that costs more than the parser itself. Here the
+ * packets wait in a queue for each parser, and a parser handles its whole queue in one loop.
  */
 #include "plugin/count/classify.h"
 #include "plugin/count/classify_parse.h"
 
-/* Where packets go that have come to their end: not a kind. */
+/* The queue of packets that are done: no parser's. */
 #define ENDED 31
 
 enum {
-#define ST_KIND(KIND) +1
-	KINDS = 0
+#define ST_PARSER(PARSER) +1
+	PARSERS = 0
 #include "bpf/parse/parsers.def"
-#undef ST_KIND
+#undef ST_PARSER
 };
-_Static_assert(KINDS <= ENDED, "a bit for each kind");
+_Static_assert(PARSERS <= ENDED, "a bit of `waiting` for each parser");
 _Static_assert(ST_BEHIND >= ST_WINDOW, "a layer's function may look past a packet's end");
 /* With that many layers the path has room for the last step, too, and need not be asked. */
 _Static_assert(1 + ST_MAX_STEPS <= ST_MAX_LAYERS, "steps are what ends a walk");
 
-/* One array for each part of a packet's walk: stored and loaded by the part, which costs no wait. */
+/*
+ * The walks of all packets, as one array for each member: each is loaded by itself, so no load
+ * waits for a wider store before it.
+ */
 struct batch {
 	struct st_path *paths;
 	const __u8 *header[ST_BATCH]; /* of the layer to come */
@@ -33,34 +36,37 @@ struct batch {
 	__u16 queues[ENDED + 1][ST_BATCH];
 };
 
-/* walk: from the packet's header on. */
+/* Puts packet i into the queue of its next layer's parser. walk: offsets from batch->header[i]. */
 static __always_inline void enqueue(struct batch *batch, __u32 i, const struct st_walk *walk)
 {
 	const struct st_entry *entry = st_find(walk->next);
-	__u32 kind = entry->code == walk->next ? entry->found.kind : ENDED;
+	__u32 parser = entry->code == walk->next ? entry->found.parser : ENDED;
 
 	batch->paths[i].hi = walk->path.hi;
 	batch->paths[i].lo = walk->path.lo;
 	batch->header[i] += walk->off;
 	batch->left[i] = walk->end - walk->off;
 	batch->next[i] = walk->next;
-	batch->queues[kind][batch->counts[kind]++] = (__u16)i;
-	batch->waiting |= 1u << kind;
+	batch->queues[parser][batch->counts[parser]++] = (__u16)i;
+	batch->waiting |= 1u << parser;
 }
 
-/* What all layers of a kind have in common is a constant: a kind mostly is one protocol. */
-static __always_inline struct st_found found_of_kind(enum st_kind kind, struct st_found found)
+/*
+ * Members that are the same in all entries of a parser become constants of its loop: most parsers
+ * have one protocol.
+ */
+static __always_inline struct st_found found_of_parser(enum st_parser parser, struct st_found found)
 {
 	struct st_found any = {0}, all = {.protocol = 255, .shift = 255, .fixed = 255};
 
-#define ADD(KIND, PROTOCOL, SHIFT, FIXED)                                                          \
-	if (kind == ST_KIND_##KIND) {                                                              \
+#define ADD(PARSER, PROTOCOL, SHIFT, FIXED)                                                        \
+	if (parser == ST_PARSER_##PARSER) {                                                        \
 		any.protocol |= (PROTOCOL), all.protocol &= (PROTOCOL);                            \
 		any.shift |= (SHIFT), all.shift &= (SHIFT);                                        \
 		any.fixed |= (FIXED), all.fixed &= (FIXED);                                        \
 	}
-#define ST_CODE(CODE, KIND, PROTOCOL, FIXED) ADD(KIND, ST_##PROTOCOL, 8, FIXED)
-#define ST_PART(CODE, KIND, FIXED) ADD(KIND, 0, 0, FIXED)
+#define ST_CODE(CODE, PARSER, PROTOCOL, FIXED) ADD(PARSER, ST_##PROTOCOL, 8, FIXED)
+#define ST_PART(CODE, PARSER, FIXED) ADD(PARSER, 0, 0, FIXED)
 #include "bpf/parse/dispatch.def"
 #undef ST_CODE
 #undef ST_PART
@@ -74,15 +80,15 @@ static __always_inline struct st_found found_of_kind(enum st_kind kind, struct s
 	return found;
 }
 
-static __always_inline void take_steps(struct batch *batch, enum st_kind kind)
+static __always_inline void take_steps(struct batch *batch, enum st_parser parser)
 {
-	const __u32 count = batch->counts[kind];
+	const __u32 count = batch->counts[parser];
 
-	/* Who comes back to this queue goes where somebody has been taken from it. */
-	batch->counts[kind] = 0;
+	/* A packet that needs this parser again is queued in a place that has been read already. */
+	batch->counts[parser] = 0;
 	for (__u32 at = 0; at < count; at++) {
-		const __u32 i = batch->queues[kind][at];
-		struct st_found found = found_of_kind(kind, st_find(batch->next[i])->found);
+		const __u32 i = batch->queues[parser][at];
+		struct st_found found = found_of_parser(parser, st_find(batch->next[i])->found);
 		struct st_walk walk = {
 			.path = {.hi = batch->paths[i].hi, .lo = batch->paths[i].lo},
 			.end = batch->left[i],
@@ -92,31 +98,31 @@ static __always_inline void take_steps(struct batch *batch, enum st_kind kind)
 		if (batch->steps[i]++ == ST_MAX_STEPS)
 			continue;
 		st_step_init(&step, found.fixed);
-		st_layer(&step, batch->header[i], kind);
+		st_layer(&step, batch->header[i], parser);
 		if (!st_advance(&walk, &step, found.fixed, found.protocol, found.shift))
 			walk.next = ST_STOP;
 		enqueue(batch, i, &walk);
 	}
 }
 
-/* A function for each kind, so that what it is made of stays in registers. */
-#define ST_KIND(KIND)                                                                              \
-	static __attribute__((noinline)) void take_steps_##KIND(struct batch *batch)               \
+/* A function for each parser, so that its constants and state stay in registers. */
+#define ST_PARSER(PARSER)                                                                          \
+	static __attribute__((noinline)) void take_steps_##PARSER(struct batch *batch)             \
 	{                                                                                          \
-		take_steps(batch, ST_KIND_##KIND);                                                 \
+		take_steps(batch, ST_PARSER_##PARSER);                                             \
 	}
 #include "bpf/parse/parsers.def"
-#undef ST_KIND
+#undef ST_PARSER
 
-static void (*const take_steps_of[KINDS])(struct batch *batch) = {
-#define ST_KIND(KIND) take_steps_##KIND,
+static void (*const take_steps_of[PARSERS])(struct batch *batch) = {
+#define ST_PARSER(PARSER) take_steps_##PARSER,
 #include "bpf/parse/parsers.def"
-#undef ST_KIND
+#undef ST_PARSER
 };
 
 /*
- * Where nearly all packets need no walk, asking that first is a branch that is guessed well, and else
- * one that is not: after so many in a batch that did need one, they are not asked any more.
+ * st_common() is tried first while it mostly succeeds: then its branch is predicted well. After
+ * this many failures in a batch it is no longer tried.
  */
 #define UNCOMMON_MOST 16
 
@@ -152,18 +158,18 @@ void st_classify_batch(__u32 link, const struct st_batch_packet *packets, size_t
 
 	batch.paths = paths;
 	batch.waiting = 0;
-	for (__u32 kind = 0; kind <= ENDED; kind++)
-		batch.counts[kind] = 0;
+	for (__u32 parser = 0; parser <= ENDED; parser++)
+		batch.counts[parser] = 0;
 	if (link == ST_LINK_ETH)
 		start(&batch, ST_LINK_ETH, packets, count);
 	else
 		start(&batch, link, packets, count);
 	while ((waiting = batch.waiting & ~(1u << ENDED))) {
-		/* Outer layers first, and last those with nothing inside: the more there are together. */
-		__u32 kind = waiting & ~1u ? (__u32)__builtin_ctz(waiting & ~1u) : ST_KIND_LAST;
+		/* Parsers of outer layers first, LAST at the end: this makes the queues long. */
+		__u32 parser = waiting & ~1u ? (__u32)__builtin_ctz(waiting & ~1u) : ST_PARSER_LAST;
 
-		batch.waiting = waiting & ~(1u << kind);
-		take_steps_of[kind](&batch);
+		batch.waiting = waiting & ~(1u << parser);
+		take_steps_of[parser](&batch);
 	}
 	for (__u32 i = 0; link & ST_LINK_LAYER && i < count; i++)
 		paths[i] = st_path_or_link(paths[i], link);
