@@ -40,7 +40,7 @@ struct run {
 	struct inherited inherited;
 	bool attach; /* its sockets are taken from outside */
 	struct attach_options attach_options;
-	struct attaching attaching;
+	struct attach_session session;
 	struct channel_address address;
 	struct channel_ends ends;
 	struct broker broker;
@@ -240,8 +240,8 @@ static bool set_up_attach(struct run *run)
 		.follow = true,
 		.family = true,
 	};
-	run->metered = !attaching_open(&run->attaching, &run->attach_options, run->report_fd);
-	if (run->attaching.unprepared)
+	run->metered = !attach_session_open(&run->session, &run->attach_options, run->report_fd);
+	if (run->session.unprepared)
 		return false;
 	if (!run->metered)
 		command_fail("%s goes on unmetered", run->argv[0]);
@@ -250,22 +250,22 @@ static bool set_up_attach(struct run *run)
 
 static void serve_attached(struct run *run)
 {
-	struct attaching *attaching = &run->attaching;
+	struct attach_session *session = &run->session;
 	struct pollfd signals = {.fd = run->signals, .events = POLLIN};
 
-	targets_add(&attaching->targets, run->tool); /* if it hasn't ended already */
-	attaching->meters[0]->pid = run->tool;       /* until it has a socket */
-	attaching_begin(attaching);
+	targets_add(&session->targets, run->tool); /* if it hasn't ended already */
+	session->meters[0]->pid = run->tool;       /* until it has a socket */
+	attach_session_begin(session);
 	do {
-		poll(&signals, 1, attaching_patience(attaching));
-		attaching_step(attaching);
+		poll(&signals, 1, attach_session_wait_ms(session));
+		attach_session_step(session);
 	} while (!forward_signals(run));
-	attaching_close(attaching);
-	if (attaching->given_back)
+	attach_session_close(session);
+	if (session->given_back)
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
-	else if (!attaching_used(attaching) && !attaching->failed)
+	else if (!attach_session_metered(session) && !session->failed)
 		command_fail("no packet socket of %s was seen: nothing to report", run->argv[0]);
-	attaching_free(attaching);
+	attach_session_free(session);
 }
 
 /* The tool without us, but for its end. */

@@ -27,65 +27,65 @@ static const char help[] =
 
 enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
 
-static int wait_for_end(struct attaching *attaching, int signals, int timer)
+static int wait_for_end(struct attach_session *session, int signals, int timer)
 {
 	struct pollfd fds[] = {
 		{.fd = signals, .events = POLLIN},
 		{.fd = timer, .events = POLLIN},
 	};
 
-	while (!attaching_over(attaching)) {
-		if (poll(fds, 2, attaching_patience(attaching)) < 0 && errno != EINTR)
+	while (!attach_session_ended(session)) {
+		if (poll(fds, 2, attach_session_wait_ms(session)) < 0 && errno != EINTR)
 			return command_fail("can't wait: %s", strerror(errno));
 		if (fds[0].revents || fds[1].revents)
 			break;
-		attaching_step(attaching);
+		attach_session_step(session);
 	}
 	return 0;
 }
 
 /* Nothing is metered. */
-static int say_nothing_found(const struct attaching *attaching)
+static int say_nothing_found(const struct attach_session *session)
 {
-	const struct attach_options *options = attaching->options;
+	const struct attach_options *options = session->options;
 
-	if (attaching->failed)
+	if (session->failed)
 		return EXIT_FAILED; /* said */
-	if (*attaching->others.text)
+	if (*session->other_interfaces.text)
 		return command_fail("no packet socket is on %s: there are some on %s",
-				    options->interface, attaching->others.text);
+				    options->interface, session->other_interfaces.text);
 	return command_fail("the packet sockets have just been closed");
 }
 
-static int meter(struct attaching *attaching, int signals, int timer)
+static int meter(struct attach_session *session, int signals, int timer)
 {
-	const struct attach_options *options = attaching->options;
+	const struct attach_options *options = session->options;
 	int status;
 
-	attaching_begin(attaching);
-	if (!attaching->socket_count && !options->follow)
-		return say_nothing_found(attaching);
+	attach_session_begin(session);
+	if (!session->socket_count && !options->follow)
+		return say_nothing_found(session);
 	if (isatty(STDERR_FILENO) && !options->report.interval && !options->duration)
 		command_note("counting; Ctrl-C ends it with the report");
-	status = wait_for_end(attaching, signals, timer);
-	return attaching_close(attaching) | status;
+	status = wait_for_end(session, signals, timer);
+	return attach_session_close(session) | status;
 }
 
 static int attach(const struct attach_options *options, int out)
 {
 	int signals = stop_signals(),
 	    timer = options->duration ? stop_timer(options->duration) : -1;
-	struct attaching attaching = {0};
+	struct attach_session session = {0};
 	int status;
 
 	if (signals < 0 || (options->duration && timer < 0))
 		return command_fail("can't wait for the end: %s", strerror(errno));
-	status = targets_choose(&attaching.targets, &options->choice);
+	status = targets_choose(&session.targets, &options->choice);
 	if (!status)
-		status = attaching_open(&attaching, options, out);
+		status = attach_session_open(&session, options, out);
 	if (!status)
-		status = meter(&attaching, signals, timer);
-	attaching_free(&attaching);
+		status = meter(&session, signals, timer);
+	attach_session_free(&session);
 	close(signals);
 	if (timer >= 0)
 		close(timer);
@@ -104,7 +104,7 @@ static int take_option(struct attach_options *options, int option)
 		options->choice.all = true;
 		return 0;
 	case OPTION_FOLLOW:
-		options->follow = options->choice.waiting = true;
+		options->follow = options->choice.wait = true;
 		return 0;
 	case OPTION_EACH:
 		options->each = true;

@@ -2,10 +2,10 @@
 /*
  * Metering sockets of processes that are running already.
  *
- * A socket is taken from its process (pidfd_getfd), looked at, and given up within microseconds,
- * again and again: a descriptor that is kept would hold the capture open after its owner has closed
- * it. What is on the socket between two looks is seen at the next one: if our program is still
- * there nothing is done; if the owner has set another filter that one is composed with ours anew.
+ * Each socket is polled: taken from its process (pidfd_getfd), checked, and closed again within
+ * microseconds. A descriptor that was kept would keep the capture alive after its owner has closed
+ * it. If our program is still on the socket, nothing is done. If the owner has set another filter,
+ * the socket is attached again with that filter.
  */
 #ifndef SOCKTALLY_TOOLS_ATTACH_ATTACH_H
 #define SOCKTALLY_TOOLS_ATTACH_ATTACH_H
@@ -44,111 +44,112 @@ struct attach_meter {
 	struct sock_filter *insns;
 	size_t insn_count;
 	char linktype[32];
-	char *filter_name; /* found for a report in text */
-	bool filter_named; /* it has been looked for */
+	char *filter_name; /* its expression, for a report in text; NULL: not found */
+	bool filter_named; /* the expression has been looked for */
 	struct report_note *notes;
 	size_t note_count;
-	bool notes_full; /* that there is more is among them */
-	bool used;       /* some socket has been on it */
+	bool notes_full; /* the last note says that there were more */
+	bool used;       /* some socket has been attached to it */
 };
 
-/* A socket that is metered, or about to be. */
-struct attached {
+/* A socket that is metered, or soon will be. */
+struct attach_socket {
 	struct attach_meter *meter;
 	uint64_t inode, cookie;
 	pid_t pid; /* a process that holds it, and */
 	int fd;    /* its descriptor there */
 	char comm[16];
 	char interface[16];
-	bool on;          /* it is on its meter */
-	uint32_t program; /* id of ours on it */
-	/* in the time of monotonic_now(): */
-	int64_t absent;    /* when it wasn't there yet */
-	int64_t seen;      /* when our program was last seen on it */
-	int64_t rejecting; /* since when a filter is on it that rejects everything; 0: none is */
-	int64_t next_try;  /* after it was missed or refused */
-	bool refused;      /* it can't be metered any more, which is said */
+	bool attached;    /* to its meter */
+	uint32_t program; /* id of our program on it */
+	/* times of monotonic_now(): */
+	int64_t absent_at;       /* when the process did not have it yet */
+	int64_t seen_at;         /* when our program was last seen on it */
+	int64_t rejecting_since; /* its filter rejects everything since then; 0: it does not */
+	int64_t retry_at;        /* after it was not found or was refused */
+	bool refused;            /* it can no longer be metered, and the user has been told */
 };
 
-struct attaching {
+struct attach_session {
 	const struct attach_options *options;
 	int report_fd;
 	struct targets targets;
 	struct attach_meter **meters;
 	size_t meter_count;
-	struct attached *sockets;
+	struct attach_socket *sockets;
 	size_t socket_count, socket_room;
-	uint64_t *refused; /* inodes of sockets that can't be metered: said once */
+	uint64_t *refused; /* inodes of sockets that can't be metered: the user is told once */
 	size_t refused_count, refused_room;
 	size_t given_back;
-	bool unprepared;         /* a hook or a class can't be put on a meter, which is said */
-	bool begun;              /* what is found from now on has come later */
-	bool failed;             /* some socket could not be metered, or not given back */
-	struct name_list others; /* interfaces of sockets that are not asked for */
-	int64_t busy_until;      /* until then it is looked more often */
-	int64_t walked;          /* when processes were last looked for */
-	int64_t next_look, next_scan, next_walk, next_report;
-	int status; /* of the reports */
+	bool unprepared; /* a hook or a class was refused, and the user has been told */
+	bool started;    /* a socket that is found from now on was opened later */
+	bool failed;     /* some socket could not be metered, or not given back */
+	struct name_list other_interfaces; /* of sockets that -i leaves out */
+	/* times of monotonic_now(): */
+	int64_t busy_until;        /* until then sockets are checked more often */
+	int64_t processes_read_at; /* when new processes were last looked for */
+	int64_t next_look, next_socket_scan, next_process_scan, next_report;
+	int status; /* exit status of the reports */
 };
 
-/* Opens the first meter, so that attaching takes no time. 0, or an exit status after a message. */
-int attaching_open(struct attaching *attaching, const struct attach_options *options,
-		   int report_fd);
-/* Attaches to what the targets have now. */
-void attaching_begin(struct attaching *attaching);
-/* How long nothing is to be done, in milliseconds. */
-int attaching_patience(const struct attaching *attaching);
-/* Does what is due: looks at sockets, follows processes, writes reports. */
-void attaching_step(struct attaching *attaching);
-/* Whether there is nothing to wait for any more. */
-bool attaching_over(const struct attaching *attaching);
+/* Opens the first meter, so that session takes no time. 0, or an exit status after a message. */
+int attach_session_open(struct attach_session *session, const struct attach_options *options,
+			int report_fd);
+/* Attaches to the sockets that the targets have now. */
+void attach_session_begin(struct attach_session *session);
+/* Milliseconds until attach_session_step() has something to do. */
+int attach_session_wait_ms(const struct attach_session *session);
+/* Does what is due: checks the sockets, looks for new ones, writes reports. */
+void attach_session_step(struct attach_session *session);
+/* Whether the session is over: no socket, no process, or a report that could not be written. */
+bool attach_session_ended(const struct attach_session *session);
 /* Whether some socket has ever been metered. */
-bool attaching_used(const struct attaching *attaching);
+bool attach_session_metered(const struct attach_session *session);
 /* Gives all sockets back and writes the last report. Returns an exit status. */
-int attaching_close(struct attaching *attaching);
-void attaching_free(struct attaching *attaching);
+int attach_session_close(struct attach_session *session);
+void attach_session_free(struct attach_session *session);
 
-/* --- within: attach_take.c */
+/* --- take.c: within this folder, as all that follows */
 
 /*
- * A descriptor of the socket itself, whatever has its number in the process by now; notes where it
- * was found. -EBADF, -ESRCH: it isn't there.
+ * A descriptor of the socket, if it is still number `number` of the process; notes both in *socket.
+ * -EBADF, -ESRCH: it isn't there.
  */
-int attach_take_from(struct attached *socket, pid_t pid, int number);
-/* From any process that has it: its owner may have handed it on, or have another number for it. */
-int attach_take_anywhere(struct attached *socket);
-/* "tcpdump (pid 812): ..." fd: what the library was given. */
-void attach_say_refused(const struct attached *socket, int fd, int error);
-void attach_give_back(struct attaching *attaching);
+int attach_take_from(struct attach_socket *socket, pid_t pid, int number);
+/* The same, looked for in all processes: the socket may have been passed on, or have a new number. */
+int attach_take_anywhere(struct attach_socket *socket);
+/* Prints the library's error for this socket. fd: the descriptor that the library was given. */
+void attach_say_refused(const struct attach_socket *socket, int fd, int error);
+void attach_give_back(struct attach_session *session);
 
-/* --- attach_sockets.c */
+/* --- sockets.c */
 
 /* Attaches to the packet sockets of a process that aren't known yet. -errno */
-int attach_sockets(struct attaching *attaching, struct target *target);
-/* Sees to it that our program is on the sockets. */
-void attach_look(struct attaching *attaching);
+int attach_sockets(struct attach_session *session, struct target *target);
+/* Checks every socket, and attaches anew where its owner has set another filter. */
+void attach_look(struct attach_session *session);
 
-/* --- attach_report.c */
+/* --- report.c */
 
 /* The meter for one more socket, or NULL after a message. */
-struct attach_meter *attach_meter_of(struct attaching *attaching);
+struct attach_meter *attach_meter_of(struct attach_session *session);
 void attach_meter_free(struct attach_meter *meter);
-/* A socket is on the meter now. */
-void attach_meter_use(struct attach_meter *meter, const struct attached *socket);
-/* What the meter knows of a socket now: its interface, its filter. Returns its program, or 0. */
-uint32_t attach_meter_see(struct attached *socket);
+/* Notes that the socket is on the meter now. */
+void attach_meter_use(struct attach_meter *meter, const struct attach_socket *socket);
+/* Copies the socket's interface and filter from the meter. Returns its program's id, or 0. */
+uint32_t attach_meter_see(struct attach_socket *socket);
 void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Writes the reports of all meters. */
-void attach_report(struct attaching *attaching);
+void attach_report(struct attach_session *session);
 
-/* --- leftover.c */
+/* --- restore.c */
 
 /*
- * Puts the filter back that a socket had before a meter that was killed. -EACCES: what is on it is
- * not that meter's program; -EPERM: it is locked.
+ * Gives a socket its saved filter again. -EACCES: another program is on it than that of the saved
+ * filter; -EPERM: its owner has locked its filter.
  */
 struct st_saved_filter;
-int leftover_restore(int fd, const struct st_saved_filter *record);
+int saved_filter_restore(int fd, const struct st_saved_filter *saved);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* socktally detach: gives back what a meter that was killed could not. */
+/* socktally detach: restores the filters of sockets whose meter was killed. */
 #include "tools/attach/attach.h"
 #include "tools/proc/packet_diag.h"
 
@@ -26,22 +26,22 @@ static const char help[] =
 
 enum { OPTION_ALL = OPTION_OWN };
 
-struct detaching {
+struct detach_session {
 	struct target_choice choice;
 	const char *interface; /* NULL: any socket */
-	struct st_saved_filter *records;
-	size_t record_count;
+	struct st_saved_filter *saved;
+	size_t saved_count;
 	size_t restored;
 	bool failed;
 };
 
-static const struct st_saved_filter *record_of(const struct detaching *detaching, int fd)
+static const struct st_saved_filter *saved_filter_of(const struct detach_session *session, int fd)
 {
 	uint64_t cookie = packet_diag_cookie(fd);
 
-	for (size_t i = 0; cookie && i < detaching->record_count; i++)
-		if (detaching->records[i].cookie == cookie)
-			return &detaching->records[i];
+	for (size_t i = 0; cookie && i < session->saved_count; i++)
+		if (session->saved[i].cookie == cookie)
+			return &session->saved[i];
 	return NULL;
 }
 
@@ -66,72 +66,72 @@ static void say_restored(const struct target *target, const char *interface)
 	command_print("%s (pid %d) on %s has its own filter again\n", comm, target->pid, on);
 }
 
-/* A socket in hand. */
-static void restore(struct detaching *detaching, const struct target *target, int fd)
+/* fd: a descriptor of the socket. */
+static void restore(struct detach_session *session, const struct target *target, int fd)
 {
-	const struct st_saved_filter *record = record_of(detaching, fd);
-	struct st_socket_link tap;
+	const struct st_saved_filter *saved = saved_filter_of(session, fd);
+	struct st_socket_link link;
 	int result;
 
-	if (!record || st_socket_link_read(&tap, fd, 0) ||
-	    (detaching->interface && strcmp(detaching->interface, tap.interface) != 0))
+	if (!saved || st_socket_link_read(&link, fd, 0) ||
+	    (session->interface && strcmp(session->interface, link.interface) != 0))
 		return;
-	if (record->counting) {
-		detaching->failed = true;
+	if (saved->counting) {
+		session->failed = true;
 		command_fail("%s (pid %d) on %s: socktally (pid %u) is metering it: end that one "
 			     "(kill %u)",
-			     target->comm, target->pid, tap.interface, record->pid, record->pid);
+			     target->comm, target->pid, link.interface, saved->pid, saved->pid);
 		return;
 	}
-	result = leftover_restore(fd, record);
+	result = saved_filter_restore(fd, saved);
 	if (result == -EACCES)
 		return; /* another filter is on it by now: there is nothing left of ours */
 	if (result) {
-		detaching->failed = true;
-		say_not_restored(target, tap.interface, result);
+		session->failed = true;
+		say_not_restored(target, link.interface, result);
 		return;
 	}
-	detaching->restored++;
-	say_restored(target, tap.interface);
+	session->restored++;
+	say_restored(target, link.interface);
 }
 
 static int detach_one(void *ctx, struct target *target, const struct holder *holder)
 {
-	struct detaching *detaching = ctx;
+	struct detach_session *session = ctx;
 	int fd = process_take_socket(holder->pid, holder->fd, holder->inode);
 
 	if (fd == -EPERM || fd == -ENOSYS) {
-		detaching->failed = true;
+		session->failed = true;
 		command_fail("%s (pid %d): its socket %d can't be looked at: %s", target->comm,
 			     target->pid, holder->fd, process_take_refused(fd));
 	}
 	if (fd < 0)
 		return 0;
-	restore(detaching, target, fd);
+	restore(session, target, fd);
 	close(fd);
 	return 0;
 }
 
-static int detach(struct detaching *detaching)
+static int detach(struct detach_session *session)
 {
 	struct targets targets = {0};
-	int status = targets_choose(&targets, &detaching->choice), result = 0;
+	int status = targets_choose(&targets, &session->choice), result = 0;
 
 	if (!status)
-		result = st_saved_filters_read(&detaching->records, &detaching->record_count);
+		result = st_saved_filters_read(&session->saved, &session->saved_count);
 	if (result)
 		status = command_fail("what is left can't be looked for: %s%s", strerror(-result),
 				      result == -EPERM ? ": run as root, or with CAP_SYS_ADMIN"
 						       : "");
 	for (size_t i = 0; i < targets.count && !status; i++)
-		target_sockets(&targets.target[i], detach_one, detaching);
-	if (!status && !detaching->restored && !detaching->failed && detaching->choice.name_count)
+		target_sockets(&targets.target[i], detach_one, session);
+	if (!status && !session->restored && !session->failed && session->choice.name_count)
 		status = command_fail("%s: no packet socket has a program that was left by a "
 				      "socktally",
-				      detaching->choice.names[0]);
-	st_saved_filters_free(detaching->records, detaching->record_count);
+				      session->choice.names[0]);
+	st_saved_filters_free(session->saved, session->saved_count);
 	targets_free(&targets);
-	return status | (detaching->failed ? EXIT_FAILED : 0);
+	return status | (session->failed ? EXIT_FAILED : 0);
 }
 
 int command_detach(int argc, char **argv)
@@ -142,7 +142,7 @@ int command_detach(int argc, char **argv)
 		{"help", no_argument, NULL, OPTION_HELP},
 		{0},
 	};
-	struct detaching detaching = {0};
+	struct detach_session session = {0};
 	int option;
 
 	opterr = 0;
@@ -151,18 +151,18 @@ int command_detach(int argc, char **argv)
 		case OPTION_HELP:
 			return command_print("%s", help);
 		case 'i':
-			detaching.interface = optarg;
+			session.interface = optarg;
 			break;
 		case OPTION_ALL:
-			detaching.choice.all = true;
+			session.choice.all = true;
 			break;
 		default:
 			return command_bad_option(option, argv);
 		}
 	}
-	detaching.choice.names = argv + optind;
-	detaching.choice.name_count = (size_t)(argc - optind);
-	if (!detaching.choice.name_count && !detaching.choice.all)
+	session.choice.names = argv + optind;
+	session.choice.name_count = (size_t)(argc - optind);
+	if (!session.choice.name_count && !session.choice.all)
 		return command_usage("no process given: socktally detach PID, or a command's name");
-	return detach(&detaching);
+	return detach(&session);
 }

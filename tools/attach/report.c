@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct attach_meter *meter_open(struct attaching *attaching)
+static struct attach_meter *meter_open(struct attach_session *session)
 {
-	const struct report_options *options = &attaching->options->report;
+	const struct report_options *options = &session->options->report;
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->paths,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
@@ -26,36 +26,36 @@ static struct attach_meter *meter_open(struct attaching *attaching)
 	command_lift_memlock();
 	error = socktally_open(&meter->meter, &opts);
 	if (!error)
-		error = report_open(&meter->report, attaching->report_fd, options->format);
+		error = report_open(&meter->report, session->report_fd, options->format);
 	if (error)
 		command_open_failed(error);
 	else
-		attaching->unprepared = command_prepare_meter(options, meter->meter) != 0;
-	if (error || attaching->unprepared) {
+		session->unprepared = command_prepare_meter(options, meter->meter) != 0;
+	if (error || session->unprepared) {
 		attach_meter_free(meter);
 		return NULL;
 	}
-	if (attaching->meter_count)
+	if (session->meter_count)
 		report_follows(meter->report);
 	return meter;
 }
 
-struct attach_meter *attach_meter_of(struct attaching *attaching)
+struct attach_meter *attach_meter_of(struct attach_session *session)
 {
 	struct attach_meter **grown, *meter;
 
-	for (size_t i = 0; i < attaching->meter_count; i++)
-		if (!attaching->options->each || !attaching->meters[i]->used)
-			return attaching->meters[i];
-	grown = reallocarray(attaching->meters, attaching->meter_count + 1, sizeof(*grown));
+	for (size_t i = 0; i < session->meter_count; i++)
+		if (!session->options->each || !session->meters[i]->used)
+			return session->meters[i];
+	grown = reallocarray(session->meters, session->meter_count + 1, sizeof(*grown));
 	if (!grown) {
 		command_fail("out of memory");
 		return NULL;
 	}
-	attaching->meters = grown;
-	meter = meter_open(attaching);
+	session->meters = grown;
+	meter = meter_open(session);
 	if (meter)
-		grown[attaching->meter_count++] = meter;
+		grown[session->meter_count++] = meter;
 	return meter;
 }
 
@@ -79,7 +79,7 @@ void attach_meter_free(struct attach_meter *meter)
 	free(meter);
 }
 
-/* text: malloc'ed, or NULL */
+/* Takes text, which is malloc'ed or NULL. */
 static void note_add(struct attach_meter *meter, const char *event, char *text)
 {
 	struct report_note note = {.event = event, .text = text}, *grown;
@@ -113,7 +113,7 @@ void attach_note(struct attach_meter *meter, const char *event, const char *form
 	note_add(meter, event, text);
 }
 
-void attach_meter_use(struct attach_meter *meter, const struct attached *socket)
+void attach_meter_use(struct attach_meter *meter, const struct attach_socket *socket)
 {
 	name_list_add(&meter->comms, socket->comm);
 	if (!meter->used) {
@@ -125,12 +125,12 @@ void attach_meter_use(struct attach_meter *meter, const struct attached *socket)
 	}
 }
 
-struct sight {
-	struct attached *socket;
+struct socket_lookup {
+	struct attach_socket *socket;
 	uint32_t program;
 };
 
-/* The meter forgets it with the socket, before the last report. */
+/* A copy, as the library frees its own when the socket is given back, before the last report. */
 static void keep_filter(struct attach_meter *meter, const struct socktally_socket *metered)
 {
 	size_t size = metered->insn_count * sizeof(*meter->insns);
@@ -148,13 +148,13 @@ static void keep_filter(struct attach_meter *meter, const struct socktally_socke
 
 static int see(void *ctx, const struct socktally_socket *metered)
 {
-	struct sight *sight = ctx;
-	struct attached *socket = sight->socket;
+	struct socket_lookup *lookup = ctx;
+	struct attach_socket *socket = lookup->socket;
 	struct attach_meter *meter = socket->meter;
 
 	if (metered->cookie != socket->cookie)
 		return 0;
-	sight->program = metered->program;
+	lookup->program = metered->program;
 	if (!strcmp(socket->interface, metered->interface) && socket->program == metered->program)
 		return 1;
 	snprintf(socket->interface, sizeof(socket->interface), "%s", metered->interface);
@@ -164,15 +164,15 @@ static int see(void *ctx, const struct socktally_socket *metered)
 	return 1;
 }
 
-uint32_t attach_meter_see(struct attached *socket)
+uint32_t attach_meter_see(struct attach_socket *socket)
 {
-	struct sight sight = {.socket = socket};
+	struct socket_lookup lookup = {.socket = socket};
 
-	socktally_sockets(socket->meter->meter, see, &sight);
-	return sight.program;
+	socktally_sockets(socket->meter->meter, see, &lookup);
+	return lookup.program;
 }
 
-/* Once a filter, as it takes time. */
+/* Once for each filter, as the search takes up to a second. */
 static void name_filter(struct attach_meter *meter)
 {
 	if (!meter->filter_named)
@@ -181,7 +181,7 @@ static void name_filter(struct attach_meter *meter)
 	meter->filter_named = true;
 }
 
-static void write_report(struct attaching *attaching, struct attach_meter *meter)
+static void write_report(struct attach_session *session, struct attach_meter *meter)
 {
 	struct report_source source = {
 		.kind = "socket",
@@ -198,7 +198,7 @@ static void write_report(struct attaching *attaching, struct attach_meter *meter
 
 	if (meter->insns)
 		numbers = filter_text_numbers(meter->insns, meter->insn_count);
-	if (meter->insns && attaching->options->report.format == REPORT_TEXT)
+	if (meter->insns && session->options->report.format == REPORT_TEXT)
 		name_filter(meter);
 	source.filter = numbers;
 	source.filter_name = meter->filter_name;
@@ -206,40 +206,40 @@ static void write_report(struct attaching *attaching, struct attach_meter *meter
 	error = report_write(meter->report, meter->meter, &source, &meter->start, &end);
 	free(numbers);
 	if (error) {
-		attaching->status =
-			command_report_failed(&attaching->options->report, error, meter->meter);
+		session->status =
+			command_report_failed(&session->options->report, error, meter->meter);
 		return;
 	}
 	notes_free(meter);
 	meter->start = end;
 }
 
-static bool has_socket(const struct attaching *attaching, const struct attach_meter *meter)
+static bool has_socket(const struct attach_session *session, const struct attach_meter *meter)
 {
-	for (size_t i = 0; i < attaching->socket_count; i++)
-		if (attaching->sockets[i].meter == meter)
+	for (size_t i = 0; i < session->socket_count; i++)
+		if (session->sockets[i].meter == meter)
 			return true;
 	return false;
 }
 
-/* A meter of a socket alone that is gone has had its last report. */
-static void retire_meters(struct attaching *attaching)
+/* With --each, frees the meters whose socket is closed: their last report is written. */
+static void retire_meters(struct attach_session *session)
 {
-	for (size_t i = attaching->meter_count; i-- && attaching->options->each;) {
-		if (!attaching->meters[i]->used || has_socket(attaching, attaching->meters[i]))
+	for (size_t i = session->meter_count; i-- && session->options->each;) {
+		if (!session->meters[i]->used || has_socket(session, session->meters[i]))
 			continue;
-		attach_meter_free(attaching->meters[i]);
-		attaching->meters[i] = attaching->meters[--attaching->meter_count];
+		attach_meter_free(session->meters[i]);
+		session->meters[i] = session->meters[--session->meter_count];
 	}
 }
 
-void attach_report(struct attaching *attaching)
+void attach_report(struct attach_session *session)
 {
-	/* a script gets its object in any case */
-	bool always = attaching->options->report.format == REPORT_JSON;
+	/* a script gets one JSON object even if there was no socket */
+	bool always = session->options->report.format == REPORT_JSON;
 
-	for (size_t i = 0; i < attaching->meter_count && !attaching->status; i++)
-		if (attaching->meters[i]->used || (!i && always))
-			write_report(attaching, attaching->meters[i]);
-	retire_meters(attaching);
+	for (size_t i = 0; i < session->meter_count && !session->status; i++)
+		if (session->meters[i]->used || (!i && always))
+			write_report(session, session->meters[i]);
+	retire_meters(session);
 }

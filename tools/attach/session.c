@@ -1,152 +1,154 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The course of an attachment: what is looked at when. */
+/* The schedule of a session: what is done when. */
 #include "tools/attach/attach.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* How often sockets are looked at: as a rule, and when something has just happened. */
+/* The interval between two checks of the sockets: as a rule, and right after a change. */
 #define LOOK (20 * MILLISECOND)
 #define BUSY_LOOK MILLISECOND
-/* A tool that has just been started opens its sockets. */
+/* How long a tool that was just started may take to open its sockets. */
 #define STARTING (10000 * MILLISECOND)
-/* What takes long is done less often: it may take one part in so many of the time. */
+/* A scan of processes or sockets may take one part in so many of the time. */
 #define SHARE 20
 
-int attaching_open(struct attaching *attaching, const struct attach_options *options, int report_fd)
+int attach_session_open(struct attach_session *session, const struct attach_options *options,
+			int report_fd)
 {
 	struct attach_meter *meter;
 
-	attaching->options = options;
-	attaching->report_fd = report_fd;
-	meter = attach_meter_of(attaching);
+	session->options = options;
+	session->report_fd = report_fd;
+	meter = attach_meter_of(session);
 	if (!meter)
 		return EXIT_FAILED;
 	clock_gettime(CLOCK_REALTIME, &meter->start);
 	return 0;
 }
 
-/* The time between two looks is at most that of a report. */
-static int64_t look_period(const struct attaching *attaching, int64_t now)
+/* At most the interval of the reports, so that each is up to date. */
+static int64_t look_period(const struct attach_session *session, int64_t now)
 {
-	int64_t interval = attaching->options->report.interval * MILLISECOND;
+	int64_t interval = session->options->report.interval * MILLISECOND;
 
-	if (now < attaching->busy_until)
+	if (now < session->busy_until)
 		return BUSY_LOOK;
 	return interval && interval < LOOK ? interval : LOOK;
 }
 
-static void scan(struct attaching *attaching)
+static void scan(struct attach_session *session)
 {
-	for (size_t i = 0; i < attaching->targets.count; i++)
-		attach_sockets(attaching, &attaching->targets.target[i]);
+	for (size_t i = 0; i < session->targets.count; i++)
+		attach_sockets(session, &session->targets.target[i]);
 }
 
-void attaching_begin(struct attaching *attaching)
+void attach_session_begin(struct attach_session *session)
 {
 	int64_t now = monotonic_now();
 
-	if (attaching->options->family) {
-		attaching->begun = true;
-		attaching->busy_until = now + STARTING;
+	if (session->options->family) {
+		session->started = true;
+		session->busy_until = now + STARTING;
 	}
-	scan(attaching);
-	attaching->begun = true;
-	attaching->walked = now;
-	attaching->next_report = now + attaching->options->report.interval * MILLISECOND;
+	scan(session);
+	session->started = true;
+	session->processes_read_at = now;
+	session->next_report = now + session->options->report.interval * MILLISECOND;
 }
 
-int attaching_patience(const struct attaching *attaching)
+int attach_session_wait_ms(const struct attach_session *session)
 {
-	int64_t next = attaching->next_look, now = monotonic_now();
+	int64_t next = session->next_look, now = monotonic_now();
 
-	if (attaching->options->report.interval && attaching->next_report < next)
-		next = attaching->next_report;
+	if (session->options->report.interval && session->next_report < next)
+		next = session->next_report;
 	return next > now ? (int)((next - now + MILLISECOND - 1) / MILLISECOND) : 0;
 }
 
-/* When something that took from `began` until now is due again. */
+/* When to repeat what took from `began` until now: see SHARE. */
 static int64_t due_again(int64_t began)
 {
 	return began + SHARE * (monotonic_now() - began);
 }
 
-static void follow(struct attaching *attaching)
+static void follow(struct attach_session *session)
 {
-	const struct attach_options *options = attaching->options;
+	const struct attach_options *options = session->options;
 	int64_t now = monotonic_now();
 
-	if (now >= attaching->next_walk) {
+	if (now >= session->next_process_scan) {
 		if (options->family)
-			targets_add_children(&attaching->targets, attaching->walked);
+			targets_add_children(&session->targets, session->processes_read_at);
 		else
-			targets_add_named(&attaching->targets, &options->choice, attaching->walked);
-		attaching->walked = now;
-		attaching->next_walk = due_again(now);
+			targets_add_named(&session->targets, &options->choice,
+					  session->processes_read_at);
+		session->processes_read_at = now;
+		session->next_process_scan = due_again(now);
 		now = monotonic_now();
 	}
-	if (now >= attaching->next_scan) {
-		scan(attaching);
-		attaching->next_scan = due_again(now);
+	if (now >= session->next_socket_scan) {
+		scan(session);
+		session->next_socket_scan = due_again(now);
 	}
 }
 
-void attaching_step(struct attaching *attaching)
+void attach_session_step(struct attach_session *session)
 {
-	unsigned int interval = attaching->options->report.interval;
+	unsigned int interval = session->options->report.interval;
 	int64_t now = monotonic_now();
 
-	if (now >= attaching->next_look) {
-		attach_look(attaching);
-		if (attaching->options->follow)
-			follow(attaching);
-		targets_forget_ended(&attaching->targets);
+	if (now >= session->next_look) {
+		attach_look(session);
+		if (session->options->follow)
+			follow(session);
+		targets_forget_ended(&session->targets);
 		now = monotonic_now();
-		attaching->next_look = now + look_period(attaching, now);
+		session->next_look = now + look_period(session, now);
 	}
-	if (interval && now >= attaching->next_report && !attaching->status) {
-		attach_report(attaching);
-		/* what could not be written in time is not made up for */
-		while (attaching->next_report <= now)
-			attaching->next_report += interval * MILLISECOND;
+	if (interval && now >= session->next_report && !session->status) {
+		attach_report(session);
+		/* a report that came late is not made up for */
+		while (session->next_report <= now)
+			session->next_report += interval * MILLISECOND;
 	}
 }
 
-bool attaching_over(const struct attaching *attaching)
+bool attach_session_ended(const struct attach_session *session)
 {
-	const struct attach_options *options = attaching->options;
+	const struct attach_options *options = session->options;
 
-	if (attaching->status)
+	if (session->status)
 		return true;
-	if (options->follow) /* all there will ever be don't end */
-		return !attaching->targets.count && options->choice.name_count;
-	return !attaching->targets.count || !attaching->socket_count;
+	if (options->follow) /* without names, there will always be more */
+		return !session->targets.count && options->choice.name_count;
+	return !session->targets.count || !session->socket_count;
 }
 
-bool attaching_used(const struct attaching *attaching)
+bool attach_session_metered(const struct attach_session *session)
 {
-	for (size_t i = 0; i < attaching->meter_count; i++)
-		if (attaching->meters[i]->used)
+	for (size_t i = 0; i < session->meter_count; i++)
+		if (session->meters[i]->used)
 			return true;
 	return false;
 }
 
-int attaching_close(struct attaching *attaching)
+int attach_session_close(struct attach_session *session)
 {
-	attach_give_back(attaching);
-	if (!attaching->status) /* after a report that could not be written there is no other */
-		attach_report(attaching);
-	if (attaching->status)
-		return attaching->status;
-	return attaching->failed && attaching->options->choice.name_count ? EXIT_FAILED : 0;
+	attach_give_back(session);
+	if (!session->status) /* after a report that could not be written there is no other */
+		attach_report(session);
+	if (session->status)
+		return session->status;
+	return session->failed && session->options->choice.name_count ? EXIT_FAILED : 0;
 }
 
-void attaching_free(struct attaching *attaching)
+void attach_session_free(struct attach_session *session)
 {
-	for (size_t i = 0; i < attaching->meter_count; i++)
-		attach_meter_free(attaching->meters[i]);
-	free(attaching->meters);
-	free(attaching->sockets);
-	free(attaching->refused);
-	targets_free(&attaching->targets);
+	for (size_t i = 0; i < session->meter_count; i++)
+		attach_meter_free(session->meters[i]);
+	free(session->meters);
+	free(session->sockets);
+	free(session->refused);
+	targets_free(&session->targets);
 }

@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 /*
- * libpcap sets a filter that rejects everything, empties the socket, and sets the real one. In
- * between, which takes far less than this, the socket is left alone: what is set then must not be
- * overwritten. A tool that wants to see nothing for a longer time is metered with that.
+ * libpcap sets a filter that rejects everything, empties the socket, and sets the real filter, all
+ * within far less time than this. Until then the socket is left alone, so that our program does not
+ * replace the real filter. A filter that rejects everything for longer is metered as it is.
  */
 #define REJECTING (500 * MILLISECOND)
-/* After a change there may be another one. */
+/* After a change the socket is checked more often for so long, as more changes may follow. */
 #define BUSY (100 * MILLISECOND)
-/* A search of all processes takes at most one part in so many of the time. */
+/* Searching all processes may take one part in so many of the time. */
 #define SEARCH_SHARE 50
 
 static int64_t later(int64_t one, int64_t other)
@@ -39,8 +39,8 @@ static bool receives(int fd)
 	return getsockname(fd, (struct sockaddr *)&address, &size) || address.sll_protocol;
 }
 
-/* Whether the filter is one that will be followed by another at once. */
-static bool in_between(struct attaching *attaching, struct attached *socket, int fd)
+/* Whether a real filter is likely to follow at once: see REJECTING. */
+static bool is_between_filters(struct attach_session *session, struct attach_socket *socket, int fd)
 {
 	struct sock_filter *insns;
 	size_t count;
@@ -49,61 +49,61 @@ static bool in_between(struct attaching *attaching, struct attached *socket, int
 
 	free(insns);
 	if (!rejects) {
-		socket->rejecting = 0;
+		socket->rejecting_since = 0;
 		return false;
 	}
-	if (!socket->rejecting)
-		socket->rejecting = now;
-	attaching->busy_until = later(attaching->busy_until, now + BUSY);
-	return now - socket->rejecting < REJECTING;
+	if (!socket->rejecting_since)
+		socket->rejecting_since = now;
+	session->busy_until = later(session->busy_until, now + BUSY);
+	return now - socket->rejecting_since < REJECTING;
 }
 
 /*
- * Says whose program it is that is on the socket, not this meter's: another meter's, or its own. That
- * of a meter that was killed is removed: 0.
+ * Another program than this meter's is on the socket. If a meter that was killed left it, the saved
+ * filter is restored: 0. Else the user is told whose it is.
  */
-static int settle_foreign(const struct attached *socket, int fd)
+static int settle_foreign(const struct attach_socket *socket, int fd)
 {
-	const struct st_saved_filter *record = NULL;
-	struct st_saved_filter *records;
+	const struct st_saved_filter *found = NULL;
+	struct st_saved_filter *saved;
 	size_t count;
 	int result = -EACCES;
 
-	if (st_saved_filters_read(&records, &count))
+	if (st_saved_filters_read(&saved, &count))
 		count = 0;
-	/* our own, which is no longer on it, stays in the kernel for a moment */
+	/* our own program, which was just replaced, exists for a moment longer */
 	for (size_t i = 0; i < count; i++)
-		if (records[i].cookie == socket->cookie && records[i].program != socket->program)
-			record = &records[i];
-	if (record && !record->counting)
-		result = leftover_restore(fd, record);
-	else if (record)
+		if (saved[i].cookie == socket->cookie && saved[i].program != socket->program)
+			found = &saved[i];
+	if (found && !found->counting)
+		result = saved_filter_restore(fd, found);
+	else if (found)
 		command_fail("%s (pid %d): socktally (pid %u) is metering its socket %d on %s, "
 			     "which has room for one meter",
-			     socket->comm, socket->pid, record->pid, socket->fd, socket->interface);
-	if (result && (!record || !record->counting))
+			     socket->comm, socket->pid, found->pid, socket->fd, socket->interface);
+	if (result && (!found || !found->counting))
 		attach_say_refused(socket, fd, result);
-	st_saved_filters_free(records, count);
+	st_saved_filters_free(saved, count);
 	return result;
 }
 
-static void note_change(const struct attached *socket, int64_t now)
+static void note_change(const struct attach_socket *socket, int64_t now)
 {
 	attach_note(socket->meter, "filter",
 		    "%s (pid %d) changed its filter on %s: up to %.4f s of packets are not counted",
 		    socket->comm, socket->pid, socket->interface,
-		    (double)(now - socket->seen) / 1e9);
+		    (double)(now - socket->seen_at) / 1e9);
 }
 
-/* What could be missed of a socket that was opened while we were looking. */
-static void note_opened(const struct attached *socket, int64_t now, bool receiving)
+/* Notes how long a socket that was opened later may have gone uncounted. */
+static void note_opened(const struct attach_socket *socket, int64_t now, bool receiving)
 {
 	if (receiving)
 		attach_note(socket->meter, "opened",
 			    "%s (pid %d) opened a socket on %s: up to %.4f s of packets are not "
 			    "counted",
 			    socket->comm, socket->pid, socket->interface,
-			    (double)(now - socket->absent) / 1e9);
+			    (double)(now - socket->absent_at) / 1e9);
 	else
 		attach_note(
 			socket->meter, "opened",
@@ -111,49 +111,49 @@ static void note_opened(const struct attached *socket, int64_t now, bool receivi
 			socket->comm, socket->pid);
 }
 
-/* Our program is on the socket, the one of before or another one. */
-static void attached_now(struct attaching *attaching, struct attached *socket)
+/* The library has found or put our program on the socket. */
+static void note_attached(struct attach_session *session, struct attach_socket *socket)
 {
 	uint32_t program = attach_meter_see(socket);
 	int64_t now = monotonic_now();
 
-	if (socket->on && socket->program != program) {
+	if (socket->attached && socket->program != program) {
 		note_change(socket, now);
-		attaching->busy_until = later(attaching->busy_until, now + BUSY);
+		session->busy_until = later(session->busy_until, now + BUSY);
 	}
 	socket->program = program;
-	socket->seen = now;
+	socket->seen_at = now;
 	socket->refused = false;
 }
 
-static void remember_refused(struct attaching *attaching, uint64_t inode)
+static void refuse_inode(struct attach_session *session, uint64_t inode)
 {
 	uint64_t *grown;
 
-	attaching->failed = true;
-	if (attaching->refused_count == attaching->refused_room) {
-		size_t room = attaching->refused_room ? 2 * attaching->refused_room : 16;
+	session->failed = true;
+	if (session->refused_count == session->refused_room) {
+		size_t room = session->refused_room ? 2 * session->refused_room : 16;
 
-		grown = reallocarray(attaching->refused, room, sizeof(*grown));
+		grown = reallocarray(session->refused, room, sizeof(*grown));
 		if (!grown)
 			return;
-		attaching->refused = grown;
-		attaching->refused_room = room;
+		session->refused = grown;
+		session->refused_room = room;
 	}
-	attaching->refused[attaching->refused_count++] = inode;
+	session->refused[session->refused_count++] = inode;
 }
 
-static void forget_socket(struct attaching *attaching, struct attached *socket)
+static void forget_socket(struct attach_session *session, struct attach_socket *socket)
 {
-	if (socket->on)
+	if (socket->attached)
 		socktally_forget(socket->meter->meter, socket->cookie);
-	*socket = attaching->sockets[--attaching->socket_count];
+	*socket = session->sockets[--session->socket_count];
 }
 
-/* The first time. Without success the socket is forgotten. */
-static void attach_first(struct attaching *attaching, struct attached *socket, int fd)
+/* Attaches for the first time; if that fails, the socket is dropped from the session. */
+static void attach_first(struct attach_session *session, struct attach_socket *socket, int fd)
 {
-	struct attach_meter *meter = attach_meter_of(attaching);
+	struct attach_meter *meter = attach_meter_of(session);
 	bool receiving = receives(fd);
 	int result = -ENOMEM;
 
@@ -168,22 +168,22 @@ static void attach_first(struct attaching *attaching, struct attached *socket, i
 	if (result == -EAGAIN)
 		return; /* its filter keeps changing: at the next look */
 	if (result) {
-		remember_refused(attaching, socket->inode);
-		forget_socket(attaching, socket);
+		refuse_inode(session, socket->inode);
+		forget_socket(session, socket);
 		return;
 	}
 	attach_meter_use(meter, socket);
-	attached_now(attaching, socket);
-	socket->on = true;
-	attaching->busy_until = later(attaching->busy_until, socket->seen + BUSY);
-	if (attaching->begun)
-		note_opened(socket, socket->seen, receiving);
+	note_attached(session, socket);
+	socket->attached = true;
+	session->busy_until = later(session->busy_until, socket->seen_at + BUSY);
+	if (session->started)
+		note_opened(socket, socket->seen_at, receiving);
 }
 
-/* The owner has put something on the socket that we can't be composed with: tried again later. */
-static void refused(struct attached *socket, int fd, int error)
+/* The owner's new filter can't be metered: tried again later. */
+static void refused(struct attach_socket *socket, int fd, int error)
 {
-	socket->next_try = monotonic_now() + SECOND;
+	socket->retry_at = monotonic_now() + SECOND;
 	if (socket->refused)
 		return;
 	socket->refused = true;
@@ -198,120 +198,120 @@ static void refused(struct attached *socket, int fd, int error)
 }
 
 /*
- * No process has the socket under the number that we know. It is open as long as our program is
- * there, perhaps only on its way from one process to another.
+ * The process no longer has the socket under its number. As long as our program exists, the socket
+ * is open somewhere, perhaps in a message between two processes.
  */
-static void missing(struct attaching *attaching, struct attached *socket)
+static void find_moved(struct attach_session *session, struct attach_socket *socket)
 {
-	int there = socket->on ? st_program_exists(socket->program) : 0, fd;
+	int there = socket->attached ? st_program_exists(socket->program) : 0, fd;
 	int64_t began = monotonic_now();
 
-	if (there && began < socket->next_try)
+	if (there && began < socket->retry_at)
 		return;
 	fd = there ? attach_take_anywhere(socket) : -EBADF;
-	socket->next_try = began + SEARCH_SHARE * (monotonic_now() - began);
+	socket->retry_at = began + SEARCH_SHARE * (monotonic_now() - began);
 	if (fd >= 0)
-		close(fd); /* known again: the next look is at it */
+		close(fd); /* *socket says where it is now: checked at the next look */
 	else if (there != 1)
-		forget_socket(attaching, socket);
+		forget_socket(session, socket);
 }
 
-static void look_at(struct attaching *attaching, struct attached *socket)
+static void look_at(struct attach_session *session, struct attach_socket *socket)
 {
 	int fd, result;
 
-	if (socket->refused && monotonic_now() < socket->next_try)
+	if (socket->refused && monotonic_now() < socket->retry_at)
 		return;
 	fd = attach_take_from(socket, socket->pid, socket->fd);
 	if (fd == -EBADF || fd == -ESRCH)
-		missing(attaching, socket);
+		find_moved(session, socket);
 	if (fd < 0)
 		return;
-	if (in_between(attaching, socket, fd)) {
+	if (is_between_filters(session, socket, fd)) {
 		close(fd);
 		return;
 	}
-	if (socket->on) {
+	if (socket->attached) {
 		result = socktally_attach(socket->meter->meter, fd, NULL);
 		if (!result)
-			attached_now(attaching, socket);
+			note_attached(session, socket);
 		else if (result != -EAGAIN)
 			refused(socket, fd, result);
 	} else {
-		attach_first(attaching, socket, fd);
+		attach_first(session, socket, fd);
 	}
 	close(fd);
 }
 
-void attach_look(struct attaching *attaching)
+void attach_look(struct attach_session *session)
 {
-	/* one that is forgotten is replaced by the last one, which has been looked at */
-	for (size_t i = attaching->socket_count; i--;)
-		look_at(attaching, &attaching->sockets[i]);
+	/* a removed socket's place is taken by the last one, which was checked already */
+	for (size_t i = session->socket_count; i--;)
+		look_at(session, &session->sockets[i]);
 }
 
 /* --- more sockets */
 
-static bool is_known(const struct attaching *attaching, uint64_t inode)
+static bool is_known(const struct attach_session *session, uint64_t inode)
 {
-	for (size_t i = 0; i < attaching->socket_count; i++)
-		if (attaching->sockets[i].inode == inode)
+	for (size_t i = 0; i < session->socket_count; i++)
+		if (session->sockets[i].inode == inode)
 			return true;
-	for (size_t i = 0; i < attaching->refused_count; i++)
-		if (attaching->refused[i] == inode)
+	for (size_t i = 0; i < session->refused_count; i++)
+		if (session->refused[i] == inode)
 			return true;
 	return false;
 }
 
-static struct attached *room_for_one(struct attaching *attaching)
+static struct attach_socket *room_for_one(struct attach_session *session)
 {
-	struct attached *grown;
+	struct attach_socket *grown;
 
-	if (attaching->socket_count == attaching->socket_room) {
-		size_t room = attaching->socket_room ? 2 * attaching->socket_room : 8;
+	if (session->socket_count == session->socket_room) {
+		size_t room = session->socket_room ? 2 * session->socket_room : 8;
 
-		grown = attaching->socket_count < ATTACH_SOCKETS
-				? reallocarray(attaching->sockets, room, sizeof(*grown))
+		grown = session->socket_count < ATTACH_SOCKETS
+				? reallocarray(session->sockets, room, sizeof(*grown))
 				: NULL;
 		if (!grown)
 			return NULL;
-		attaching->sockets = grown;
-		attaching->socket_room = room;
+		session->sockets = grown;
+		session->socket_room = room;
 	}
-	return &attaching->sockets[attaching->socket_count];
+	return &session->sockets[session->socket_count];
 }
 
-/* Whether it is on the interface that is asked for. */
-static bool is_wanted(struct attaching *attaching, struct attached *socket, int fd)
+/* Whether the socket is on the interface of -i. */
+static bool is_wanted(struct attach_session *session, struct attach_socket *socket, int fd)
 {
-	const char *wanted = attaching->options->interface;
-	struct st_socket_link tap;
+	const char *wanted = session->options->interface;
+	struct st_socket_link link;
 
-	if (st_socket_link_read(&tap, fd, 0))
+	if (st_socket_link_read(&link, fd, 0))
 		return false; /* it is being closed */
-	snprintf(socket->interface, sizeof(socket->interface), "%s", tap.interface);
-	if (!wanted || !strcmp(wanted, tap.interface))
+	snprintf(socket->interface, sizeof(socket->interface), "%s", link.interface);
+	if (!wanted || !strcmp(wanted, link.interface))
 		return true;
-	name_list_add(&attaching->others, tap.interface);
+	name_list_add(&session->other_interfaces, link.interface);
 	return false;
 }
 
 static int attach_one(void *ctx, struct target *target, const struct holder *holder)
 {
-	struct attaching *attaching = ctx;
-	struct attached *socket;
+	struct attach_session *session = ctx;
+	struct attach_socket *socket;
 	int fd;
 
-	if (is_known(attaching, holder->inode))
+	if (is_known(session, holder->inode))
 		return 0;
-	socket = room_for_one(attaching);
+	socket = room_for_one(session);
 	if (!socket) {
 		command_fail("no room for one more socket of %s (pid %d)", target->comm,
 			     target->pid);
-		remember_refused(attaching, holder->inode);
+		refuse_inode(session, holder->inode);
 		return 0;
 	}
-	*socket = (struct attached){.inode = holder->inode, .absent = target->looked};
+	*socket = (struct attach_socket){.inode = holder->inode, .absent_at = target->looked_at};
 	memcpy(socket->comm, target->comm, sizeof(socket->comm));
 	fd = attach_take_from(socket, holder->pid, holder->fd);
 	if (fd == -EBADF || fd == -ESRCH)
@@ -319,19 +319,19 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 	if (fd < 0) {
 		command_fail("%s (pid %d): its socket %d can't be metered: %s", target->comm,
 			     target->pid, holder->fd, process_take_refused(fd));
-		remember_refused(attaching, holder->inode);
+		refuse_inode(session, holder->inode);
 		return 0;
 	}
-	if (is_wanted(attaching, socket, fd)) {
-		attaching->socket_count++;
-		if (!in_between(attaching, socket, fd))
-			attach_first(attaching, socket, fd);
+	if (is_wanted(session, socket, fd)) {
+		session->socket_count++;
+		if (!is_between_filters(session, socket, fd))
+			attach_first(session, socket, fd);
 	}
 	close(fd);
 	return 0;
 }
 
-int attach_sockets(struct attaching *attaching, struct target *target)
+int attach_sockets(struct attach_session *session, struct target *target)
 {
-	return target_sockets(target, attach_one, attaching);
+	return target_sockets(target, attach_one, session);
 }

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int attach_take_from(struct attached *socket, pid_t pid, int number)
+int attach_take_from(struct attach_socket *socket, pid_t pid, int number)
 {
 	int fd = process_take_socket(pid, number, socket->inode);
 	uint64_t cookie;
@@ -28,7 +28,7 @@ int attach_take_from(struct attached *socket, pid_t pid, int number)
 	return fd;
 }
 
-int attach_take_anywhere(struct attached *socket)
+int attach_take_anywhere(struct attach_socket *socket)
 {
 	struct holders holders;
 	const struct holder *holder;
@@ -44,15 +44,15 @@ int attach_take_anywhere(struct attached *socket)
 	return fd;
 }
 
-static int take(struct attached *socket)
+static int take(struct attach_socket *socket)
 {
 	int fd = attach_take_from(socket, socket->pid, socket->fd);
 
 	return fd == -EBADF || fd == -ESRCH ? attach_take_anywhere(socket) : fd;
 }
 
-/* The library speaks of our own descriptor, which nobody knows. */
-void attach_say_refused(const struct attached *socket, int fd, int error)
+/* The library's sentence names our descriptor, which the user does not know: replaced by the tool's. */
+void attach_say_refused(const struct attach_socket *socket, int fd, int error)
 {
 	const char *why = socktally_error(socket->meter->meter), *rest;
 	char ours[32];
@@ -72,8 +72,8 @@ void attach_say_refused(const struct attached *socket, int fd, int error)
 		command_fail("%s (pid %d): %s", socket->comm, socket->pid, why);
 }
 
-/* A socket that was closed just now is gone when our program is, which takes the kernel a moment. */
-static int take_or_closed(struct attached *socket, int64_t deadline, bool *closed)
+/* *closed: no process has the socket and our program is gone, which takes the kernel a moment. */
+static int take_or_closed(struct attach_socket *socket, int64_t deadline, bool *closed)
 {
 	int fd = take(socket);
 
@@ -85,8 +85,9 @@ static int take_or_closed(struct attached *socket, int64_t deadline, bool *close
 	return fd;
 }
 
-/* Whether there was something to give back. */
-static bool give_back(struct attaching *attaching, struct attached *socket, int64_t deadline)
+/* Whether the socket was still open. */
+static bool give_back(struct attach_session *session, struct attach_socket *socket,
+		      int64_t deadline)
 {
 	bool closed;
 	int fd = take_or_closed(socket, deadline, &closed), result;
@@ -94,7 +95,7 @@ static bool give_back(struct attaching *attaching, struct attached *socket, int6
 	if (fd < 0 && closed)
 		return false;
 	if (fd < 0) {
-		attaching->failed = true;
+		session->failed = true;
 		command_fail("%s (pid %d): its socket on %s can't be given back, as no process has "
 			     "it open: it goes on with its own filter as a program of ours",
 			     socket->comm, socket->pid, socket->interface);
@@ -102,21 +103,21 @@ static bool give_back(struct attaching *attaching, struct attached *socket, int6
 	}
 	result = socktally_detach(socket->meter->meter, fd);
 	if (result && result != -ENOENT) {
-		attaching->failed = true;
+		session->failed = true;
 		attach_say_refused(socket, fd, result);
 	}
 	close(fd);
 	return true;
 }
 
-void attach_give_back(struct attaching *attaching)
+void attach_give_back(struct attach_session *session)
 {
 	int64_t deadline = monotonic_now() + SECOND;
 
-	for (; attaching->socket_count; attaching->socket_count--) {
-		struct attached *socket = &attaching->sockets[attaching->socket_count - 1];
+	for (; session->socket_count; session->socket_count--) {
+		struct attach_socket *socket = &session->sockets[session->socket_count - 1];
 
-		if (socket->on && give_back(attaching, socket, deadline))
-			attaching->given_back++;
+		if (socket->attached && give_back(session, socket, deadline))
+			session->given_back++;
 	}
 }

@@ -28,7 +28,7 @@ static bool targets_have(const struct targets *targets, pid_t pid)
 
 int targets_add(struct targets *targets, pid_t pid)
 {
-	struct target added = {.pid = pid, .looked = monotonic_now()};
+	struct target added = {.pid = pid, .looked_at = monotonic_now()};
 	struct process process;
 	struct target *grown;
 
@@ -37,7 +37,7 @@ int targets_add(struct targets *targets, pid_t pid)
 	added.pidfd = process_open(pid);
 	if (added.pidfd < 0)
 		return added.pidfd;
-	/* what /proc says is of this process if it hasn't ended even after that */
+	/* /proc/PID was this process's, if it is still running after the reading */
 	if (process_read(pid, &process) || process_ended(added.pidfd)) {
 		close(added.pidfd);
 		return -ESRCH;
@@ -76,7 +76,7 @@ void targets_free(struct targets *targets)
 	while (targets->count)
 		targets_remove(targets, targets->count - 1);
 	free(targets->target);
-	free(targets->walked);
+	free(targets->known);
 	memset(targets, 0, sizeof(*targets));
 }
 
@@ -86,7 +86,7 @@ int target_sockets(struct target *target, target_socket_fn fn, void *ctx)
 	int64_t now = monotonic_now();
 	int result = process_sockets(target->pid, &holders);
 
-	/* the number may have become another process's */
+	/* if it has ended, the number may be another process's by now */
 	if (!result && process_ended(target->pidfd))
 		result = -ESRCH;
 	for (size_t i = 0; i < holders.count && !result; i++) {
@@ -99,7 +99,7 @@ int target_sockets(struct target *target, target_socket_fn fn, void *ctx)
 			result = fn(ctx, target, holder);
 	}
 	holders_free(&holders);
-	target->looked = now;
+	target->looked_at = now;
 	return result;
 }
 
@@ -117,12 +117,12 @@ static int captures_now(pid_t pid)
 
 /* --- by who has started them */
 
-struct family {
-	pid_t pid, parent; /* parent 0: it was looked at before */
+struct process_entry {
+	pid_t pid, parent; /* parent 0: known already */
 };
 
-struct families {
-	struct family *family;
+struct process_list {
+	struct process_entry *entry;
 	size_t count, room;
 	const struct targets *targets;
 };
@@ -134,79 +134,78 @@ static int compare_pids(const void *one, const void *other)
 	return *a < *b ? -1 : *a > *b;
 }
 
-static int families_add(void *ctx, pid_t pid)
+static int process_list_add(void *ctx, pid_t pid)
 {
-	struct families *families = ctx;
-	const struct targets *targets = families->targets;
+	struct process_list *list = ctx;
+	const struct targets *targets = list->targets;
 	struct process process = {0};
 
-	if (families->count == families->room) {
-		size_t room = families->room ? 2 * families->room : 256;
-		struct family *grown = reallocarray(families->family, room, sizeof(*grown));
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 256;
+		struct process_entry *grown = reallocarray(list->entry, room, sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		families->family = grown;
-		families->room = room;
+		list->entry = grown;
+		list->room = room;
 	}
-	if ((!targets->walked_count ||
-	     !bsearch(&pid, targets->walked, targets->walked_count, sizeof(pid), compare_pids)) &&
+	if ((!targets->known_count ||
+	     !bsearch(&pid, targets->known, targets->known_count, sizeof(pid), compare_pids)) &&
 	    process_read(pid, &process))
 		return 0;
-	families->family[families->count++] = (struct family){pid, process.parent};
+	list->entry[list->count++] = (struct process_entry){pid, process.parent};
 	return 0;
 }
 
-/* Whose parent isn't a target now will not have another one that is. */
-static void remember_walked(struct targets *targets, const struct families *families)
+/* A process whose parent is no target now will never get one that is. */
+static void remember_known(struct targets *targets, const struct process_list *list)
 {
-	pid_t *walked = reallocarray(targets->walked, families->count + 1, sizeof(*walked));
+	pid_t *known = reallocarray(targets->known, list->count + 1, sizeof(*known));
 
-	targets->walked_count = 0;
-	if (!walked)
+	targets->known_count = 0;
+	if (!known)
 		return;
-	targets->walked = walked;
-	for (size_t i = 0; i < families->count; i++)
-		walked[targets->walked_count++] = families->family[i].pid;
-	qsort(walked, targets->walked_count, sizeof(*walked), compare_pids);
+	targets->known = known;
+	for (size_t i = 0; i < list->count; i++)
+		known[targets->known_count++] = list->entry[i].pid;
+	qsort(known, targets->known_count, sizeof(*known), compare_pids);
 }
 
-/* They were not there at that time. */
-static void came_since(struct targets *targets, size_t first, int64_t since)
+/* The targets from `first` on did not exist at `since`. */
+static void set_looked(struct targets *targets, size_t first, int64_t since)
 {
 	for (size_t i = first; i < targets->count; i++)
-		targets->target[i].looked = since;
+		targets->target[i].looked_at = since;
 }
 
 void targets_add_children(struct targets *targets, int64_t since)
 {
-	struct families families = {.targets = targets};
+	struct process_list list = {.targets = targets};
 	size_t first = targets->count, before;
 
-	processes_walk(families_add, &families);
+	processes_walk(process_list_add, &list);
 	do {
 		before = targets->count;
-		for (size_t i = 0; i < families.count; i++)
-			if (families.family[i].parent &&
-			    targets_have(targets, families.family[i].parent))
-				targets_add(targets, families.family[i].pid);
+		for (size_t i = 0; i < list.count; i++)
+			if (list.entry[i].parent && targets_have(targets, list.entry[i].parent))
+				targets_add(targets, list.entry[i].pid);
 	} while (targets->count > before);
-	remember_walked(targets, &families);
-	free(families.family);
-	came_since(targets, first, since);
+	remember_known(targets, &list);
+	free(list.entry);
+	set_looked(targets, first, since);
 }
 
 /* --- by name */
 
-struct search {
+struct name_search {
 	struct targets *targets;
 	const char *command; /* NULL: any that captures */
-	int hidden;          /* the last reason why that couldn't be seen */
+	int hidden;          /* the last errno of a process that could not be looked at */
 };
 
 static int add_if_wanted(void *ctx, pid_t pid)
 {
-	struct search *search = ctx;
+	struct name_search *search = ctx;
 	int captures = 1;
 
 	if (pid == getpid() || (search->command && !process_is(pid, search->command)))
@@ -220,7 +219,7 @@ static int add_if_wanted(void *ctx, pid_t pid)
 
 static int find(struct targets *targets, const char *command, int *hidden)
 {
-	struct search search = {.targets = targets, .command = command};
+	struct name_search search = {.targets = targets, .command = command};
 	int result = processes_walk(add_if_wanted, &search);
 
 	*hidden = search.hidden;
@@ -242,10 +241,10 @@ void targets_add_named(struct targets *targets, const struct target_choice *choi
 			find(targets, choice->names[i], &hidden);
 	if (!choice->name_count)
 		find(targets, NULL, &hidden);
-	came_since(targets, first, since);
+	set_looked(targets, first, since);
 }
 
-/* Leaves those that have packet sockets. The last reason why that couldn't be seen, or 0. */
+/* Removes those without a packet socket. Returns the last errno of one that is hidden, or 0. */
 static int keep_capturing(struct targets *targets)
 {
 	int hidden = 0;
@@ -261,7 +260,7 @@ static int keep_capturing(struct targets *targets)
 	return hidden;
 }
 
-/* A process that was named can't be looked at. */
+/* Says why a process of the command line can't be looked at. */
 static int say_out_of_sight(const char *whose, int error)
 {
 	if (error == -ESRCH || error == -ENOENT)
@@ -273,8 +272,8 @@ static int say_out_of_sight(const char *whose, int error)
 			    whose);
 }
 
-/* One process that was named: those that are to be looked at in its place go to targets. */
-static int choose_process(struct targets *targets, pid_t pid, const char *name, bool waiting)
+/* Adds the process `pid`, or those of its descendants that capture. */
+static int choose_process(struct targets *targets, pid_t pid, const char *name, bool wait)
 {
 	struct targets family = {0};
 	int result = targets_add(&family, pid), has;
@@ -288,9 +287,9 @@ static int choose_process(struct targets *targets, pid_t pid, const char *name, 
 	}
 	if (has < 0)
 		result = say_out_of_sight(name, has);
-	else if (!has && !family.count && !waiting)
+	else if (!has && !family.count && !wait)
 		result = command_fail("%s has no packet socket: see 'socktally list'", name);
-	else if (!has && waiting)
+	else if (!has && wait)
 		targets_add(targets, pid);
 	for (size_t i = 0; i < family.count && !result; i++)
 		targets_add(targets, family.target[i].pid);
@@ -299,7 +298,7 @@ static int choose_process(struct targets *targets, pid_t pid, const char *name, 
 }
 
 /* "12, 13, 14", as many as fit */
-static void numbers(const struct targets *targets, char *text, size_t size)
+static void join_pids(const struct targets *targets, char *text, size_t size)
 {
 	size_t used = 0;
 
@@ -309,7 +308,7 @@ static void numbers(const struct targets *targets, char *text, size_t size)
 					 targets->target[i].pid);
 }
 
-/* Of processes with one name, those that capture are meant; where none does, their children. */
+/* Adds those processes of that name that capture; if none does, their descendants that do. */
 static int choose_named(struct targets *targets, const char *name,
 			const struct target_choice *choice)
 {
@@ -327,21 +326,20 @@ static int choose_named(struct targets *targets, const char *name,
 		targets_add(&capturing, named.target[i].pid);
 	hidden = keep_capturing(&capturing);
 	if (!capturing.count && !hidden && named.count > 1 && !choice->all) {
-		numbers(&named, text, sizeof(text));
+		join_pids(&named, text, sizeof(text));
 		result = command_fail("%s: none of the processes %s has a packet socket: give the "
 				      "number of one, or --all",
 				      name, text);
 	} else if (!capturing.count && hidden) {
 		result = say_out_of_sight(name, hidden);
 	} else if (capturing.count > 1 && !choice->all) {
-		numbers(&capturing, text, sizeof(text));
+		join_pids(&capturing, text, sizeof(text));
 		result = command_fail("%s: that is the name of the processes %s: give the number "
 				      "of one, or --all",
 				      name, text);
 	} else if (!capturing.count) {
 		for (size_t i = 0; i < named.count && !result; i++)
-			result =
-				choose_process(targets, named.target[i].pid, name, choice->waiting);
+			result = choose_process(targets, named.target[i].pid, name, choice->wait);
 	}
 	for (size_t i = 0; i < capturing.count && !result; i++)
 		targets_add(targets, capturing.target[i].pid);
@@ -351,20 +349,20 @@ static int choose_named(struct targets *targets, const char *name,
 }
 
 /* All processes that have a packet socket. */
-static int choose_all(struct targets *targets, bool waiting)
+static int choose_all(struct targets *targets, bool wait)
 {
 	int hidden, result = find(targets, NULL, &hidden);
 
 	if (result)
 		return command_fail("can't look into /proc: %s", strerror(-result));
-	if (targets->count || waiting)
+	if (targets->count || wait)
 		return 0;
 	return hidden ? command_fail("no process with a packet socket is in sight: other users' "
 				     "processes are shown to root")
 		      : command_fail("no process has a packet socket");
 }
 
-/* There is one for each process that is looked at, and some for each meter. */
+/* A descriptor is needed for each process, and some for each meter. */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -381,7 +379,7 @@ int targets_choose(struct targets *targets, const struct target_choice *choice)
 
 	raise_descriptors();
 	if (!choice->name_count)
-		return choose_all(targets, choice->waiting);
+		return choose_all(targets, choice->wait);
 	for (size_t i = 0; i < choice->name_count && !status; i++) {
 		const char *name = choice->names[i];
 		char *end;
@@ -398,7 +396,7 @@ int targets_choose(struct targets *targets, const struct target_choice *choice)
 		if (errno || pid < 1 || pid > INT32_MAX)
 			return command_fail("%s: there is no such process: see 'socktally list'",
 					    name);
-		status = choose_process(targets, (pid_t)pid, name, choice->waiting);
+		status = choose_process(targets, (pid_t)pid, name, choice->wait);
 	}
 	return status;
 }

@@ -9,22 +9,22 @@ struct target {
 	pid_t pid;
 	int pidfd; /* so that another process with its number is never taken for it */
 	char comm[16];
-	int64_t looked; /* when its descriptors were last looked at: CLOCK_MONOTONIC, in nanoseconds */
+	int64_t looked_at; /* when its descriptors were last read: monotonic_now() */
 };
 
 struct targets {
 	struct target *target;
 	size_t count, room;
-	pid_t *walked; /* all processes at the last look for children, in order */
-	size_t walked_count;
+	pid_t *known; /* all processes when children were last looked for, sorted */
+	size_t known_count;
 };
 
 /* What the command line says. */
 struct target_choice {
 	char **names; /* numbers of processes or names of commands */
 	size_t name_count;
-	bool all;     /* all processes of a name; without names, all that have a packet socket */
-	bool waiting; /* a process may have no packet socket as yet */
+	bool all;  /* all processes of a name; without names, all that have a packet socket */
+	bool wait; /* a process may open its packet socket later */
 };
 
 /*
@@ -34,13 +34,13 @@ struct target_choice {
  */
 int targets_choose(struct targets *targets, const struct target_choice *choice);
 
-/* -errno: -ESRCH, it is gone. One that is there already stays. */
+/* Adds the process, if it isn't there already. -errno: -ESRCH, it has ended. */
 int targets_add(struct targets *targets, pid_t pid);
-/* Adds what the processes have started since that time, their children's children too. */
+/* Adds the descendants of the processes; since: when the new ones were not there yet. */
 void targets_add_children(struct targets *targets, int64_t since);
-/* Adds processes with one of the names that have come since then. */
+/* Adds processes with one of the names, which were not there at `since`. */
 void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since);
-/* Forgets those that have ended. */
+/* Removes the processes that have ended. */
 void targets_forget_ended(struct targets *targets);
 void targets_free(struct targets *targets);
 
