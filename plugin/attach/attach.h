@@ -14,6 +14,9 @@
 int st_socket_program_load(struct socktally *meter, const struct st_socket_link *tap,
 			   const struct sock_filter *insns, size_t count);
 
+/* Loads a program with a function beside its tail call, which not every kernel takes. 0, or -errno. */
+int st_socket_program_try_functions(struct socktally *meter);
+
 /* Whether our program is still on the attachment's socket fd, which has an eBPF program. */
 bool st_may_be_on(const struct st_attachment *attachment, int fd);
 

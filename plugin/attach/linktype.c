@@ -31,7 +31,7 @@ enum {
 	LINKTYPE_UNKNOWN = 0x3fff, /* no such number: "DLT16383" */
 };
 
-static uint32_t link_of_hardware(unsigned int hardware)
+uint32_t st_link_of_hardware(unsigned int hardware)
 {
 	switch (hardware) {
 	case ARPHRD_ETHER:
@@ -79,7 +79,7 @@ static int interface_read(int fd, int ifindex, char name[16], uint32_t *link)
 	memcpy(name, request.ifr_name, sizeof(request.ifr_name));
 	if (ioctl(fd, SIOCGIFHWADDR, &request))
 		return -errno;
-	*link = link_of_hardware(request.ifr_hwaddr.sa_family);
+	*link = st_link_of_hardware(request.ifr_hwaddr.sa_family);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex)
 		result = interface_read(fd, tap->ifindex, tap->interface, &tap->link);
 		if (result == -ENODEV || result == -ENXIO) {
 			/* gone in the meantime: the kernel still knows what kind it was */
-			tap->link = link_of_hardware(address.sll_hatype);
+			tap->link = st_link_of_hardware(address.sll_hatype);
 			strcpy(tap->interface, "?");
 		} else if (result) {
 			return result;

@@ -11,6 +11,9 @@ int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex);
 /* Makes the tap one that is right whatever interface the socket gets packets of. */
 void st_socket_link_widen(struct st_socket_link *tap, int fd);
 
+/* The link of packets of an interface. hardware: ARPHRD_ETHER and the like. */
+uint32_t st_link_of_hardware(unsigned int hardware);
+
 /* "eth", "sll", "raw", or the name of another link type. text: 32 bytes at least. */
 void st_link_text(uint32_t link, char *text, uint32_t size);
 

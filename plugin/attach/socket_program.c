@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CB_OFFSET(number) (offsetof(struct __sk_buff, cb) + 4 * (number))
 
@@ -149,4 +150,25 @@ int st_socket_program_load(struct socktally *meter, const struct st_socket_link 
 			meter->attaching, count, strerror(-result));
 	st_code_free(&code);
 	return result;
+}
+
+int st_socket_program_try_functions(struct socktally *meter)
+{
+	/* a load at a negative offset is a function of the program */
+	static const struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	const struct st_socket_link link = {.link = ST_LINK_ETH};
+	struct st_code code = {0};
+	const char *what;
+	bool translated;
+	int program = load_piece(meter, &link, insns, sizeof(insns) / sizeof(*insns), &code, &what,
+				 &translated);
+
+	st_code_free(&code);
+	if (program < 0)
+		return program;
+	close(program);
+	return 0;
 }

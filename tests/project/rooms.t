@@ -53,15 +53,13 @@ ROOMS = {
 }
 # The library's own headers that the command sees, each with the reason why the public ones do not do.
 PRIVATE = {
-    "plugin/attach/attach.h": "attach, list: a filter that can't be read; the service: a program for a socket",
+    "plugin/attach/attach.h": "attach, list: a socket's filter; the service: a program for a socket; features: trying",
     "plugin/attach/linktype.h": "attach: the link type of a socket, for its report",
     "plugin/attach/saved_filter.h": "attach, detach, list: what killed meters have left",
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
     "plugin/count_packets.h": "read: many packets in one call",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",
-    "plugin/meter/meter.h": "features: what a meter has got",
-    "plugin/translate/internal.h": "list: whether a filter can be translated",
-    "plugin/translate/translate.h": "features: trying a translation",
+    "plugin/translate/translate.h": "list: whether a filter can be translated",
 }
 # Never in these, whatever they include.
 BLIND = {"plugin/translate": "plugin/meter", "plugin/classes/ruleset": "plugin/meter", "plugin/bpf": "plugin/meter"}

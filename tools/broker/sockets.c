@@ -60,7 +60,7 @@ static void forget_closed(struct broker *broker, const struct cookies *metered)
 
 	if (netlink < 0)
 		return;
-	if (!packet_diag_read(netlink, &open, &count)) {
+	if (!packet_diag_read(netlink, false, &open, &count)) {
 		for (size_t i = 0; i < metered->count; i++) {
 			if (is_open(open, count, metered->cookie[i]))
 				continue;

@@ -2,10 +2,10 @@
 /* Finds out by doing it what works here: version numbers say little about patched kernels. */
 #include "tools/features/features.h"
 
+#include "tools/common/file_text.h"
 #include "tools/proc/packet_diag.h"
 #include "plugin/bpf/syscall.h"
-#include "plugin/meter/meter.h"
-#include "plugin/translate/internal.h"
+#include "plugin/attach/attach.h"
 #include "tools/proc/processes.h"
 #include <errno.h>
 #include <linux/capability.h>
@@ -36,19 +36,6 @@ static void say(struct feature *feature, const char *format, ...)
 	va_end(arguments);
 }
 
-/* A number in a file of /proc/sys; -1: it isn't there. */
-static long setting(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	long number = -1;
-
-	if (file && fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
 /* In the user namespace that we are in, which is not always the one that counts. */
 static bool has_capability(unsigned int capability)
 {
@@ -65,7 +52,7 @@ static void try_bpf(struct feature *feature)
 {
 	int map = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally", sizeof(uint32_t),
 				    sizeof(uint32_t), 1, BPF_F_MMAPABLE);
-	long disabled = setting("/proc/sys/kernel/unprivileged_bpf_disabled");
+	long disabled = file_number_read("/proc/sys/kernel/unprivileged_bpf_disabled");
 
 	set(feature, map >= 0 ? FEATURE_YES : FEATURE_NO, NULL);
 	if (map >= 0) {
@@ -98,14 +85,19 @@ static void try_perfmon(struct feature *feature, const struct feature *bpf)
 	}
 }
 
-/* Of the counting program: whether it became machine code. */
-static void try_jit(struct feature *feature, const struct socktally *meter)
+/* Whether a program becomes machine code. */
+static void try_jit(struct feature *feature)
 {
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int program = st_bpf_prog_load("socktally", insns, sizeof(insns) / sizeof(*insns), NULL, 0);
 	struct bpf_prog_info info;
 
 	memset(&info, 0, sizeof(info));
-	if (!meter || st_bpf_info(meter->count_prog, &info, sizeof(info))) {
-		long enabled = setting("/proc/sys/net/core/bpf_jit_enable");
+	if (program < 0 || st_bpf_info(program, &info, sizeof(info))) {
+		long enabled = file_number_read("/proc/sys/net/core/bpf_jit_enable");
 
 		set(feature,
 		    enabled < 0 ? FEATURE_UNKNOWN
@@ -118,9 +110,12 @@ static void try_jit(struct feature *feature, const struct socktally *meter)
 				: "0");
 	} else {
 		set(feature, info.jited_prog_len ? FEATURE_YES : FEATURE_NO, NULL);
-		say(feature, "the counting program runs as %s",
-		    info.jited_prog_len ? "machine code" : "it is, interpreted");
+		say(feature, "%s",
+		    info.jited_prog_len ? "programs run as machine code"
+					: "programs are interpreted");
 	}
+	if (program >= 0)
+		close(program);
 	if (feature->state == FEATURE_NO)
 		feature->means = "each packet costs several times as much: set "
 				 "net.core.bpf_jit_enable to 1";
@@ -167,57 +162,23 @@ static void try_classes(struct feature *feature, struct socktally *meter)
 	}
 }
 
-/* As an attached program ends, see plugin/attach/socket_program.c. */
-static int load_with_tail_call(struct st_code *code, int chain)
+/* A filter whose load at a negative offset is a function beside a tail call. */
+static void try_functions(struct feature *feature, struct socktally *meter)
 {
-	const struct bpf_insn insns[] = {
-		ST_MOV(BPF_REG_7, BPF_REG_0),
-		ST_MOV(BPF_REG_1, BPF_REG_6),
-		st_insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, (__u32)chain),
-		{0},
-		ST_SET_W(BPF_REG_3, 0),
-		ST_CALL(BPF_FUNC_tail_call),
-		ST_MOV(BPF_REG_0, BPF_REG_7),
-		st_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
-	};
 	int result;
 
-	for (size_t i = 0; i < sizeof(insns) / sizeof(*insns); i++)
-		st_code_emit(code, insns[i]);
-	result = st_code_finish(code);
-	if (result)
-		return result;
-	return st_bpf_prog_load_functions("socktally", code->insns, code->count, code->functions,
-					  code->function_count, NULL, 0);
-}
-
-/* A filter whose load at a negative offset is a function beside a tail call. */
-static void try_functions(struct feature *feature, const struct socktally *meter)
-{
-	const struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF),
-		BPF_STMT(BPF_RET | BPF_A, 0),
-	};
-	struct st_code code = {0};
-	const char *what = NULL;
-	int program;
-
-	set(feature, FEATURE_UNKNOWN, NULL);
 	if (!meter) {
+		set(feature, FEATURE_UNKNOWN, NULL);
 		say(feature, "needs a meter");
 		return;
 	}
-	program = st_translate(&code, insns, sizeof(insns) / sizeof(*insns), &what);
-	if (!program)
-		program = load_with_tail_call(&code, meter->chain_map);
-	st_code_free(&code);
-	set(feature, program < 0 ? FEATURE_NO : FEATURE_YES, NULL);
-	if (program >= 0) {
+	result = st_socket_program_try_functions(meter);
+	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
+	if (!result) {
 		say(feature, "filters' loads at negative offsets reach all of a packet");
-		close(program);
 		return;
 	}
-	say(feature, "not beside a tail call: %s", strerror(-program));
+	say(feature, "not beside a tail call: %s", strerror(-result));
 	feature->means =
 		"a filter that loads at negative offsets reads no fragments of a packet, as "
 		"all filters up to Linux 6.15";
@@ -258,7 +219,7 @@ static void try_attach(struct feature *feature, struct socktally *meter, int fd)
 
 static void try_option_memory(struct feature *feature)
 {
-	long most = setting("/proc/sys/net/core/optmem_max");
+	long most = file_number_read("/proc/sys/net/core/optmem_max");
 
 	set(feature, most < 0 ? FEATURE_UNKNOWN : FEATURE_YES, NULL);
 	if (most < 0) {
@@ -296,7 +257,7 @@ static void try_diag(struct feature *feature)
 	struct packet_diag_socket *sockets = NULL;
 	size_t count = 0;
 	int netlink = packet_diag_open();
-	int result = netlink < 0 ? netlink : packet_diag_read(netlink, &sockets, &count);
+	int result = netlink < 0 ? netlink : packet_diag_read(netlink, true, &sockets, &count);
 
 	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
 	if (result)
@@ -354,7 +315,7 @@ void features_try(struct feature features[FEATURE_COUNT])
 	try_bpf(&features[FEATURE_BPF]);
 	meter = try_meter(&features[FEATURE_METER]);
 	try_perfmon(&features[FEATURE_PERFMON], &features[FEATURE_BPF]);
-	try_jit(&features[FEATURE_JIT], meter);
+	try_jit(&features[FEATURE_JIT]);
 	try_hooks(&features[FEATURE_HOOKS], meter);
 	try_classes(&features[FEATURE_CLASSES], meter);
 	try_functions(&features[FEATURE_FUNCTIONS], meter);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finding all packet sockets: namespace by namespace. */
 #include "tools/list/captures.h"
+#include "bpf/table.h"
+#include "plugin/attach/linktype.h"
 
 #include "tools/common/command.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_arp.h>
-#include <linux/sockios.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,34 +26,12 @@ static uint64_t inode_of(int fd)
 	return fstat(fd, &status) ? 0 : status.st_ino;
 }
 
-static const char *linktype_of(int type, int ifindex, unsigned int hardware)
-{
-	if (type == SOCK_DGRAM)
-		return "sll";
-	if (!ifindex)
-		return "eth";
-	switch (hardware) {
-	case ARPHRD_ETHER:
-	case ARPHRD_LOOPBACK:
-		return "eth";
-	case ARPHRD_NONE:
-	case ARPHRD_RAWIP:
-	case ARPHRD_PPP:
-	case ARPHRD_TUNNEL:
-	case ARPHRD_TUNNEL6:
-	case ARPHRD_SIT:
-	case ARPHRD_IPGRE:
-		return "raw";
-	default:
-		return "";
-	}
-}
-
-/* The socket that lists a namespace can also name its interfaces. */
+/* netlink: in the socket's namespace, whose interfaces it can name. */
 static void name_interface(struct capture *capture, int netlink)
 {
 	struct ifreq request;
 	unsigned int hardware = 0;
+	uint32_t link = ST_LINK_ETH;
 
 	strcpy(capture->interface, "any");
 	if (capture->diag.ifindex) {
@@ -66,7 +44,11 @@ static void name_interface(struct capture *capture, int netlink)
 				hardware = request.ifr_hwaddr.sa_family;
 		}
 	}
-	capture->linktype = linktype_of(capture->diag.type, capture->diag.ifindex, hardware);
+	if (capture->diag.type == SOCK_DGRAM)
+		link = ST_LINK_SLL;
+	else if (capture->diag.ifindex)
+		link = st_link_of_hardware(hardware);
+	st_link_text(link, capture->linktype, sizeof(capture->linktype));
 }
 
 /* The sockets of one namespace. */
@@ -75,7 +57,7 @@ static int captures_add(struct captures *captures, int netlink, size_t namespace
 	struct packet_diag_socket *sockets;
 	struct capture *grown;
 	size_t count;
-	int result = packet_diag_read(netlink, &sockets, &count);
+	int result = packet_diag_read(netlink, true, &sockets, &count);
 
 	if (result || !count)
 		return result;
@@ -97,8 +79,8 @@ static int captures_add(struct captures *captures, int netlink, size_t namespace
 	return 0;
 }
 
-/* A socket of a namespace's own that lists it, made there; we are back when this returns. */
-static int netlink_of(int namespace, int own)
+/* Opens a netlink socket in the namespace; the process is in its own again when this returns. */
+static int open_netlink(int namespace, int own)
 {
 	int netlink;
 
@@ -119,7 +101,7 @@ static int netlink_of(int namespace, int own)
 
 static int visit(struct captures *captures, size_t number, int namespace, int own)
 {
-	int netlink = netlink_of(namespace, own), result;
+	int netlink = open_netlink(namespace, own), result;
 
 	if (netlink == -EPERM) {
 		captures->namespaces_hidden = true;
@@ -132,7 +114,7 @@ static int visit(struct captures *captures, size_t number, int namespace, int ow
 	return result;
 }
 
-/* Namespaces come and go: one that can't be opened any more is no failure. */
+/* A namespace that has just ended is no failure. */
 static int visit_all(struct captures *captures, int own)
 {
 	int result = 0;
@@ -163,7 +145,7 @@ static bool is_listed(const struct captures *captures, uint64_t inode)
 	return false;
 }
 
-/* A packet socket may be in a namespace that no process is in any more: it leads there itself. */
+/* The namespace of a packet socket may have no process and no name: the socket itself opens it. */
 static int visit_of_socket(struct captures *captures, const struct holder *holder, int own)
 {
 	int fd = process_take_socket(holder->pid, holder->fd, holder->inode), namespace, result = 0;
@@ -200,15 +182,16 @@ static int visit_hidden(struct captures *captures, int own)
 	return result;
 }
 
-static const struct st_saved_filter *record_of(const struct captures *captures, uint64_t cookie)
+static const struct st_saved_filter *saved_filter_of(const struct captures *captures,
+						     uint64_t cookie)
 {
-	for (size_t i = 0; i < captures->record_count; i++)
-		if (captures->records[i].cookie == cookie)
-			return &captures->records[i];
+	for (size_t i = 0; i < captures->saved_count; i++)
+		if (captures->saved[i].cookie == cookie)
+			return &captures->saved[i];
 	return NULL;
 }
 
-/* What is to be known without a descriptor of the socket, and why there is none. */
+/* Fills in what is known without a descriptor of the socket, and why there is none. */
 static void explain_untaken(struct capture *capture, int error, bool hidden)
 {
 	bool root = !geteuid();
@@ -243,7 +226,7 @@ static void probe(struct captures *captures, struct capture *capture)
 		explain_untaken(capture, fd, captures->holders.hidden);
 		return;
 	}
-	capture_probe(capture, fd, record_of(captures, capture->diag.cookie), &insns);
+	capture_probe(capture, fd, saved_filter_of(captures, capture->diag.cookie), &insns);
 	close(fd);
 	free(capture->diag.insns);
 	capture->diag.insns = insns;
@@ -261,7 +244,7 @@ static int compare_captures(const void *one, const void *other)
 	return a->diag.cookie < b->diag.cookie ? -1 : a->diag.cookie > b->diag.cookie;
 }
 
-/* Sockets that were made since the processes were looked at: once more. */
+/* Reads the processes again if a socket was opened since the first reading. */
 static int rescan(struct captures *captures)
 {
 	bool young = false;
@@ -280,7 +263,7 @@ static int collect(struct captures *captures, int own)
 {
 	int result = processes_read(&captures->holders, &captures->namespaces);
 
-	/* where /proc says nothing of others, our own namespace is still there */
+	/* our own namespace, also where /proc shows no process */
 	if (!result)
 		result = namespaces_add(&captures->namespaces, captures->own_namespace,
 					"/proc/self/ns/net", NULL);
@@ -288,8 +271,8 @@ static int collect(struct captures *captures, int own)
 		result = visit_all(captures, own);
 	if (!result)
 		result = visit_hidden(captures, own);
-	if (!result && st_saved_filters_read(&captures->records, &captures->record_count))
-		captures->records_hidden = true;
+	if (!result && st_saved_filters_read(&captures->saved, &captures->saved_count))
+		captures->saved_hidden = true;
 	return result;
 }
 
@@ -328,6 +311,6 @@ void captures_free(struct captures *captures)
 	free(captures->capture);
 	holders_free(&captures->holders);
 	namespaces_free(&captures->namespaces);
-	st_saved_filters_free(captures->records, captures->record_count);
+	st_saved_filters_free(captures->saved, captures->saved_count);
 	memset(captures, 0, sizeof(*captures));
 }

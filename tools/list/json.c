@@ -123,7 +123,7 @@ static void print_filter(FILE *out, const struct capture *capture)
 static void print_meter(FILE *out, const struct captures *captures, const struct capture *capture)
 {
 	if (capture->meter == CAPTURE_UNMETERED)
-		fputs(captures->records_hidden ? ",\"socktally\":null" : ",\"socktally\":\"off\"",
+		fputs(captures->saved_hidden ? ",\"socktally\":null" : ",\"socktally\":\"off\"",
 		      out);
 	else
 		fprintf(out, ",\"socktally\":\"%s\",\"socktally_pid\":%d",

@@ -68,7 +68,7 @@ const char *list_hidden(const struct captures *captures, unsigned int number)
 		return "sockets in some other network namespaces";
 	if (captures->holders.hidden && !number--)
 		return "other users' processes, and network namespaces that only they are in";
-	if (captures->records_hidden && !number--)
+	if (captures->saved_hidden && !number--)
 		return "whether socktally is on a socket already";
 	return NULL;
 }

@@ -6,18 +6,18 @@
 #include "tools/list/captures.h"
 #include <stdio.h>
 
-/* What a filter is called: malloc'ed; NULL: no name. */
+/* The expression of the filter, malloc'ed; NULL: none is found. */
 char *list_filter_name(const struct capture *capture);
 /* The name of a user, or the number. */
 const char *list_user(uid_t uid, char text[64]);
-/* "host" for ours, that of `ip netns`, or "". */
+/* "own" for ours, the name that `ip netns` gave it, or "". */
 const char *list_namespace(const struct captures *captures, const struct capture *capture);
 /* "hash", "cpu", ... of a fanout group. */
 const char *list_fanout(uint32_t fanout);
-/* What was out of reach, number counted from 0; NULL: no more. */
+/* What the user may not see, item `number` from 0; NULL: no more. */
 const char *list_hidden(const struct captures *captures, unsigned int number);
 
-/* Both only print to out, whose error flag tells a failure. */
+/* A failure is left in the error flag of out. */
 void list_text(FILE *out, const struct captures *captures, bool verbose);
 void list_json(FILE *out, const struct captures *captures);
 

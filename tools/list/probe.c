@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* What a descriptor of a packet socket tells of it. Nothing here changes the socket. */
+/* What a descriptor of a packet socket tells about it. Nothing here changes the socket. */
 #include "tools/list/captures.h"
 #include "plugin/attach/attach.h"
 
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Maps can be made: programs can be loaded, as far as privileges go. */
+/* Whether this user may load programs: tried with a map, which needs the same privilege. */
 static bool bpf_permitted(void)
 {
 	static int permitted = -1;
@@ -27,7 +27,7 @@ static bool bpf_permitted(void)
 	return permitted;
 }
 
-/* What in the filter keeps it from being composed with a meter's program; NULL: nothing. */
+/* What in the filter can't be translated to eBPF; NULL: nothing. */
 static const char *obstacle(const struct sock_filter *insns, size_t count)
 {
 	struct st_code code = {0};
@@ -40,16 +40,16 @@ static const char *obstacle(const struct sock_filter *insns, size_t count)
 	return what ? what : "an instruction";
 }
 
-static void take_record(struct capture *capture, const struct st_saved_filter *record,
-			struct sock_filter **insns)
+static void take_saved(struct capture *capture, const struct st_saved_filter *saved,
+		       struct sock_filter **insns)
 {
-	capture->meter = record->counting ? CAPTURE_METERED : CAPTURE_LEFT;
-	capture->meter_pid = (pid_t)record->pid;
-	capture->filter = record->count ? CAPTURE_FILTER_CLASSIC : CAPTURE_FILTER_NONE;
-	capture->insn_count = record->count;
-	*insns = malloc((record->count ? record->count : 1) * sizeof(**insns));
-	if (*insns && record->count)
-		memcpy(*insns, record->insns, record->count * sizeof(**insns));
+	capture->meter = saved->counting ? CAPTURE_METERED : CAPTURE_LEFT;
+	capture->meter_pid = (pid_t)saved->pid;
+	capture->filter = saved->count ? CAPTURE_FILTER_CLASSIC : CAPTURE_FILTER_NONE;
+	capture->insn_count = saved->count;
+	*insns = malloc((saved->count ? saved->count : 1) * sizeof(**insns));
+	if (*insns && saved->count)
+		memcpy(*insns, saved->insns, saved->count * sizeof(**insns));
 	else
 		capture->insn_count = 0;
 }
@@ -77,7 +77,7 @@ static void judge(struct capture *capture, const struct sock_filter *insns)
 		capture->attachable = true;
 }
 
-void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *record,
+void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *saved,
 		   struct sock_filter **insns)
 {
 	socklen_t size = sizeof(int);
@@ -86,8 +86,8 @@ void capture_probe(struct capture *capture, int fd, const struct st_saved_filter
 	getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, &size);
 	capture->locked = locked;
 	result = st_filter_read(fd, insns, &capture->insn_count);
-	if (result == -EACCES && record)
-		take_record(capture, record, insns);
+	if (result == -EACCES && saved)
+		take_saved(capture, saved, insns);
 	else if (result == -EACCES)
 		capture->filter = CAPTURE_FILTER_EBPF;
 	else if (!result)

@@ -5,13 +5,13 @@
  */
 #include "tools/options/classes.h"
 #include "tools/common/command.h"
+#include "tools/common/file_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define FILE_MAX (16u << 20)
+#define FILE_MAX (16 << 20)
 
 static bool is_blank(char byte)
 {
@@ -125,29 +125,17 @@ static int add_lines(struct class_options *options, const char *file, char *text
 
 static char *read_text(const char *file, size_t *size)
 {
-	FILE *in = fopen(file, "re");
-	char *text = NULL;
-	struct stat status;
+	char *text = malloc(FILE_MAX + 2);
+	ssize_t count = text ? file_text_read(file, text, FILE_MAX + 2) : -ENOMEM;
 
-	if (!in || fstat(fileno(in), &status)) {
-		command_fail("%s: can't read classes from it: %s", file, strerror(errno));
-	} else if (S_ISDIR(status.st_mode)) {
-		command_fail("%s: can't read classes from it: %s", file, strerror(EISDIR));
-	} else {
-		text = malloc(FILE_MAX + 1);
-		*size = text ? fread(text, 1, FILE_MAX + 1, in) : 0;
-		if (!text || ferror(in) || *size > FILE_MAX) {
-			command_fail("%s: can't read classes from it: %s", file,
-				     text && ferror(in) ? strerror(errno)
-				     : text             ? "it is larger than 16 MiB"
-							: "no memory");
-			free(text);
-			text = NULL;
-		}
+	if (count >= 0 && count <= FILE_MAX) {
+		*size = (size_t)count;
+		return text;
 	}
-	if (in)
-		fclose(in);
-	return text;
+	free(text);
+	command_fail("%s: can't read classes from it: %s", file,
+		     count < 0 ? strerror((int)-count) : "it is larger than 16 MiB");
+	return NULL;
 }
 
 int class_file(struct class_options *options, const char *file)
@@ -158,7 +146,6 @@ int class_file(struct class_options *options, const char *file)
 
 	if (!text)
 		return EXIT_FAILED;
-	text[size] = 0;
 	status = add_lines(options, file, text, size);
 	free(text);
 	if (!status && options->count == before)

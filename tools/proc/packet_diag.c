@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The kernel makes its messages as large as what was received into before, up to 32 KiB. */
+/* The kernel sends messages as large as the last buffer that was received into, up to 32 KiB. */
 #define BUFFER_SIZE 65536
-/* How often to ask again when sockets came and went during the answer. */
+/* How often to ask again when sockets came and went during the dump. */
 #define TRIES 8
 
-struct answer {
+struct dump {
 	struct packet_diag_socket *sockets;
 	size_t count, room;
 	bool filters_only; /* adds filters to sockets that are there already */
@@ -33,7 +33,7 @@ int packet_diag_open(void)
 	return netlink;
 }
 
-static int ask(int netlink, uint32_t show)
+static int request_dump(int netlink, uint32_t show)
 {
 	struct {
 		struct nlmsghdr header;
@@ -50,7 +50,7 @@ static int ask(int netlink, uint32_t show)
 	return errno ? -errno : -EIO;
 }
 
-/* As much of the attribute as there is; what a kernel doesn't tell stays zero. */
+/* Copies the attribute; members that an older kernel does not send become zero. */
 static void take(void *to, size_t size, const struct rtattr *attribute)
 {
 	size_t there = RTA_PAYLOAD(attribute);
@@ -124,34 +124,34 @@ static int take_attribute(struct packet_diag_socket *socket, const struct rtattr
 	return 0;
 }
 
-static struct packet_diag_socket *find(const struct answer *answer, uint64_t cookie)
+static struct packet_diag_socket *find(const struct dump *dump, uint64_t cookie)
 {
-	for (size_t i = 0; i < answer->count; i++)
-		if (answer->sockets[i].cookie == cookie)
-			return &answer->sockets[i];
+	for (size_t i = 0; i < dump->count; i++)
+		if (dump->sockets[i].cookie == cookie)
+			return &dump->sockets[i];
 	return NULL;
 }
 
-static struct packet_diag_socket *add(struct answer *answer, uint64_t cookie)
+static struct packet_diag_socket *add(struct dump *dump, uint64_t cookie)
 {
 	struct packet_diag_socket *added;
 
-	if (answer->count == answer->room) {
-		size_t room = answer->room ? 2 * answer->room : 16;
+	if (dump->count == dump->room) {
+		size_t room = dump->room ? 2 * dump->room : 16;
 
-		added = reallocarray(answer->sockets, room, sizeof(*added));
+		added = reallocarray(dump->sockets, room, sizeof(*added));
 		if (!added)
 			return NULL;
-		answer->sockets = added;
-		answer->room = room;
+		dump->sockets = added;
+		dump->room = room;
 	}
-	added = &answer->sockets[answer->count++];
+	added = &dump->sockets[dump->count++];
 	memset(added, 0, sizeof(*added));
 	added->cookie = cookie;
 	return added;
 }
 
-static int take_socket(struct answer *answer, const struct nlmsghdr *header)
+static int take_socket(struct dump *dump, const struct nlmsghdr *header)
 {
 	const struct packet_diag_msg *message = NLMSG_DATA(header);
 	struct packet_diag_socket *socket;
@@ -162,17 +162,17 @@ static int take_socket(struct answer *answer, const struct nlmsghdr *header)
 	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
 		return 0;
 	cookie = (uint64_t)message->pdiag_cookie[1] << 32 | message->pdiag_cookie[0];
-	socket = find(answer, cookie);
-	if (!socket && answer->filters_only)
+	socket = find(dump, cookie);
+	if (!socket && dump->filters_only)
 		return 0; /* younger than the list */
 	if (!socket)
-		socket = add(answer, cookie);
+		socket = add(dump, cookie);
 	if (!socket)
 		return -ENOMEM;
 	socket->inode = message->pdiag_ino;
 	socket->type = message->pdiag_type;
 	socket->protocol = message->pdiag_num;
-	if (answer->filters_only)
+	if (dump->filters_only)
 		socket->filter = PACKET_DIAG_FILTER_ABSENT;
 	attribute = (const struct rtattr *)((const char *)message + NLMSG_ALIGN(sizeof(*message)));
 	left = (int)(header->nlmsg_len - NLMSG_SPACE(sizeof(*message)));
@@ -182,7 +182,7 @@ static int take_socket(struct answer *answer, const struct nlmsghdr *header)
 }
 
 /* 1: that was all; 2: all, but sockets came and went. */
-static int take_messages(struct answer *answer, const char *buffer, size_t size)
+static int take_messages(struct dump *dump, const char *buffer, size_t size)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
 	int left = (int)size, result;
@@ -198,16 +198,16 @@ static int take_messages(struct answer *answer, const char *buffer, size_t size)
 
 			return error->error ? error->error : -EIO;
 		}
-		result = take_socket(answer, header);
+		result = take_socket(dump, header);
 		if (result)
 			return result;
 	}
 	return 0;
 }
 
-static int dump_once(int netlink, uint32_t show, struct answer *answer, char *buffer)
+static int dump_once(int netlink, uint32_t show, struct dump *dump, char *buffer)
 {
-	int result = ask(netlink, show);
+	int result = request_dump(netlink, show);
 
 	while (!result) {
 		ssize_t size = recv(netlink, buffer, BUFFER_SIZE, MSG_TRUNC);
@@ -218,45 +218,45 @@ static int dump_once(int netlink, uint32_t show, struct answer *answer, char *bu
 			return -errno;
 		if (!size || size > BUFFER_SIZE)
 			return -EIO;
-		result = take_messages(answer, buffer, (size_t)size);
+		result = take_messages(dump, buffer, (size_t)size);
 	}
 	return result;
 }
 
-static int dump(int netlink, uint32_t show, struct answer *answer, char *buffer)
+static int dump_sockets(int netlink, uint32_t show, struct dump *dump, char *buffer)
 {
 	int result = 2;
 
 	for (int i = 0; i < TRIES && result == 2; i++)
-		result = dump_once(netlink, show, answer, buffer);
+		result = dump_once(netlink, show, dump, buffer);
 	return result < 0 ? result : 0;
 }
 
 /*
- * Filters come in a second answer: one that is too long for a message ends the kernel's answer
- * without an error, and the list must not suffer from that.
+ * Filters are asked for in a second dump: a filter that is too long for a message ends the kernel's
+ * dump early, without an error. The list itself stays complete.
  */
-int packet_diag_read(int netlink, struct packet_diag_socket **sockets, size_t *count)
+int packet_diag_read(int netlink, bool filters, struct packet_diag_socket **sockets, size_t *count)
 {
 	const uint32_t show = PACKET_SHOW_INFO | PACKET_SHOW_MCLIST | PACKET_SHOW_RING_CFG |
 			      PACKET_SHOW_FANOUT | PACKET_SHOW_MEMINFO;
-	struct answer answer = {0};
+	struct dump dump = {0};
 	char *buffer = malloc(BUFFER_SIZE);
 	int result = -ENOMEM;
 
 	if (buffer)
-		result = dump(netlink, show, &answer, buffer);
-	if (!result) {
-		answer.filters_only = true;
-		dump(netlink, PACKET_SHOW_FILTER, &answer, buffer);
+		result = dump_sockets(netlink, show, &dump, buffer);
+	if (!result && filters) {
+		dump.filters_only = true;
+		dump_sockets(netlink, PACKET_SHOW_FILTER, &dump, buffer);
 	}
 	free(buffer);
 	if (result) {
-		packet_diag_free(answer.sockets, answer.count);
-		answer = (struct answer){0};
+		packet_diag_free(dump.sockets, dump.count);
+		dump = (struct dump){0};
 	}
-	*sockets = answer.sockets;
-	*count = answer.count;
+	*sockets = dump.sockets;
+	*count = dump.count;
 	return result;
 }
 

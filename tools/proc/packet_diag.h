@@ -35,11 +35,11 @@ struct packet_diag_socket {
 };
 
 /*
- * netlink: a socket from packet_diag_open(), made in the namespace to list. *sockets is malloc'ed,
- * freed by packet_diag_free(). -errno.
+ * netlink: a socket from packet_diag_open(), made in the namespace to list. filters: read these, too.
+ * *sockets is malloc'ed, freed by packet_diag_free(). -errno.
  */
 int packet_diag_open(void);
-int packet_diag_read(int netlink, struct packet_diag_socket **sockets, size_t *count);
+int packet_diag_read(int netlink, bool filters, struct packet_diag_socket **sockets, size_t *count);
 void packet_diag_free(struct packet_diag_socket *sockets, size_t count);
 
 /* SO_COOKIE of a socket in hand; 0: the kernel does not tell it. */

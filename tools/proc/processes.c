@@ -155,7 +155,7 @@ static int read_threads(int process, pid_t pid, struct namespaces *namespaces)
 	return result;
 }
 
-/* In place, "\040" for a blank and the like: mountinfo's own way. */
+/* In place: mountinfo writes a blank as "\040", and so on. */
 static void unescape(char *text)
 {
 	char *to = text;
@@ -180,7 +180,7 @@ static const char *mount_name(const char *point)
 	return strstr(point, "/netns/") && name ? name + 1 : NULL;
 }
 
-/* Namespaces that `ip netns` and container managers keep by mounting them somewhere. */
+/* Namespaces that `ip netns` and container managers keep alive by a mount. */
 static int read_mounts(int process, pid_t pid, struct namespaces *namespaces)
 {
 	int fd = openat(process, "mountinfo", O_RDONLY | O_CLOEXEC), result = 0;
@@ -211,29 +211,29 @@ static int read_mounts(int process, pid_t pid, struct namespaces *namespaces)
 	return result;
 }
 
-struct pass {
+struct proc_scan {
 	struct holders *holders;
 	struct namespaces *namespaces;
 	ino_t *mounts; /* mount namespaces that were seen */
 	size_t mount_count;
 };
 
-static int mounts_once(struct pass *pass, int process, pid_t pid)
+static int mounts_once(struct proc_scan *scan, int process, pid_t pid)
 {
 	struct stat status;
 	ino_t *grown;
 
 	if (fstatat(process, "ns/mnt", &status, 0))
 		return 0;
-	for (size_t i = 0; i < pass->mount_count; i++)
-		if (pass->mounts[i] == status.st_ino)
+	for (size_t i = 0; i < scan->mount_count; i++)
+		if (scan->mounts[i] == status.st_ino)
 			return 0;
-	grown = reallocarray(pass->mounts, pass->mount_count + 1, sizeof(*grown));
+	grown = reallocarray(scan->mounts, scan->mount_count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	pass->mounts = grown;
-	grown[pass->mount_count++] = status.st_ino;
-	return read_mounts(process, pid, pass->namespaces);
+	scan->mounts = grown;
+	grown[scan->mount_count++] = status.st_ino;
+	return read_mounts(process, pid, scan->namespaces);
 }
 
 static int open_process(pid_t pid)
@@ -246,18 +246,18 @@ static int open_process(pid_t pid)
 
 static int read_process(void *ctx, pid_t pid)
 {
-	struct pass *pass = ctx;
+	struct proc_scan *scan = ctx;
 	int process = open_process(pid), result;
 
 	if (process < 0)
 		return 0;
-	result = read_descriptors(process, pid, pass->holders, pass->namespaces);
+	result = read_descriptors(process, pid, scan->holders, scan->namespaces);
 	if (result == -EACCES || result == -EPERM)
-		pass->holders->hidden = true;
-	if (result != -ENOMEM && pass->namespaces) {
-		result = read_threads(process, pid, pass->namespaces);
+		scan->holders->hidden = true;
+	if (result != -ENOMEM && scan->namespaces) {
+		result = read_threads(process, pid, scan->namespaces);
 		if (!result)
-			result = mounts_once(pass, process, pid);
+			result = mounts_once(scan, process, pid);
 	}
 	close(process);
 	return result == -ENOMEM ? result : 0;
@@ -292,14 +292,14 @@ static int compare_holders(const void *one, const void *other)
 
 int processes_read(struct holders *holders, struct namespaces *namespaces)
 {
-	struct pass pass = {.holders = holders, .namespaces = namespaces};
+	struct proc_scan scan = {.holders = holders, .namespaces = namespaces};
 	int result;
 
 	memset(holders, 0, sizeof(*holders));
 	if (namespaces)
 		memset(namespaces, 0, sizeof(*namespaces));
-	result = processes_walk(read_process, &pass);
-	free(pass.mounts);
+	result = processes_walk(read_process, &scan);
+	free(scan.mounts);
 	if (holders->count)
 		qsort(holders->holder, holders->count, sizeof(*holders->holder), compare_holders);
 	if (result) {

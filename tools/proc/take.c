@@ -2,6 +2,7 @@
 /* One process: what it is, and its descriptors. */
 #include "tools/proc/processes.h"
 
+#include "tools/common/file_text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,19 +60,6 @@ int process_take_socket(pid_t pid, int fd, uint64_t inode)
 	return -EBADF;
 }
 
-/* Yama's rule for looking into other processes: 0 to 3; -1: there is none. */
-static int ptrace_scope(void)
-{
-	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = -1;
-
-	if (file && fscanf(file, "%d", &scope) != 1)
-		scope = -1;
-	if (file)
-		fclose(file);
-	return scope;
-}
-
 const char *process_take_refused(int error)
 {
 	switch (error) {
@@ -86,7 +74,7 @@ const char *process_take_refused(int error)
 	default:
 		return "its process has just closed it or ended";
 	}
-	if (ptrace_scope() == 3)
+	if (file_number_read("/proc/sys/kernel/yama/ptrace_scope") == 3)
 		return "kernel.yama.ptrace_scope is 3: until the next start of the system nobody "
 		       "can take it from its process";
 	if (geteuid())
@@ -106,21 +94,13 @@ bool process_has_packet_socket(pid_t pid, int fd)
 	return length >= 6 && !strncmp(name, "PACKET", (size_t)length);
 }
 
-/* What stands in a small file of /proc, terminated. */
-static bool read_text(pid_t pid, const char *file, char *text, size_t size)
+/* A file of /proc/PID, see file_text_read(). */
+static ssize_t read_text(pid_t pid, const char *file, char *text, size_t size)
 {
 	char path[64];
-	ssize_t length;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	length = read(fd, text, size - 1);
-	close(fd);
-	text[length > 0 ? length : 0] = '\0';
-	return length > 0;
+	return file_text_read(path, text, size);
 }
 
 /* The field after "\nName:" in /proc/PID/status; the name that comes before it can't have a newline. */
@@ -139,12 +119,12 @@ int process_read(pid_t pid, struct process *process)
 
 	memset(process, 0, sizeof(*process));
 	process->uid = (uid_t)-1;
-	if (!read_text(pid, "comm", process->comm, sizeof(process->comm)))
+	if (read_text(pid, "comm", process->comm, sizeof(process->comm)) <= 0)
 		return -ENOENT;
 	length = strlen(process->comm);
 	if (length && process->comm[length - 1] == '\n')
 		process->comm[length - 1] = '\0';
-	if (!read_text(pid, "status", text, sizeof(text)))
+	if (read_text(pid, "status", text, sizeof(text)) <= 0)
 		return -ENOENT;
 	field = status_field(text, "\nUid:");
 	if (field) {
