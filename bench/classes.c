@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * classes ROUNDS REPEAT < PACKETS: what it costs a packet to be asked 10, 100 and 1,000 expressions of
- * one kind, in each round: "KIND-COUNT WAY NS NS ...", the mean of all packets. The ways:
+ * classes ROUNDS REPEAT < PACKETS: what 10, 100 and 1,000 expressions of one kind cost a packet.
+ * Prints "KIND-COUNT WAY NS NS ...", for each round the mean of all packets. The ways:
  *
- *	classes   the meter's, in the kernel: a packet on a meter with them less one on a meter without
- *	native    the same outside the kernel, as `socktally read --class` does
+ *	classes   in the kernel: a meter with the classes, less a meter without
+ *	native    outside of the kernel, as `socktally read --class` does it
  *	libpcap   pcap_offline_filter() with each filter, one after the other
- *	jit       each filter as a socket's own program in the kernel, less as many empty ones
+ *	jit       each filter as a program of its own in the kernel, less as many empty ones
  */
 #include "plugin/attach/attach.h"
 #include "bench/prog_run.h"
@@ -18,7 +18,7 @@
 #include <linux/if_ether.h>
 #include <unistd.h>
 
-/* libpcap and the kernel both call their instructions so. */
+/* libpcap and the kernel have the same name for their instructions. */
 #define bpf_insn pcap_bpf_insn
 #include <pcap/pcap.h>
 #undef bpf_insn
@@ -33,7 +33,7 @@ static char names[COUNT_MAX][16], expressions[COUNT_MAX][64];
 static struct bpf_program filters[COUNT_MAX];
 static int programs[COUNT_MAX], empty;
 
-/* Different ports, hosts, nets, or of each a third, as a list of an office's services may have them. */
+/* Different ports, hosts, nets, or a third of each, like the list of an office's services. */
 static void make_expression(const char *kind, unsigned int i, char *text, size_t size)
 {
 	static const char *const kinds[] = {"port", "host", "net"};
@@ -64,9 +64,10 @@ static int load(struct st_code *code)
 	return prog;
 }
 
-static int load_filter(const struct bpf_program *filter, const struct st_header_buffer *blocks)
+static int load_filter(const struct bpf_program *filter,
+		       const struct st_header_buffer *header_buffer)
 {
-	struct st_code code = {.plain = true, .blocks = blocks};
+	struct st_code code = {.plain = true, .header_buffer = header_buffer};
 	int result =
 		st_translate(&code, (struct sock_filter *)filter->bf_insns, filter->bf_len, NULL);
 
@@ -83,7 +84,7 @@ static int load_empty(void)
 	return load(&code);
 }
 
-static void make(const char *kind, unsigned int count, const struct st_header_buffer *blocks)
+static void make(const char *kind, unsigned int count, const struct st_header_buffer *header_buffer)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
 
@@ -96,7 +97,7 @@ static void make(const char *kind, unsigned int count, const struct st_header_bu
 			(struct socktally_class){.name = names[i], .expression = expressions[i]};
 		if (pcap_compile(pcap, &filters[i], expressions[i], 1, PCAP_NETMASK_UNKNOWN))
 			die(pcap_geterr(pcap), EINVAL);
-		programs[i] = load_filter(&filters[i], blocks);
+		programs[i] = load_filter(&filters[i], header_buffer);
 	}
 	pcap_close(pcap);
 }
@@ -117,7 +118,7 @@ static void set(struct socktally *meter, unsigned int count)
 		die(socktally_error(meter), result);
 }
 
-/* One by one, over and over: so the filters are as much or little in the caches as they would be. */
+/* One after the other, over and over: so the filters are in the caches as they would be. */
 static double run_jit(const struct packet *packet, unsigned int count)
 {
 	const uint32_t repeat = 100;
@@ -128,7 +129,7 @@ static double run_jit(const struct packet *packet, unsigned int count)
 	return spent;
 }
 
-static volatile unsigned int accepted; /* so that nothing is left out */
+static volatile unsigned int accepted; /* so that no call is optimised away */
 
 static double run_libpcap(const struct packet *packet, unsigned int count, uint32_t repeat)
 {
@@ -153,7 +154,7 @@ static double run_native(struct socktally *meter, const struct packet *packet, u
 	return (cpu_seconds() - start) / repeat;
 }
 
-/* A meter with an Ethernet socket's program, or in user space. */
+/* A meter with the program of an Ethernet socket, or one in user space. */
 struct side {
 	struct socktally *meter;
 	int prog;
@@ -194,7 +195,7 @@ struct work {
 static double measure(const struct work *work, enum way way, const struct packet *packet,
 		      unsigned int count)
 {
-	/* so that each takes about as long */
+	/* each way takes about the same time */
 	uint32_t few = work->repeat / count + 1;
 
 	switch (way) {
@@ -220,7 +221,7 @@ static void compare(const struct work *work, const char *kind, unsigned int coun
 	make(kind, count, &work->with.meter->blocks);
 	set(work->with.meter, count);
 	set(work->native.meter, count);
-	run_native(work->native.meter, &work->packets[0], 1); /* decides among them */
+	run_native(work->native.meter, &work->packets[0], 1); /* makes the rule set */
 	for (unsigned int round = 0; round < work->rounds; round++)
 		for (int way = 0; way < WAYS; way++)
 			for (size_t i = 0; i < work->packet_count; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What a filter costs a packet as the kernel runs it and as it is translated: SOCKETS packet
- * sockets on the lo of a network namespace of our own, all with the one or the other, none of which
- * accepts the packet, less what the filter "reject all" costs. And how large they are.
+ * The cost of a filter for a packet, run by the kernel itself and translated. On lo in a network
+ * namespace, SOCKETS packet sockets have the same filter, which rejects the packet; the cost of the
+ * filter "reject all" is subtracted. Also prints the sizes.
  */
 #include "tests/unit/translate/pcap.h"
 
@@ -109,7 +109,7 @@ static void open_sockets(void)
 		die("bind");
 }
 
-/* Seconds for PACKETS, each of which every socket sees twice: leaving and coming. */
+/* Seconds for PACKETS packets. Each socket sees a packet twice: outgoing and incoming. */
 static double round_time(const void *packet, size_t size)
 {
 	struct timespec start, end;
@@ -131,7 +131,7 @@ static void use_classic(const struct sock_filter *insns, size_t count)
 	}
 }
 
-/* Each socket has one of its own, as it has with the classic filter. */
+/* A program for each socket, as each has its own classic filter. */
 static void use_translated(const struct sock_filter *insns, size_t count)
 {
 	for (int i = 0; i < SOCKETS; i++) {
@@ -170,7 +170,7 @@ static void measure(const char *expression, const char *name, const unsigned cha
 	double empty = 1e9, classic = 1e9, translated = 1e9;
 	const double runs = 2.0 * SOCKETS * PACKETS / 1e9;
 	struct sock_filter *insns;
-	struct st_code code = {.blocks = blocks_for_tests()};
+	struct st_code code = {.header_buffer = test_header_buffer()};
 	unsigned char frame[ETH_HLEN + 128] = {0};
 	__u32 xlated, jited, verdict;
 	size_t count;
@@ -182,7 +182,7 @@ static void measure(const char *expression, const char *name, const unsigned cha
 	program = load_translated(insns, count, false, NULL, 0);
 	if (program < 0)
 		die("load");
-	/* a filter that is run by itself gets its packet without an Ethernet header */
+	/* BPF_PROG_TEST_RUN takes an Ethernet header off */
 	memcpy(frame + ETH_HLEN, packet, size);
 	if (st_bpf_prog_run(program, frame, ETH_HLEN + size, 1, &verdict, NULL) || verdict)
 		printf("accepted, so not measured: ");

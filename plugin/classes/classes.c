@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The classes of a meter: what is asked for, and what is told. */
+/* The classes of a meter: checked, set, and reported. */
 #include "plugin/classes/classes.h"
 #include "plugin/meter/meter.h"
 #include "plugin/translate/internal.h"
@@ -18,28 +18,28 @@ static void list_free(struct st_class *list, size_t count)
 	free(list);
 }
 
-void st_classes_put_away(struct st_classes *classes, bool counters)
+void st_classes_delete(struct st_classes *classes, bool counters)
 {
 	list_free(classes->class, classes->count);
-	for (size_t i = 0; i < classes->decided_count; i++)
-		st_class_decided_free(&classes->decided[i]);
-	free(classes->decided);
+	for (size_t i = 0; i < classes->ruleset_count; i++)
+		st_class_ruleset_free(&classes->rulesets[i]);
+	free(classes->rulesets);
 	if (counters)
 		st_class_counters_free(&classes->counters);
 	free(classes);
 }
 
-/* The hook goes with the chain. */
+/* The hook is freed with the chain. */
 void st_classes_free(struct socktally *meter)
 {
 	if (meter->classes)
-		st_classes_put_away(meter->classes, true);
+		st_classes_delete(meter->classes, true);
 	meter->classes = NULL;
 	st_pcap_close(meter->pcap);
 	meter->pcap = NULL;
 }
 
-/* --- what the caller says */
+/* --- a caller's list of classes */
 
 int st_class_fail(struct socktally *meter, size_t index, size_t *failed, const char *name,
 		  const char *what)
@@ -167,7 +167,7 @@ static int classes_remove(struct socktally *meter)
 		if (result)
 			return result;
 	}
-	st_classes_put_away(meter->classes, true);
+	st_classes_delete(meter->classes, true);
 	meter->classes = NULL;
 	return 0;
 }
@@ -192,10 +192,10 @@ static int set_classes(struct socktally *meter, const struct socktally_class *gi
 		return -ENOMEM;
 	result = list_make(meter, classes, given, count, failed);
 	if (!result)
-		result = st_classes_use(meter, classes, NULL, failed);
+		result = st_classes_commit(meter, classes, NULL, failed);
 	if (result) {
 		shared = meter->classes && meter->classes->counters.used == classes->counters.used;
-		st_classes_put_away(classes, !shared);
+		st_classes_delete(classes, !shared);
 	}
 	return result;
 }
@@ -249,18 +249,18 @@ int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void
 	return result;
 }
 
-/* --- sockets that come later */
+/* --- sockets that are attached later */
 
-static bool is_decided(const struct st_classes *classes, uint32_t link)
+static bool has_ruleset(const struct st_classes *classes, uint32_t link)
 {
-	for (size_t i = 0; i < classes->decided_count; i++)
-		if (classes->decided[i].target.link == link)
+	for (size_t i = 0; i < classes->ruleset_count; i++)
+		if (classes->rulesets[i].target.link == link)
 			return true;
 	return false;
 }
 
-/* The meter's list once more, with nothing decided. */
-static int list_again(struct socktally *meter, struct st_classes *classes)
+/* A copy of the meter's list, without rule sets. */
+static int list_copy(struct socktally *meter, struct st_classes *classes)
 {
 	const struct st_classes *old = meter->classes;
 	struct socktally_class *given = calloc(old->count, sizeof(*given));
@@ -280,7 +280,7 @@ static int list_again(struct socktally *meter, struct st_classes *classes)
 	return result;
 }
 
-int st_classes_serve(struct socktally *meter, const struct st_socket_link *tap)
+int st_classes_serve(struct socktally *meter, const struct st_socket_link *socket_link)
 {
 	struct st_class_target targets[ST_CLASS_TARGETS_MAX];
 	struct st_classes *classes, *old = meter->classes;
@@ -290,18 +290,18 @@ int st_classes_serve(struct socktally *meter, const struct st_socket_link *tap)
 
 	if (!old || !old->hook)
 		return 0;
-	result = st_class_targets(targets, &count, tap);
+	result = st_class_targets(targets, &count, socket_link);
 	for (size_t i = 0; i < count; i++)
-		missing |= !is_decided(old, targets[i].link);
+		missing |= !has_ruleset(old, targets[i].link);
 	if (result || !missing)
 		return result;
 	classes = list_new(meter, old->first, old->hook->priority);
 	if (!classes)
 		return -ENOMEM;
-	result = list_again(meter, classes);
+	result = list_copy(meter, classes);
 	if (!result)
-		result = st_classes_use(meter, classes, tap, &failed);
+		result = st_classes_commit(meter, classes, socket_link, &failed);
 	if (result)
-		st_classes_put_away(classes, old->counters.used != classes->counters.used);
+		st_classes_delete(classes, old->counters.used != classes->counters.used);
 	return result;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * One list of classes takes another's place: who counts where, what is decided for which links, and
- * the exchange in the chain. Until that all can be taken back.
+ * Replaces the classes of a meter: cells for the new list, rule sets for its links, and the hook in
+ * the chain. The hook comes last; if anything fails, all is undone.
  */
 #include "plugin/meter/attachment.h"
 #include "plugin/classes/classes.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- cells: a class that was there before keeps its own */
+/* --- cells: a class that stays keeps its counts */
 
 static bool same_class(const struct st_class *a, const struct st_class *b)
 {
@@ -22,7 +22,7 @@ static bool same_class(const struct st_class *a, const struct st_class *b)
 	       !memcmp(a->given.insns, b->given.insns, a->given.count * sizeof(*a->given.insns));
 }
 
-/* Sets each class's cell to that of the same one in `old`, or to 0. */
+/* Sets each class's cell to that of the same class in `old`, or to 0. */
 static int cells_match(struct socktally *meter, struct st_classes *classes,
 		       const struct st_classes *old)
 {
@@ -46,13 +46,16 @@ static int cells_match(struct socktally *meter, struct st_classes *classes,
 	return result;
 }
 
-/* What the old classes' cells have goes on in new ones, once nothing counts in them any more. */
-struct carry {
-	uint32_t *old_cells; /* of each class, malloc'ed; NULL: they stay in the same cells */
+/*
+ * If the old counters have no room, classes get cells in new ones, and the counts are carried over
+ * once the old program has ended.
+ */
+struct cell_carry {
+	uint32_t *old_cells; /* of each class, malloc'ed; NULL: all cells are in the old counters */
 };
 
 static int cells_take(struct socktally *meter, struct st_classes *classes,
-		      const struct st_classes *old, struct carry *carry)
+		      const struct st_classes *old, struct cell_carry *carry)
 {
 	size_t kept = 0, free_cells = old ? old->counters.slots - 1 - old->count : 0;
 	int result = cells_match(meter, classes, old);
@@ -85,8 +88,8 @@ static int cells_take(struct socktally *meter, struct st_classes *classes,
 	return 0;
 }
 
-/* The new classes are in use: nothing counts in what only the old ones had. */
-static void cells_done(struct st_classes *classes, struct st_classes *old, struct carry *carry)
+/* After success: frees the cells of classes that are gone. */
+static void cells_done(struct st_classes *classes, struct st_classes *old, struct cell_carry *carry)
 {
 	bool *used = classes->counters.used;
 
@@ -101,7 +104,7 @@ static void cells_done(struct st_classes *classes, struct st_classes *old, struc
 		used[classes->class[i].cell] = true;
 }
 
-/* The new ones are not in use: the cells that were taken for them are free again. */
+/* After a failure: frees the cells that were taken for the new list. */
 static void cells_back(const struct st_classes *classes, struct st_classes *old)
 {
 	if (!old || classes->counters.used != old->counters.used)
@@ -111,7 +114,7 @@ static void cells_back(const struct st_classes *classes, struct st_classes *old)
 		old->counters.used[old->class[i].cell] = true;
 }
 
-/* --- for which kinds of links */
+/* --- kinds of links */
 
 static int target_add(struct st_class_target *targets, size_t *count, size_t max, uint32_t link)
 {
@@ -125,21 +128,22 @@ static int target_add(struct st_class_target *targets, size_t *count, size_t max
 }
 
 int st_class_targets(struct st_class_target *targets, size_t *count,
-		     const struct st_socket_link *tap)
+		     const struct st_socket_link *socket_link)
 {
 	int result;
 
-	if (tap->link)
-		return target_add(targets, count, ST_CLASS_TARGETS_MAX, tap->link);
+	if (socket_link->link)
+		return target_add(targets, count, ST_CLASS_TARGETS_MAX, socket_link->link);
 	result = target_add(targets, count, ST_CLASS_TARGETS_MAX, ST_LINK_ETH);
-	for (unsigned int i = 0; i < tap->other_count && !result; i++)
-		result = target_add(targets, count, ST_CLASS_TARGETS_MAX, tap->others[i].link);
+	for (unsigned int i = 0; i < socket_link->other_count && !result; i++)
+		result = target_add(targets, count, ST_CLASS_TARGETS_MAX,
+				    socket_link->others[i].link);
 	return result;
 }
 
 /*
- * Of all sockets, and of the one that is about to come, if there is one. While there are none, of
- * Ethernet: most will be that, and then need not wait when they come.
+ * The links of all sockets, and of the one that is coming. Without sockets Ethernet, which is the
+ * most likely one.
  */
 static int targets_find(struct socktally *meter, const struct st_socket_link *coming,
 			struct st_class_target *targets, size_t *count)
@@ -159,10 +163,10 @@ static int targets_find(struct socktally *meter, const struct st_socket_link *co
 	return 0;
 }
 
-/* Each class is one for some kind of link, if not for those that are there. */
+/* Each class must have a filter for some kind of link, even if no socket has that. */
 static int classes_check(struct socktally *meter, const struct st_classes *classes, size_t *failed)
 {
-	/* LINKTYPE_ numbers for files: Ethernet, raw IP, Linux cooked */
+	/* LINKTYPE_ numbers of Ethernet, raw IP, Linux cooked */
 	const bool live = !meter->userspace;
 	const struct st_class_target targets[] = {
 		{.link = live ? ST_LINK_ETH : 1, .live = live},
@@ -175,15 +179,15 @@ static int classes_check(struct socktally *meter, const struct st_classes *class
 		const struct st_class *class = &classes->class[i];
 		bool good = !class->expression;
 
-		for (size_t at = 0; at < classes->decided_count && !good; at++)
-			good = classes->decided[at].filters[i].count;
+		for (size_t at = 0; at < classes->ruleset_count && !good; at++)
+			good = classes->rulesets[at].filters[i].count;
 		for (size_t at = 0; at < sizeof(targets) / sizeof(*targets) && !good; at++) {
 			struct st_class_filter filter;
 			int result = st_class_compile(meter, class, &targets[at], &filter, why);
 
 			free(filter.insns);
 			if (result == -ENODATA && at + 1 < sizeof(targets) / sizeof(*targets))
-				continue; /* of such files; of others there is more to know */
+				continue; /* not on this link, but a file of another link may say it */
 			if (result) {
 				*failed = i;
 				return result;
@@ -198,8 +202,8 @@ static int classes_check(struct socktally *meter, const struct st_classes *class
 	return 0;
 }
 
-static int decide_all(struct socktally *meter, struct st_classes *classes,
-		      const struct st_socket_link *coming, size_t *failed)
+static int rulesets_make(struct socktally *meter, struct st_classes *classes,
+			 const struct st_socket_link *coming, size_t *failed)
 {
 	struct st_class_target targets[ST_CLASS_TARGETS_MAX];
 	size_t count;
@@ -207,19 +211,20 @@ static int decide_all(struct socktally *meter, struct st_classes *classes,
 
 	if (result)
 		return result;
-	classes->decided = calloc(count + 1, sizeof(*classes->decided));
-	if (!classes->decided)
+	classes->rulesets = calloc(count + 1, sizeof(*classes->rulesets));
+	if (!classes->rulesets)
 		return st_fail(meter, -ENOMEM, "no memory for classes");
 	for (size_t i = 0; i < count && !result; i++) {
-		result = st_class_decide(meter, classes, &targets[i], &classes->decided[i], failed);
-		classes->decided_count += !result;
+		result = st_class_ruleset_make(meter, classes, &targets[i], &classes->rulesets[i],
+					       failed);
+		classes->ruleset_count += !result;
 	}
 	return result;
 }
 
 /* --- all together */
 
-static int hook_use(struct socktally *meter, struct st_classes *classes, struct st_classes *old)
+static int hook_commit(struct socktally *meter, struct st_classes *classes, struct st_classes *old)
 {
 	struct st_hook *before = old ? old->hook : NULL;
 	int result;
@@ -235,22 +240,22 @@ static int hook_use(struct socktally *meter, struct st_classes *classes, struct 
 	return result;
 }
 
-int st_classes_use(struct socktally *meter, struct st_classes *classes,
-		   const struct st_socket_link *coming, size_t *failed)
+int st_classes_commit(struct socktally *meter, struct st_classes *classes,
+		      const struct st_socket_link *coming, size_t *failed)
 {
 	struct st_classes *old = meter->classes;
-	struct carry carry = {0};
+	struct cell_carry carry = {0};
 	int result = cells_take(meter, classes, old, &carry);
 	bool shared;
 
 	if (!result && !meter->userspace)
 		result = st_class_compile_tagged(meter, classes->class, classes->count, failed);
 	if (!result && !meter->userspace)
-		result = decide_all(meter, classes, coming, failed);
+		result = rulesets_make(meter, classes, coming, failed);
 	if (!result)
 		result = classes_check(meter, classes, failed);
 	if (!result)
-		result = hook_use(meter, classes, old);
+		result = hook_commit(meter, classes, old);
 	if (result) {
 		cells_back(classes, old);
 	} else {
@@ -258,7 +263,7 @@ int st_classes_use(struct socktally *meter, struct st_classes *classes,
 		shared = old && old->counters.used == classes->counters.used;
 		meter->classes = classes;
 		if (old)
-			st_classes_put_away(old, !shared);
+			st_classes_delete(old, !shared);
 	}
 	free(carry.old_cells);
 	return result;

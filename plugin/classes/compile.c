@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Expressions become filters by libpcap, which is looked for when the first one comes: a host that has
- * no expressions needs no libpcap.
+ * Expressions are compiled by libpcap, which is loaded at the first one: a host without expressions
+ * needs no libpcap.
  *
- * What a filter must look like depends on where it is to run. In the kernel a VLAN tag is not among the
- * packet's bytes, and libpcap knows that of an open capture only, so "vlan" is compiled on one; and of
- * a cooked socket's packets the kernel sees no header, so the offsets are changed as libpcap changes
- * them (fix_program() of its pcap-linux.c).
+ * The filter depends on where it runs. In the kernel, a VLAN tag is not among the packet's bytes.
+ * libpcap generates code for that on an open capture only, so "vlan" is compiled on one. On a
+ * cooked socket the kernel shows no link-layer header, so the offsets are changed as libpcap does
+ * it (fix_program() in pcap-linux.c).
  */
 #include "plugin/classes/classes.h"
 #include "plugin/count/classify.h"
@@ -29,8 +29,8 @@ enum { DLT_EN10MB = 1, DLT_RAW = 12, DLT_LINUX_SLL2 = 276 };
 #define SLL2_HEADER 20
 enum { SLL2_PROTOCOL = 0, SLL2_IFINDEX = 4, SLL2_PACKET_TYPE = 10 };
 
-/* libpcap's, of the same layout as the kernel's struct sock_fprog but for the width of the length. */
-struct program {
+/* libpcap's struct bpf_program: as struct sock_fprog, but with a wider length. */
+struct pcap_program {
 	unsigned int length;
 	struct sock_filter *insns;
 };
@@ -38,15 +38,15 @@ struct program {
 struct st_pcap {
 	void *library;
 	void *(*open_dead)(int linktype, int snaplen);
-	int (*compile)(void *pcap, struct program *program, const char *text, int optimize,
+	int (*compile)(void *pcap, struct pcap_program *program, const char *text, int optimize,
 		       uint32_t netmask);
-	void (*freecode)(struct program *program);
+	void (*freecode)(struct pcap_program *program);
 	char *(*geterr)(void *pcap);
 	void (*close)(void *pcap);
 	void *(*create)(const char *interface, char *error);
 	int (*activate)(void *pcap);
 	int (*datalink)(void *pcap);
-	/* the last one opened, as many classes are compiled one after the other */
+	/* the last one opened: many classes are compiled for the same link */
 	void *dead;
 	int dead_linktype;
 };
@@ -85,7 +85,7 @@ static bool find_functions(struct st_pcap *pcap)
 
 static int pcap_find(struct socktally *meter)
 {
-	/* Debian's name, and that of others */
+	/* Debian's name, and that of other distributions */
 	static const char *const names[] = {"libpcap.so.0.8", "libpcap.so.1"};
 	struct st_pcap *pcap;
 
@@ -134,7 +134,7 @@ static void *live_on(const struct st_pcap *pcap, const char *interface)
 	return NULL;
 }
 
-/* An open capture of Ethernet frames, on whatever interface has them; NULL: there is none. */
+/* An open capture of Ethernet frames on any interface; NULL: none could be opened. */
 static void *live_open(const struct st_pcap *pcap)
 {
 	void *live = live_on(pcap, "lo");
@@ -162,7 +162,7 @@ static bool has_word(const char *text, const char *word)
 	return false;
 }
 
-/* The numbers of capture files differ from libpcap's for the oldest ones. */
+/* For some old link types, the number in files (LINKTYPE_) is not that in libpcap (DLT_). */
 static int dlt_of_linktype(uint32_t linktype)
 {
 	switch (linktype) {
@@ -195,7 +195,7 @@ static int dlt_of(const struct st_class_target *target)
 	return (int)(target->link & 0xffff);
 }
 
-/* As the kernel sees a cooked packet. False: that part of the header isn't there. */
+/* Changes the offsets to those on a cooked socket. False: the kernel does not show that field. */
 static bool cook(struct sock_filter *insns, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -220,7 +220,7 @@ static bool cook(struct sock_filter *insns, size_t count)
 	return true;
 }
 
-/* What only the kernel knows: of a packet in a file nobody does. */
+/* Whether it asks for metadata, which files don't have. */
 static bool asks_kernel(const struct sock_filter *insns, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -248,9 +248,9 @@ int st_class_filter_copy(struct socktally *meter, const struct sock_filter *insn
 	return 0;
 }
 
-/* False: libpcap says why. */
+/* False: *why has libpcap's message. */
 static bool compile_on(struct st_pcap *pcap, void *handle, const char *text,
-		       struct program *program, char why[256])
+		       struct pcap_program *program, char why[256])
 {
 	if (!handle)
 		snprintf(why, 256, "libpcap doesn't know this kind of packets");
@@ -268,7 +268,7 @@ int st_class_compile_tagged(struct socktally *meter, struct st_class *class, siz
 	int result = 0;
 
 	for (size_t i = 0; i < count && !result; i++) {
-		struct program program = {0};
+		struct pcap_program program = {0};
 		char why[256];
 
 		if (!class[i].expression || !has_word(class[i].expression, "vlan") ||
@@ -299,7 +299,7 @@ static int compile_expression(struct socktally *meter, const struct st_class *cl
 			      const struct st_class_target *target, struct st_class_filter *filter,
 			      char why[256])
 {
-	struct program program = {0};
+	struct pcap_program program = {0};
 	struct st_pcap *pcap;
 	int result = pcap_find(meter);
 

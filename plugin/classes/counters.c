@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The classes' cells: read without a system call, and handed on from one set of classes to the next. */
+/*
+ * The counters of classes: read without a system call, and carried over from one list to the next.
+ */
 #include "plugin/bpf/syscall.h"
 #include "plugin/classes/classes.h"
 #include <errno.h>
@@ -101,7 +103,7 @@ int st_class_counters_make(struct st_class_counters *counters, uint32_t cpus, si
 	int result = 0;
 
 	*counters = (struct st_class_counters){.map = -1, .cpus = cpus, .slots = SLOTS_MIN};
-	/* twice as many as are asked for: of a set that changes, the old and the new one fit */
+	/* room for two lists: the old and the new one exist together for a moment */
 	while (counters->slots < 2 * (classes + 1))
 		counters->slots *= 2;
 	counters->region_size = st_class_region_size(counters->slots);

@@ -8,15 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-struct own {
+struct class_hook {
 	struct socktally *meter;
-	int parts_map; /* the programs behind the first one; -1: there are none */
+	int parts_map; /* the programs after the first; -1: there are none */
 };
 
-/* The chain has let go of it, on whosever behalf. */
+/* The chain has removed the hook, for the classes or for the user. */
 static void hook_free(struct st_hook *hook)
 {
-	struct own *own = hook->own;
+	struct class_hook *own = hook->own;
 	struct socktally *meter = own->meter;
 
 	if (meter->classes && meter->classes->hook == hook)
@@ -28,22 +28,24 @@ static void hook_free(struct st_hook *hook)
 
 static const struct st_hook_kind kind = {.name = "classes", .free = hook_free};
 
-/* What a number stands for: with `first` all classes' cells in their order, and behind them "none". */
+/*
+ * The cell of each number. With `first` numbers are places in the list, and the last one is "none".
+ */
 static int plan_make(const struct st_classes *classes, struct st_class_plan *plan, uint32_t **cells)
 {
 	size_t count = classes->first ? classes->count : 0;
 
 	*cells = calloc(count + 1, sizeof(**cells));
-	plan->links = calloc(classes->decided_count + 1, sizeof(*plan->links));
+	plan->links = calloc(classes->ruleset_count + 1, sizeof(*plan->links));
 	if (!*cells || !plan->links)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		(*cells)[i] = classes->class[i].cell;
-	for (size_t i = 0; i < classes->decided_count; i++) {
-		plan->links[i].link = classes->decided[i].target.link;
-		plan->links[i].decision = classes->decided[i].decision;
+	for (size_t i = 0; i < classes->ruleset_count; i++) {
+		plan->links[i].link = classes->rulesets[i].target.link;
+		plan->links[i].ruleset = classes->rulesets[i].ruleset;
 	}
-	plan->link_count = classes->decided_count;
+	plan->link_count = classes->ruleset_count;
 	plan->cells = *cells;
 	plan->numbers = (uint32_t)count + 1;
 	plan->slots = classes->counters.slots;
@@ -57,7 +59,9 @@ static int plan_make(const struct st_classes *classes, struct st_class_plan *pla
 static int part_load(const struct st_class_plan *plan, const struct st_class_data *data,
 		     unsigned int part, bool plain, const char **what, bool *functions)
 {
-	struct st_code code = {.plain = plain, .blocks = plan->blocks, .headers_are_loaded = true};
+	struct st_code code = {.plain = plain,
+			       .header_buffer = plan->header_buffer,
+			       .headers_are_loaded = true};
 	int result = st_class_program_emit(&code, plan, data, part, what);
 
 	*functions = code.function_count;
@@ -70,7 +74,7 @@ static int part_load(const struct st_class_plan *plan, const struct st_class_dat
 	return result;
 }
 
-/* The first part's descriptor; the others are in the map of parts. */
+/* The descriptor of the first part; the others are in the map of parts. */
 static int parts_load(const struct st_class_plan *plan, const struct st_class_data *data,
 		      const char **what)
 {
@@ -80,7 +84,7 @@ static int parts_load(const struct st_class_plan *plan, const struct st_class_da
 		bool functions = false;
 		int result = part_load(plan, data, part, false, what, &functions);
 
-		/* not every kernel can have functions beside a tail call */
+		/* older kernels refuse a program with functions and a tail call */
 		if (result < 0 && functions)
 			result = part_load(plan, data, part, true, what, &functions);
 		if (result >= 0 && part) {
@@ -147,10 +151,10 @@ struct st_hook *st_class_hook_new(struct socktally *meter, const struct st_class
 {
 	struct st_class_plan plan = {.chain_map = meter->cells_map,
 				     .programs_map = meter->chain_map,
-				     .blocks = &meter->blocks,
+				     .header_buffer = &meter->blocks,
 				     .data_map = -1,
 				     .parts_map = -1};
-	struct own *own;
+	struct class_hook *own;
 	struct st_hook *hook;
 	uint32_t *cells = NULL;
 
@@ -159,7 +163,7 @@ struct st_hook *st_class_hook_new(struct socktally *meter, const struct st_class
 		return NULL;
 	own = malloc(sizeof(*own));
 	if (own)
-		*own = (struct own){.meter = meter, .parts_map = -1};
+		*own = (struct class_hook){.meter = meter, .parts_map = -1};
 	hook->own = own;
 	*error = own ? plan_make(classes, &plan, &cells) : -ENOMEM;
 	if (*error)

@@ -66,8 +66,8 @@ int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data)
 			.words = (uint32_t)(8 * words),
 			.lists = (uint32_t)lists,
 		};
-		words += plan->links[i].decision.word_count;
-		lists += plan->links[i].decision.list_count;
+		words += plan->links[i].ruleset.word_count;
+		lists += plan->links[i].ruleset.list_count;
 	}
 	data->list_count = 2;
 	while (data->list_count < lists)
@@ -83,14 +83,14 @@ int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data)
 	for (uint32_t i = 0; i < plan->numbers; i++)
 		list[i] = plan->cells[i] | ST_LIST_END;
 	for (size_t i = 0; i < plan->link_count; i++) {
-		const struct st_ruleset *decision = &plan->links[i].decision;
+		const struct st_ruleset *ruleset = &plan->links[i].ruleset;
 
-		if (decision->word_count)
-			memcpy((char *)data->value + plan->links[i].place.words, decision->words,
-			       8 * decision->word_count);
-		if (decision->list_count)
-			memcpy(list + plan->links[i].place.lists, decision->lists,
-			       4 * decision->list_count);
+		if (ruleset->word_count)
+			memcpy((char *)data->value + plan->links[i].place.words, ruleset->words,
+			       8 * ruleset->word_count);
+		if (ruleset->list_count)
+			memcpy(list + plan->links[i].place.lists, ruleset->lists,
+			       4 * ruleset->list_count);
 	}
 	return 0;
 }
@@ -137,7 +137,7 @@ static void emit_start(struct st_code *code, int chain_map)
 	land(code, fits);
 	emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	emit(code, ST_SET_W(BPF_REG_2, 0));
-	emit(code, ST_MOV(BPF_REG_3, REG_BLOCK));
+	emit(code, ST_MOV(BPF_REG_3, REG_HEADERS));
 	emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
 	loaded = jump(code, ST_JUMP(BPF_JEQ, BPF_REG_0, 0, 0));
 	emit(code, ST_SET_W(BPF_REG_1, 0));
@@ -310,10 +310,10 @@ static void most(const struct st_class_plan *plan, size_t *lists, size_t *number
 {
 	*lists = *numbers = 0;
 	for (size_t i = 0; i < plan->link_count; i++) {
-		if (*lists < plan->links[i].decision.pushes)
-			*lists = plan->links[i].decision.pushes;
-		if (*numbers < plan->links[i].decision.longest)
-			*numbers = plan->links[i].decision.longest;
+		if (*lists < plan->links[i].ruleset.pushes)
+			*lists = plan->links[i].ruleset.pushes;
+		if (*numbers < plan->links[i].ruleset.longest)
+			*numbers = plan->links[i].ruleset.longest;
 	}
 }
 
@@ -370,7 +370,7 @@ unsigned int st_class_parts(const struct st_class_plan *plan)
 	size_t filters = 0, parts;
 
 	for (size_t i = 0; i < plan->link_count; i++)
-		filters += plan->links[i].decision.filter_count;
+		filters += plan->links[i].ruleset.filter_count;
 	parts = (filters + PART_FILTERS - 1) / PART_FILTERS;
 	return parts < 1                    ? 1
 	       : parts > ST_CLASS_PARTS_MAX ? ST_CLASS_PARTS_MAX
@@ -378,12 +378,12 @@ unsigned int st_class_parts(const struct st_class_plan *plan)
 }
 
 /* The ops of a part: all that aren't filters are in the first. */
-static int emit_decision(struct st_code *code, const struct st_class_plan *plan,
-			 const struct st_class_link *link, unsigned int part, const char **what)
+static int emit_ruleset(struct st_code *code, const struct st_class_plan *plan,
+			const struct st_class_link *link, unsigned int part, const char **what)
 {
 	struct st_ruleset_place place = link->place;
-	size_t filters = link->decision.filter_count;
-	size_t others = link->decision.op_count - filters;
+	size_t filters = link->ruleset.filter_count;
+	size_t others = link->ruleset.op_count - filters;
 
 	place.data_map = plan->data_map;
 	place.regions_map = plan->regions_map;
@@ -391,7 +391,7 @@ static int emit_decision(struct st_code *code, const struct st_class_plan *plan,
 	place.end_op = others + (part + 1) * filters / plan->parts;
 	if (place.first_op == place.end_op)
 		return 0;
-	return st_ruleset_emit(code, &link->decision, link->link, &place, what);
+	return st_ruleset_emit(code, &link->ruleset, link->link, &place, what);
 }
 
 int st_class_program_emit(struct st_code *code, const struct st_class_plan *plan,
@@ -405,7 +405,7 @@ int st_class_program_emit(struct st_code *code, const struct st_class_plan *plan
 		emit_start(code, plan->chain_map);
 	}
 	for (size_t i = 0; i < plan->link_count && !result; i++)
-		result = emit_decision(code, plan, &plan->links[i], part, what);
+		result = emit_ruleset(code, plan, &plan->links[i], part, what);
 	if (!result && part + 1 < plan->parts) {
 		emit(code, ST_SET_W(BPF_REG_3, part + 1));
 		emit_tail_call(code, plan->parts_map);

@@ -1,51 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The kernel's program for the classes of a meter. */
+/* The eBPF program for the classes of a meter. */
 #ifndef SOCKTALLY_PLUGIN_CLASSES_PROGRAM_H
 #define SOCKTALLY_PLUGIN_CLASSES_PROGRAM_H
 
 #include "bpf/classes.h"
 #include "plugin/classes/ruleset/ruleset.h"
 
-/* The classes' filters for one kind of link. */
+/* The rule set for one kind of link. */
 struct st_class_link {
-	uint32_t link; /* as in cb[ST_CB_LINK] */
-	struct st_ruleset decision;
+	uint32_t link; /* value of cb[ST_CB_LINK] */
+	struct st_ruleset ruleset;
 	struct st_ruleset_place place;
 };
 
 /*
- * Data for the program, as the value of a map: the words of all decisions, then `lists`: first, for
- * each number, the cell that counts it, then the decisions' lists, filled up to a power of two.
+ * The program's data, as the value of a map: the words of all rule sets, then `lists`. These begin
+ * with the cell of each number; then come the lists of the rule sets, filled up to a power of two.
  */
 struct st_class_data {
 	uint64_t *value; /* malloc'ed */
 	size_t size;
-	size_t lists;      /* bytes before them */
+	size_t lists;      /* offset in bytes */
 	size_t list_count; /* a power of two */
 };
 
 struct st_class_plan {
 	struct st_class_link *links;
 	size_t link_count;
-	const uint32_t *cells; /* of each number */
+	const uint32_t *cells; /* for each number */
 	uint32_t numbers;
 	uint32_t slots; /* cells in a region: a power of two */
-	bool first;     /* only the smallest number that is met counts */
+	bool first;     /* only the smallest number counts */
 	int regions_map, data_map;
-	int chain_map;    /* the meter's regions, with the chain's state */
+	int chain_map;    /* the meter's regions, which have the chain's state */
 	int programs_map; /* the chain */
-	const struct st_header_buffer *blocks;
+	const struct st_header_buffer *header_buffer;
 	unsigned int parts;
-	int parts_map; /* with the parts, if there are more than one, by their numbers */
+	int parts_map; /* the parts by their numbers, if there are more than one */
 };
 
-/* Makes the data, and sets each link's place but for the maps, which are made then. */
+/* Makes the data, and sets each link's place but for the maps. */
 int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data);
 
 /*
- * The verifier has its limits, and filters that stay filters are most of its work: they are spread over
- * so many programs. A packet may make 33 tail calls: one to the chain, two for the parser's further
- * parts, 28 for hooks and one for the tally.
+ * Filters that stay filters are most of the verifier's work; with many of them, the program is
+ * divided into parts so that none exceeds the verifier's limit. A packet may make 33 tail calls:
+ * one into the chain, two for the parser's further parts, 28 for hooks and one for the tally leave
+ * one for a second part.
  */
 #define ST_CLASS_PARTS_MAX 2
 unsigned int st_class_parts(const struct st_class_plan *plan);

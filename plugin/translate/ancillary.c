@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Loads from SKF_AD_OFF on: what the kernel knows of the packet besides its bytes. */
+/* Loads from SKF_AD_OFF on: metadata of the packet. */
 #include "plugin/translate/internal.h"
 
 void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn)
@@ -15,7 +15,7 @@ void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn)
 		st_code_emit(code, ST_SKB(REG_A, pkt_type));
 		break;
 	case SKF_AD_IFINDEX:
-		/* Without a device the kernel ends the filter there, with A as it was. */
+		/* without a device the kernel ends the filter with A as the verdict */
 		st_code_emit(code, ST_SKB(BPF_REG_1, ifindex));
 		st_jump(t, ST_JUMP_W(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_END));
 		st_code_emit(code, ST_MOV(REG_A, BPF_REG_1));

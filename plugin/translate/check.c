@@ -101,10 +101,11 @@ static bool operand_is_valid(const struct sock_filter *insn, size_t left)
 	return !st_is_conditional(insn) || (insn->jt < left && insn->jf < left);
 }
 
-/* A word of scratch memory may be loaded only where every way to there has stored it. */
+/* A word of scratch memory may be loaded only if every path to the load has stored it. */
 static int check_scratch(const struct sock_filter *insns, size_t count)
 {
-	__u16 *stored = malloc(count * sizeof(*stored)); /* a bit a word, at each jump target */
+	__u16 *stored =
+		malloc(count * sizeof(*stored)); /* for each jump target, a bit for each word */
 	__u16 now = 0;
 	int error = 0;
 
@@ -154,7 +155,7 @@ bool st_is_ancillary(const struct sock_filter *insn)
 	       insn->k >= (__u32)SKF_AD_OFF;
 }
 
-/* What only the kernel's own conversion can do: eBPF socket filters have no access to it. */
+/* Metadata that an eBPF socket filter has no access to. */
 const char *st_inexpressible(const struct sock_filter *insn)
 {
 	if (!st_is_ancillary(insn))

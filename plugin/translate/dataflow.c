@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What is known before each instruction of a filter: whether anything reaches it (the verifier
- * refuses what nothing reaches), how long the packet must be by then, and how large A and X can be.
- * Jumps go forward only, so one pass in order is enough.
+ * Data flow: what holds before each instruction, whatever path led to it. Is it reachable (the
+ * verifier refuses unreachable code), how long is the packet at least, how large are A and X at
+ * most? Classic BPF jumps forward only, so one pass in order is enough.
  */
 #include "plugin/translate/internal.h"
 
-/* Where a jump to pc ends up: past jumps, and at once at "reject" for a return of 0. */
+/* The final target of a jump to pc: follows further jumps; a return of 0 is ST_LABEL_REJECT. */
 __u32 st_resolve(const struct st_translation *t, size_t pc)
 {
 	while (t->insns[pc].code == (BPF_JMP | BPF_JA))
@@ -27,7 +27,7 @@ __u32 st_load_size(const struct sock_filter *insn)
 	return 1;
 }
 
-/* Negative and below all areas: there is nothing. */
+/* Negative offsets below all areas: such a load always rejects. */
 bool st_never_loads(const struct sock_filter *insn)
 {
 	bool absolute = (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS) ||
@@ -61,7 +61,7 @@ static __u32 clamp(__u64 value)
 	return value > 0xffffffff ? 0xffffffff : (__u32)value;
 }
 
-/* The smallest number of the form 2^n - 1 that isn't below value. */
+/* The smallest 2^n - 1 that is not below value. */
 static __u32 all_ones(__u32 value)
 {
 	for (int shift = 1; shift < 32; shift *= 2)
@@ -96,7 +96,7 @@ static __u32 alu_max(const struct sock_filter *insn, __u32 a, __u32 x)
 	return 0xffffffff; /* SUB and NEG wrap */
 }
 
-static __u32 ancillary_max(const struct sock_filter *insn, const struct st_dataflow *facts)
+static __u32 ancillary_max(const struct sock_filter *insn, const struct st_dataflow *dataflow)
 {
 	switch (insn->k - (__u32)SKF_AD_OFF) {
 	case SKF_AD_PROTOCOL:
@@ -109,81 +109,81 @@ static __u32 ancillary_max(const struct sock_filter *insn, const struct st_dataf
 	case SKF_AD_VLAN_TAG_PRESENT:
 		return 1;
 	case SKF_AD_ALU_XOR_X:
-		return all_ones(facts->a_max | facts->x_max);
+		return all_ones(dataflow->a_max | dataflow->x_max);
 	}
 	return 0xffffffff;
 }
 
-static void pass_load(const struct sock_filter *insn, struct st_dataflow *facts)
+static void pass_load(const struct sock_filter *insn, struct st_dataflow *dataflow)
 {
 	__u32 size = st_load_size(insn);
-	__u64 last = (__u64)insn->k + (BPF_MODE(insn->code) == BPF_IND ? facts->x_max : 0);
+	__u64 last = (__u64)insn->k + (BPF_MODE(insn->code) == BPF_IND ? dataflow->x_max : 0);
 
-	/* after a load from X + k that can't wrap, k + size bytes were there */
-	if (last < 0x80000000u && facts->len_min < insn->k + size)
-		facts->len_min = insn->k + size;
-	facts->a_max = size == 4 ? 0xffffffff : (1u << (8 * size)) - 1;
+	/* a load at X + k that does not wrap shows that k + size bytes are there */
+	if (last < 0x80000000u && dataflow->len_min < insn->k + size)
+		dataflow->len_min = insn->k + size;
+	dataflow->a_max = size == 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-/* facts: before the instruction, then after it. */
-static void pass(const struct sock_filter *insn, struct st_dataflow *facts)
+/* dataflow: before the instruction; becomes that after it. */
+static void pass(const struct sock_filter *insn, struct st_dataflow *dataflow)
 {
-	struct st_dataflow before = *facts;
+	struct st_dataflow before = *dataflow;
 
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_LD:
-		facts->a_is_set = true;
+		dataflow->a_is_set = true;
 		switch (BPF_MODE(insn->code)) {
 		case BPF_IMM:
-			facts->a_max = insn->k;
+			dataflow->a_max = insn->k;
 			break;
 		case BPF_MEM:
-			facts->a_max = before.mem_max[insn->k];
+			dataflow->a_max = before.mem_max[insn->k];
 			break;
 		case BPF_LEN:
-			facts->a_max = 0xffffffff;
+			dataflow->a_max = 0xffffffff;
 			break;
 		default:
 			if (st_is_ancillary(insn))
-				facts->a_max = ancillary_max(insn, &before);
+				dataflow->a_max = ancillary_max(insn, &before);
 			else
-				pass_load(insn, facts);
+				pass_load(insn, dataflow);
 		}
 		break;
 	case BPF_LDX:
-		facts->x_is_set = true;
+		dataflow->x_is_set = true;
 		switch (BPF_MODE(insn->code)) {
 		case BPF_IMM:
-			facts->x_max = insn->k;
+			dataflow->x_max = insn->k;
 			break;
 		case BPF_MEM:
-			facts->x_max = before.mem_max[insn->k];
+			dataflow->x_max = before.mem_max[insn->k];
 			break;
 		case BPF_LEN:
-			facts->x_max = 0xffffffff;
+			dataflow->x_max = 0xffffffff;
 			break;
 		default:
-			pass_load(insn, facts);
-			facts->a_max = before.a_max;
-			facts->x_max = ST_MSH_MAX;
+			pass_load(insn, dataflow);
+			dataflow->a_max = before.a_max;
+			dataflow->x_max = ST_MSH_MAX;
 		}
 		break;
 	case BPF_ST:
-		facts->mem_max[insn->k] = before.a_max;
+		dataflow->mem_max[insn->k] = before.a_max;
 		break;
 	case BPF_STX:
-		facts->mem_max[insn->k] = before.x_max;
+		dataflow->mem_max[insn->k] = before.x_max;
 		break;
 	case BPF_ALU:
-		facts->a_max = alu_max(insn, before.a_max, before.x_max);
+		dataflow->a_max = alu_max(insn, before.a_max, before.x_max);
 		break;
 	case BPF_MISC:
 		if (BPF_MISCOP(insn->code) == BPF_TAX) {
-			facts->x_max = before.a_max;
-			facts->x_is_set = true;
+			dataflow->x_max = before.a_max;
+			dataflow->x_is_set = true;
 		} else {
-			facts->a_max = before.x_max;
-			facts->a_is_set = true;
+			dataflow->a_max = before.x_max;
+			dataflow->a_is_set = true;
 		}
 		break;
 	}
@@ -193,7 +193,7 @@ static bool reads_a(const struct sock_filter *insn)
 {
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_LD:
-		/* without a device the verdict is A as it was */
+		/* without a device A becomes the verdict */
 		return st_is_ancillary(insn) && (insn->k == (__u32)SKF_AD_OFF + SKF_AD_ALU_XOR_X ||
 						 insn->k == (__u32)SKF_AD_OFF + SKF_AD_IFINDEX);
 	case BPF_LDX:
@@ -228,7 +228,7 @@ static bool reads_x(const struct sock_filter *insn)
 	return false;
 }
 
-/* The labels that come after pc: how many, 2 at most. */
+/* The labels that may follow pc: at most 2. Their number. */
 int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2])
 {
 	const struct sock_filter *insn = &t->insns[pc];
@@ -246,20 +246,20 @@ int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2])
 
 void st_dataflow_find(struct st_translation *t)
 {
-	t->facts[0] = (struct st_dataflow){.reached = true};
+	t->dataflow[0] = (struct st_dataflow){.reached = true};
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
-		struct st_dataflow facts = t->facts[pc];
+		struct st_dataflow dataflow = t->dataflow[pc];
 		__u32 labels[2];
 
-		if (!facts.reached)
+		if (!dataflow.reached)
 			continue;
-		t->needs_a |= reads_a(insn) && !facts.a_is_set;
-		t->needs_x |= reads_x(insn) && !facts.x_is_set;
-		pass(insn, &facts);
+		t->needs_a |= reads_a(insn) && !dataflow.a_is_set;
+		t->needs_x |= reads_x(insn) && !dataflow.x_is_set;
+		pass(insn, &dataflow);
 		for (int i = st_successors(t, pc, labels) - 1; i >= 0; i--) {
 			if (labels[i] < t->count)
-				merge(&t->facts[labels[i]], &facts);
+				merge(&t->dataflow[labels[i]], &dataflow);
 		}
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The translator's parts among themselves: check, facts, jumps, loads, the walk over all. */
+/* What the files of the translator share. */
 #ifndef SOCKTALLY_PLUGIN_TRANSLATE_INTERNAL_H
 #define SOCKTALLY_PLUGIN_TRANSLATE_INTERNAL_H
 
@@ -8,34 +8,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As the kernel's own conversion has them, but for len, which it doesn't need in a register. */
+/* The registers of the kernel's own conversion; it keeps no length in a register. */
 #define REG_A BPF_REG_0
-#define REG_CTX BPF_REG_6 /* where LD_ABS and LD_IND want it */
+#define REG_CTX BPF_REG_6 /* needed there by LD_ABS and LD_IND */
 #define REG_X BPF_REG_7
 #define REG_LEN BPF_REG_8
-#define REG_BLOCK BPF_REG_9
+#define REG_HEADERS BPF_REG_9
 
-/* What is known of every packet that comes to an instruction, whichever way. */
+/* What holds for every packet that reaches an instruction. */
 struct st_dataflow {
 	bool reached;
 	bool a_is_set, x_is_set;
-	__u32 len_min;               /* the packet is at least that long */
-	__u32 a_max, x_max;          /* A and X are at most that */
-	__u32 mem_max[BPF_MEMWORDS]; /* and so are the words of scratch memory */
+	__u32 len_min;               /* the packet has at least so many bytes */
+	__u32 a_max, x_max;          /* upper bounds of A and X */
+	__u32 mem_max[BPF_MEMWORDS]; /* and of the words of scratch memory */
 };
 #define ST_MSH_MAX 60 /* 4 * ([k] & 0xf) */
 
-/* Labels: an instruction of the filter, or one of these, counted from its end. */
+/* Labels: instructions of the filter, then these. */
 enum st_label {
-	ST_LABEL_END = 0, /* A is the verdict */
+	ST_LABEL_END = 0, /* the verdict is in A */
 	ST_LABEL_REJECT,
 	ST_LABELS,
 };
 
 struct st_fixup {
-	size_t at; /* a jump in the code that waits for its label; SIZE_MAX: it has it */
+	size_t at; /* index of a jump that waits for its label; SIZE_MAX: resolved */
 	__u32 label;
-	__u32 next; /* of the same label; ST_NO_FIXUP ends */
+	__u32 next; /* next fixup of the same label, or ST_NO_FIXUP */
 };
 #define ST_NO_FIXUP 0xffffffffu
 
@@ -43,47 +43,47 @@ struct st_translation {
 	struct st_code *code;
 	const struct sock_filter *insns;
 	__u32 count;
-	struct st_dataflow *facts; /* count */
+	struct st_dataflow *dataflow; /* `count` of them */
 
 	/* jumps, all forward */
-	__u32 *waiting; /* count + ST_LABELS: the last fixup of each label */
+	__u32 *waiting; /* for each of count + ST_LABELS labels the last fixup */
 	struct st_fixup *fixups;
 	size_t fixup_count, fixup_room, fixup_oldest;
-	size_t fixed; /* what is before this may not shrink: a jump goes over it by a number */
+	size_t fixed; /* code before this index may not shrink: a jump with a fixed offset spans it */
 
-	/* the stack, offsets from R10: scratch memory, a word that one load fetches, A meanwhile */
+	/* offsets from R10: scratch memory, a word for a helper to load, room to save A */
 	int mem_off, word_off, save_off;
-	bool uses_block;
+	bool uses_header_buffer;
 	bool uses_len;
-	bool needs_a, needs_x; /* zero, because it is read before it is written */
+	bool needs_a, needs_x; /* read before written: must be set to 0 first */
 };
 
-/* translate_check.c */
+/* check.c */
 int st_check_classic(const struct sock_filter *insns, size_t count);
 bool st_is_conditional(const struct sock_filter *insn);
 bool st_is_return(const struct sock_filter *insn);
 bool st_is_ancillary(const struct sock_filter *insn);
 const char *st_inexpressible(const struct sock_filter *insn);
 
-/* translate_facts.c */
+/* dataflow.c */
 __u32 st_resolve(const struct st_translation *t, size_t pc);
 void st_dataflow_find(struct st_translation *t);
 int st_successors(const struct st_translation *t, __u32 pc, __u32 labels[2]);
 __u32 st_load_size(const struct sock_filter *insn);
 bool st_never_loads(const struct sock_filter *insn);
 
-/* translate_jump.c */
+/* jump.c */
 void st_jump(struct st_translation *t, struct bpf_insn jump, __u32 label);
 void st_bind(struct st_translation *t, __u32 label);
 void st_island(struct st_translation *t);
 
-/* translate_load.c */
+/* load.c */
 void st_plan_stack(struct st_translation *t);
 void st_emit_header_buffer(struct st_code *code);
-void st_emit_block(struct st_translation *t);
+void st_emit_start(struct st_translation *t);
 void st_emit_load(struct st_translation *t, __u32 pc);
 
-/* translate_ancillary.c */
+/* ancillary.c */
 void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn);
 
 static inline __u32 st_label(const struct st_translation *t, enum st_label label)
@@ -91,7 +91,7 @@ static inline __u32 st_label(const struct st_translation *t, enum st_label label
 	return t->count + label;
 }
 
-/* Instructions by what they do. W: 32 bits, the upper half becomes zero. */
+/* eBPF instructions. W: 32 bits, which sets the upper half to 0. */
 static inline struct bpf_insn st_insn(int code, int dst, int src, int off, __u32 imm)
 {
 	return (struct bpf_insn){

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Jumps. All are forward, to instructions that are not written yet, so each waits in a list of its
- * label. eBPF's offsets have 16 bits: a jump that has waited long goes to an island, a jump on the
- * way that waits in its stead.
+ * Jumps are forward to instructions that are not written yet: a jump waits in the list of its
+ * label. eBPF's offsets have 16 bits, so a jump that has waited long is sent to an island: another
+ * jump on the way, which waits instead.
  */
 #include "plugin/translate/internal.h"
 
@@ -10,7 +10,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Distances after which a jump gets an island, and beyond which it shares one that is made anyway. */
+/*
+ * A jump gets an island after so many instructions; when one is made, all jumps that have waited
+ * for ISLAND_SHARE get one.
+ */
 #define ISLAND_AFTER 24000
 #define ISLAND_SHARE 12000
 
@@ -66,14 +69,14 @@ static void add_fixup(struct st_translation *t, __u32 label)
 	t->waiting[label] = (__u32)t->fixup_count++;
 }
 
-/* jump: with any offset. */
+/* jump: its offset is set later. */
 void st_jump(struct st_translation *t, struct bpf_insn jump, __u32 label)
 {
 	st_code_emit(t->code, jump);
 	add_fixup(t, label);
 }
 
-/* Everything that waits for the label goes to the next instruction. */
+/* Sends all that wait for the label to the next instruction. */
 static void land(struct st_translation *t, __u32 label)
 {
 	__u32 i = t->waiting[label];
@@ -103,7 +106,9 @@ void st_bind(struct st_translation *t, __u32 label)
 
 	if (code->error)
 		return;
-	/* A jump to the very next instruction: what leads to it may as well go on from there. */
+	/*
+	 * A jump to the next instruction is removed; others that wait for the label take its place.
+	 */
 	if (last != ST_NO_FIXUP && t->fixups[last].at == code->count - 1 &&
 	    code->count > t->fixed && code->insns[code->count - 1].code == (BPF_JMP | BPF_JA)) {
 		t->waiting[label] = t->fixups[last].next;
@@ -113,7 +118,10 @@ void st_bind(struct st_translation *t, __u32 label)
 	land(t, label);
 }
 
-/* To be called where nothing falls through to or jumps over by a fixed distance. */
+/*
+ * To be called between instructions that no jump with a fixed offset spans; fall-through is
+ * allowed.
+ */
 void st_island(struct st_translation *t)
 {
 	struct st_code *code = t->code;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Loads from the packet. Most are at fixed offsets in the first headers: one helper call copies
- * those to this CPU's block, where the parser wants them anyway, and each load is then one or two
- * instructions. The others are LD_ABS and LD_IND, which the verifier makes six of. These leave the
- * program when they are out of range, so the length is looked at first, where it isn't known already
- * to suffice.
+ * Loads from the packet.
  *
- * Negative offsets count from the network or the link-layer header, so their range isn't known. A
- * function may be left early, so there LD_IND does. Where there can be no functions
- * bpf_skb_load_bytes_relative() nearly does: it reads from these headers, but no fragments.
+ * Most are at fixed offsets in the first headers. One helper call copies those to this CPU's header
+ * buffer, which the parser needs anyway; each load is then one or two instructions.
+ *
+ * Other loads are LD_ABS and LD_IND, which the verifier replaces by six instructions each. They end
+ * the program when they are out of range, so the length is tested first, unless data flow shows
+ * that it suffices.
+ *
+ * Negative offsets count from the network or the link-layer header, and their range is not known.
+ * There LD_IND is in a function, which it may end early. Where a program can't have functions,
+ * bpf_skb_load_bytes_relative() is used, which does not read fragments.
  */
 #include "bpf/parse/packet.h"
 #include "plugin/translate/internal.h"
@@ -29,18 +32,21 @@ static bool is_indirect(const struct sock_filter *insn)
 	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND;
 }
 
-/* What X = 4 * ([14] & 0xf) nearly always is. */
+/* The usual value of X = 4 * ([14] & 0xf). */
 #define IHL 20
 
-/* Where the load is in the block, if it fits: always, or when X is IHL. Else UINT32_MAX. */
-static __u32 block_offset(const struct st_translation *t, __u32 pc)
+/*
+ * The offset in the header buffer at which the load finds its value: always, or if X is IHL.
+ * UINT32_MAX: it does not.
+ */
+static __u32 header_offset(const struct st_translation *t, __u32 pc)
 {
 	const struct sock_filter *insn = &t->insns[pc];
 	__u32 last = ST_BLOCK_LOAD - st_load_size(insn);
 
 	if (is_absolute(insn) && insn->k <= last)
 		return insn->k;
-	if (is_indirect(insn) && t->facts[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
+	if (is_indirect(insn) && t->dataflow[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
 		return insn->k + IHL;
 	return UINT32_MAX;
 }
@@ -56,55 +62,57 @@ void st_plan_stack(struct st_translation *t)
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const struct sock_filter *insn = &t->insns[pc];
 
-		if (!t->facts[pc].reached)
+		if (!t->dataflow[pc].reached)
 			continue;
 		if (insn->code == BPF_ST || insn->code == BPF_STX)
 			t->mem_off = -4 * BPF_MEMWORDS;
 		if (is_indirect(insn) || (is_absolute(insn) && insn->k < 0x80000000u))
 			t->uses_len = true;
-		if (t->code->blocks && block_offset(t, pc) != UINT32_MAX)
-			t->uses_block = true;
+		if (t->code->header_buffer && header_offset(t, pc) != UINT32_MAX)
+			t->uses_header_buffer = true;
 	}
 	t->word_off = t->mem_off - 4;
 	t->save_off = t->word_off - 4;
 }
 
-/* R9 = this CPU's block. It can't turn out not to be there: no CPU's number is above the mask. */
+/*
+ * R9 = this CPU's header buffer. There is one for each number up to the mask, so no test is needed.
+ */
 void st_emit_header_buffer(struct st_code *code)
 {
 	int shift = __builtin_ctz(ST_BLOCK);
 
 	st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
-	st_code_emit(code, ST_ALU_W(BPF_AND, BPF_REG_0, code->blocks->mask));
+	st_code_emit(code, ST_ALU_W(BPF_AND, BPF_REG_0, code->header_buffer->mask));
 	st_code_emit(code, ST_ALU_W(BPF_LSH, BPF_REG_0, (__u32)shift));
-	st_code_emit(code, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_BLOCK, BPF_PSEUDO_MAP_VALUE, 0,
-				   (__u32)code->blocks->map));
+	st_code_emit(code, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_HEADERS, BPF_PSEUDO_MAP_VALUE, 0,
+				   (__u32)code->header_buffer->map));
 	st_code_emit(code, (struct bpf_insn){0});
-	st_code_emit(code, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, REG_BLOCK, BPF_REG_0, 0, 0));
+	st_code_emit(code, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, REG_HEADERS, BPF_REG_0, 0, 0));
 }
 
 /*
- * REG_LEN, and the block if a load is in it. Where the packet is shorter its end is not looked at,
- * as each load is preceded by a look at the length. If the helper fails it leaves zeros, as it would
- * on the stack, and the parser tries for itself.
+ * Sets REG_LEN, and copies the headers if a load needs them. For a short packet the rest of the
+ * buffer is old, but each load tests the length first. If the helper fails, it fills the buffer
+ * with zeros, and the parser loads by itself.
  */
-void st_emit_block(struct st_translation *t)
+void st_emit_start(struct st_translation *t)
 {
 	struct st_code *code = t->code;
 
 	if (t->uses_len)
 		st_code_emit(code, ST_SKB(REG_LEN, len));
-	if (!t->uses_block)
+	if (!t->uses_header_buffer)
 		return;
 	st_emit_header_buffer(code);
 	if (code->headers_are_loaded)
 		return;
 	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
-	st_code_emit(code, ST_MOV(BPF_REG_3, REG_BLOCK));
+	st_code_emit(code, ST_MOV(BPF_REG_3, REG_HEADERS));
 	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
 	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_BLOCK_LOAD, 2));
-	/* "Below 1" and not "is 0", of which verifiers up to Linux 6.2 learn nothing. */
+	/* JLT 1 instead of JEQ 0: verifiers up to Linux 6.2 learn nothing from JEQ 0 */
 	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 4));
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
@@ -117,7 +125,7 @@ static __u32 ld_size(__u32 size)
 	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
 }
 
-/* From R10 or REG_BLOCK. */
+/* base: R10 or REG_HEADERS. */
 static void emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size)
 {
 	st_code_emit(code, ST_READ((int)ld_size(size), dst, base, off));
@@ -127,21 +135,23 @@ static void emit_memory_load(struct st_code *code, int dst, int base, int off, _
 
 static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
 {
-	if (t->facts[pc].len_min < len)
+	if (t->dataflow[pc].len_min < len)
 		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
 }
 
 /*
- * A = what is at the signed offset R2, by a function. If there is nothing LD_IND returns from that
- * early, so it leaves word in the context, whose contents the verifier takes for unknown: of
- * anything else, some kernels' would conclude that the function always gets to its end. Others'
- * (6.18) fail where they look back past such a call for the reason that they know a register: X and
- * the length come from the context after it.
+ * A = the value at the signed offset R2, by a function. LD_IND ends the function early if there is
+ * nothing there, so success is noted in the context. It can't be noted elsewhere: some verifiers
+ * would conclude that the function always reaches its end, but for the context they assume any
+ * value.
+ *
+ * The verifier of Linux 6.18 fails when it tracks back across such a call what it knows of a
+ * register, so X and the length are read from the context again.
  */
 static void emit_function_call(struct st_translation *t, __u32 pc, __u32 size)
 {
 	struct st_code *code = t->code;
-	bool x_is_set = t->needs_x || t->facts[pc].x_is_set;
+	bool x_is_set = t->needs_x || t->dataflow[pc].x_is_set;
 
 	st_code_emit(code, ST_SET_W(BPF_REG_1, 0));
 	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
@@ -178,7 +188,7 @@ int st_code_finish(struct st_code *code)
 		for (size_t i = 0; i < count; i++) {
 			struct bpf_insn *insn = &code->insns[i];
 
-			/* the callee's size stands for its address so far */
+			/* until then, the immediate is the size, negative */
 			if (insn->code != (BPF_JMP | BPF_CALL) ||
 			    insn->src_reg != BPF_PSEUDO_CALL || insn->imm != -(__s32)size)
 				continue;
@@ -193,7 +203,7 @@ int st_code_finish(struct st_code *code)
 	return code->error;
 }
 
-/* A = what is at R2 from the header that R5 names. */
+/* A = the value at offset R2 from the header that R5 selects. */
 static void emit_relative(struct st_translation *t, __u32 size)
 {
 	struct st_code *code = t->code;
@@ -232,7 +242,7 @@ static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
 	emit_relative(t, size);
 }
 
-/* X + k is a signed number: if it turns out negative, which area is it in? */
+/* The signed number X + k may be negative: which area is it in? */
 static void emit_indirect_negative(struct st_translation *t, __u32 size)
 {
 	struct st_code *code = t->code;
@@ -251,7 +261,7 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 {
 	struct st_code *code = t->code;
 	const struct sock_filter *insn = &t->insns[pc];
-	__u64 last = (__u64)insn->k + t->facts[pc].x_max;
+	__u64 last = (__u64)insn->k + t->dataflow[pc].x_max;
 	bool signed_too = last >= 0x80000000u;
 	size_t fork = 0, done = 0;
 
@@ -271,7 +281,7 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 		if (!code->error)
 			code->insns[fork].off = (__s16)(code->count - fork - 1);
 	}
-	if (signed_too || t->facts[pc].len_min < last + size) {
+	if (signed_too || t->dataflow[pc].len_min < last + size) {
 		st_code_emit(code, ST_MOV_W(BPF_REG_1, BPF_REG_2));
 		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_1, size));
 		st_jump(t, ST_JUMP_W_REG(BPF_JGT, BPF_REG_1, REG_LEN, 0),
@@ -282,20 +292,20 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 		code->insns[done].off = (__s16)(code->count - done - 1);
 }
 
-/* The load if it is in the block, and the jump past another way to do it, or 0. */
-static bool emit_from_block(struct st_translation *t, __u32 pc, int dst, size_t *past)
+/* Loads from the header buffer if possible. *past: the jump over another way to load, or 0. */
+static bool emit_from_header_buffer(struct st_translation *t, __u32 pc, int dst, size_t *past)
 {
 	struct st_code *code = t->code;
-	__u32 offset = block_offset(t, pc), size = st_load_size(&t->insns[pc]);
+	__u32 offset = header_offset(t, pc), size = st_load_size(&t->insns[pc]);
 	size_t fork = code->count;
 
 	*past = 0;
-	if (!t->uses_block || offset == UINT32_MAX)
+	if (!t->uses_header_buffer || offset == UINT32_MAX)
 		return false;
 	if (is_indirect(&t->insns[pc]))
 		st_code_emit(code, ST_JUMP_W(BPF_JNE, REG_X, IHL, 0));
 	reject_unless_long(t, pc, offset + size);
-	emit_memory_load(code, dst, REG_BLOCK, (int)offset, size);
+	emit_memory_load(code, dst, REG_HEADERS, (int)offset, size);
 	if (is_indirect(&t->insns[pc]) && !code->error) {
 		*past = code->count;
 		st_code_emit(code, ST_JA(0));
@@ -317,7 +327,7 @@ void st_emit_load(struct st_translation *t, __u32 pc)
 		st_jump(t, ST_JA(0), st_label(t, ST_LABEL_REJECT));
 		return;
 	}
-	if (!emit_from_block(t, pc, to_x ? REG_X : REG_A, &past)) {
+	if (!emit_from_header_buffer(t, pc, to_x ? REG_X : REG_A, &past)) {
 		if (to_x)
 			st_code_emit(code, ST_WRITE(BPF_W, BPF_REG_10, t->save_off, REG_A));
 		if (is_indirect(insn))

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Classic BPF to eBPF, an instruction at a time, in order. A is R0 and X is R7, both always
- * zero-extended; R6 has the context and R8 the packet's length.
+ * Classic BPF to eBPF, one instruction after the other. A is R0 and X is R7, both zero-extended; R6
+ * is the context and R8 the packet's length.
  */
 #include "plugin/translate/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* The instruction that is written next, or "reject", which comes after the last. */
+/* The label of the next instruction that is written, or "reject", which comes after the last. */
 static __u32 next_label(const struct st_translation *t, __u32 pc)
 {
 	while (++pc < t->count) {
-		if (t->facts[pc].reached)
+		if (t->dataflow[pc].reached)
 			return pc;
 	}
 	return st_label(t, ST_LABEL_REJECT);
@@ -20,7 +20,7 @@ static __u32 next_label(const struct st_translation *t, __u32 pc)
 
 static void emit_ja(struct st_translation *t, __u32 pc, __u32 label)
 {
-	/* "reject" is there only if a jump to it is */
+	/* a jump to "reject" is never left out, as that code exists only if a jump to it does */
 	if (label != next_label(t, pc) || label == st_label(t, ST_LABEL_REJECT))
 		st_jump(t, ST_JA(0), label);
 }
@@ -64,7 +64,7 @@ static void emit_alu(struct st_translation *t, const struct sock_filter *insn)
 		st_code_emit(t->code, ST_ALU_W(op, REG_A, op == BPF_NEG ? 0 : insn->k));
 		return;
 	}
-	/* Classic BPF returns 0 where it would divide by 0. */
+	/* classic BPF returns 0 instead of dividing by 0 */
 	if (op == BPF_DIV || op == BPF_MOD)
 		st_jump(t, ST_JUMP_W(BPF_JEQ, REG_X, 0, 0), st_label(t, ST_LABEL_REJECT));
 	st_code_emit(t->code, ST_ALU_W_REG(op, REG_A, REG_X));
@@ -152,14 +152,14 @@ static void emit_all(struct st_translation *t)
 	struct st_code *code = t->code;
 
 	st_code_emit(code, ST_MOV(REG_CTX, BPF_REG_1));
-	st_emit_block(t);
+	st_emit_start(t);
 	if (t->needs_a)
 		st_code_emit(code, ST_SET_W(REG_A, 0));
 	if (t->needs_x)
 		st_code_emit(code, ST_SET_W(REG_X, 0));
 	t->fixed = code->count;
 	for (__u32 pc = 0; pc < t->count && !code->error; pc++) {
-		if (!t->facts[pc].reached)
+		if (!t->dataflow[pc].reached)
 			continue;
 		st_bind(t, pc);
 		st_island(t);
@@ -178,12 +178,12 @@ static int translate(struct st_translation *t, const char **what)
 	for (__u32 pc = 0; pc < t->count; pc++) {
 		const char *name = st_inexpressible(&t->insns[pc]);
 
-		if (t->facts[pc].reached && name) {
+		if (t->dataflow[pc].reached && name) {
 			if (what)
 				*what = name;
 			return -EOPNOTSUPP;
 		}
-		if (t->facts[pc].reached && BPF_MODE(t->insns[pc].code) == BPF_LEN &&
+		if (t->dataflow[pc].reached && BPF_MODE(t->insns[pc].code) == BPF_LEN &&
 		    BPF_CLASS(t->insns[pc].code) <= BPF_LDX)
 			t->uses_len = true;
 	}
@@ -210,10 +210,10 @@ int st_translate(struct st_code *code, const struct sock_filter *insns, size_t c
 	error = st_check_classic(insns, count);
 	if (error)
 		return error;
-	t.facts = calloc(count, sizeof(*t.facts));
+	t.dataflow = calloc(count, sizeof(*t.dataflow));
 	t.waiting = malloc((count + ST_LABELS) * sizeof(*t.waiting));
-	error = t.facts && t.waiting ? translate(&t, what) : -ENOMEM;
-	free(t.facts);
+	error = t.dataflow && t.waiting ? translate(&t, what) : -ENOMEM;
+	free(t.dataflow);
 	free(t.waiting);
 	free(t.fixups);
 	return error;

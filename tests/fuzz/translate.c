@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct sock_filter insns[FILTER_ROOM];
 	struct st_code code = {
 		.plain = size % 8 & 1,
-		.blocks = size % 8 & 4 ? NULL : &simulated_blocks,
+		.header_buffer = size % 8 & 4 ? NULL : &simulated_header_buffer,
 	};
 	size_t count = size / 8 < FILTER_ROOM ? size / 8 : FILTER_ROOM, length;
 	const char *what;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Classes that come and go while packets flow: those that stay count every packet once. And what is
- * refused leaves them as they were. TEST_CHANGES: how many changes.
+ * Classes change while packets flow: a class that stays counts every packet once. A list that is
+ * refused changes nothing. TEST_CHANGES: how many changes.
  */
 #include "tests/lib/hook_help.h"
 
@@ -10,7 +10,7 @@
 
 #define SHORTEST 60
 #define LENGTHS 200
-#define LONG 160 /* and longer is what the class "long" has */
+#define LONG 160 /* class "long" has these and longer ones */
 #define EXTRAS 300
 
 static struct socktally *meter;
@@ -30,7 +30,7 @@ static void packet_send(size_t size)
 	flow_send(&flow, packet, size);
 }
 
-/* One, which is counted when this returns. */
+/* One packet, which has been counted when this returns. */
 static void one_send(void)
 {
 	packet_send(100);
@@ -88,7 +88,7 @@ static uint64_t total(void)
 	return totals.counts.packets;
 }
 
-/* "long" and "all", with some of changing others before and between them. */
+/* "long" and "all", with changing other classes before and between them. */
 static int set(unsigned int extras, unsigned int salt, uint32_t flags)
 {
 	static struct socktally_class classes[EXTRAS + 2];
@@ -113,7 +113,7 @@ static int set(unsigned int extras, unsigned int salt, uint32_t flags)
 	return socktally_set_classes(meter, classes, count, &opts);
 }
 
-/* Now few, now many: their counters have to move to a larger place now and then. */
+/* Few and many in turn: counters have to move to a larger map now and then. */
 static void changes(unsigned int count, uint32_t flags, const char *how)
 {
 	uint64_t before, before_long, sent;
@@ -176,7 +176,7 @@ static void refusals(void)
 	is_number(counts_of("all").packets - before, 2, "those there were go on counting");
 }
 
-/* A socket of another kind of link, later than the classes. */
+/* A socket of another kind of link comes after the classes. */
 static void links(void)
 {
 	const struct socktally_class classes[] = {{.name = "dns", .expression = "udp port 53"},
@@ -206,7 +206,7 @@ static void links(void)
 	close(cooked);
 }
 
-/* What counts for one that is gone is used again. */
+/* The cell of a class that is gone is used again. */
 static void again_from_0(void)
 {
 	const struct socktally_class a = {.name = "a", .expression = "udp"},

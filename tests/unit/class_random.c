@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The kernel's program for random classes counts each packet in just those classes whose filters
- * accept it, run by libpcap, and the verifier takes the program. SEED, COUNT: which, how many; MANY: how
- * many at once.
+ * The kernel's program for random classes: the verifier accepts it, and it counts each packet in
+ * exactly those classes whose filters accept it, run by libpcap. SEED, COUNT: which, how many;
+ * MANY: how many classes at once.
  */
 #include "plugin/attach/attach.h"
 #include "tests/unit/expressions.h"
@@ -25,7 +25,7 @@ static int note(void *ctx, const struct socktally_class_counts *class)
 {
 	(void)ctx;
 	counts[counted++] = class->in;
-	return class->out.packets != 0; /* nothing goes out here */
+	return class->out.packets != 0; /* no packet goes out here */
 }
 
 static void read_counts(const struct socktally *meter, size_t count)
@@ -49,13 +49,13 @@ static bool same_counts(size_t i, bool wanted, size_t size)
 
 static bool same(const struct socktally *meter, int prog, size_t count, int linktype, bool first)
 {
-	/* in a test the kernel takes an Ethernet header off */
+	/* BPF_PROG_TEST_RUN takes an Ethernet header off */
 	unsigned char frame[14 + PACKET_ROOM] = {0}, *packet = frame + 14;
 	size_t size = random_packet(linktype, packet);
 	bool any = false;
 	int result;
 
-	if (size < 14) /* too short for such a test */
+	if (size < 14) /* BPF_PROG_TEST_RUN refuses it */
 		return true;
 	result = st_bpf_prog_run(prog, frame, 14 + size, 1, NULL, NULL);
 	if (result) {
@@ -81,9 +81,12 @@ static bool same(const struct socktally *meter, int prog, size_t count, int link
 	return true;
 }
 
-/* Sets the classes, half of them as expressions, half as filters; packets come by `prog`. */
-static bool decide(struct socktally *meter, int prog, size_t count, int linktype, bool wide,
-		   bool first)
+/*
+ * Sets the classes, half of them as expressions, half as filters, and runs `prog`, a socket's
+ * program of this meter.
+ */
+static bool check_classes(struct socktally *meter, int prog, size_t count, int linktype, bool wide,
+			  bool first)
 {
 	struct socktally_classes_opts opts = {.sz = sizeof(opts),
 					      .flags = first ? SOCKTALLY_CLASSES_FIRST : 0};
@@ -120,21 +123,21 @@ static bool decide(struct socktally *meter, int prog, size_t count, int linktype
 	return good;
 }
 
-/* A program as a socket of this link has it, on a meter of its own: there are no sockets here. */
+/* A meter with the program of a socket of this link, and no socket. */
 static struct socktally *open_meter(uint32_t link, int *prog)
 {
 	static const struct sock_filter cut = {BPF_RET | BPF_K, 0, 0, VERDICT};
-	struct st_socket_link tap = {.link = link};
+	struct st_socket_link socket_link = {.link = link};
 	struct st_attachment *attachment = calloc(1, sizeof(*attachment));
 	struct socktally *meter;
 
 	if (!attachment || socktally_open(&meter, NULL))
 		die("socktally_open");
-	*prog = st_socket_program_load(meter, &tap, &cut, 1);
+	*prog = st_socket_program_load(meter, &socket_link, &cut, 1);
 	meter->attachments = malloc(sizeof(struct st_attachment *));
 	if (*prog < 0 || !meter->attachments)
 		die("program");
-	attachment->tap = tap;
+	attachment->tap = socket_link;
 	meter->attachments[0] = attachment;
 	meter->attachment_count = meter->attachment_room = 1;
 	return meter;
@@ -152,8 +155,8 @@ int main(void)
 
 	printf("# SEED=%lu COUNT=%lu\n", seed, count);
 	random_seed(seed);
-	not_optimized =
-		0; /* as the library compiles them: so they are accepted or refused as there */
+	/* as the library compiles expressions, so that both accept and refuse the same */
+	not_optimized = 0;
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
 	sched_setaffinity(0, sizeof(one), &one);
@@ -164,14 +167,15 @@ int main(void)
 		bool wide = random_percent(60), first = random_percent(30);
 
 		if (random_percent(25))
-			wrong += !decide(raw, raw_prog, classes_now, DLT_RAW, wide, first);
+			wrong += !check_classes(raw, raw_prog, classes_now, DLT_RAW, wide, first);
 		else
-			wrong += !decide(eth, eth_prog, classes_now, DLT_EN10MB, wide, first);
+			wrong +=
+				!check_classes(eth, eth_prog, classes_now, DLT_EN10MB, wide, first);
 	}
 	ok(wrong == 0, "%lu sets of up to 60 random classes", count);
 	wrong = 0;
 	for (int i = 0; i < 4; i++)
-		wrong += !decide(eth, eth_prog, many, DLT_EN10MB, i & 1, i & 2);
+		wrong += !check_classes(eth, eth_prog, many, DLT_EN10MB, i & 1, i & 2);
 	ok(wrong == 0, "%zu classes at once", many);
 	socktally_close(eth);
 	socktally_close(raw);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Random expressions of pcap-filter(7), and packets of the few addresses and ports that these name. */
+/* Random expressions of pcap-filter(7), and packets with the same few addresses and ports. */
 #ifndef SOCKTALLY_TESTS_UNIT_EXPRESSIONS_H
 #define SOCKTALLY_TESTS_UNIT_EXPRESSIONS_H
 
@@ -18,7 +18,7 @@ static const unsigned short some_ports[] = {22, 53, 80, 443, 1024, 4789, 8080, 6
 
 #define PICK(ARRAY) ((ARRAY)[random_below(sizeof(ARRAY) / sizeof(*(ARRAY)))])
 
-/* One of these, or, as often, one of many more. */
+/* Half of the time one of these, else one of many more. */
 static const char *random_host(void)
 {
 	static char text[4][16];
@@ -39,7 +39,7 @@ __attribute__((unused)) static const char *random_direction(void)
 	return PICK(directions);
 }
 
-/* A primitive of the kinds that classes are mostly made of. wide: anything at all. */
+/* A primitive as classes mostly have it. wide: of any kind. */
 static void random_primitive(char *text, size_t size, bool ethernet, bool wide)
 {
 	static const char *const words[] = {
@@ -176,7 +176,7 @@ static size_t put16(unsigned char *at, unsigned int value)
 	return 2;
 }
 
-/* A transport header of the pool's ports; its length. */
+/* A transport header with ports of the pool; its length. */
 static size_t random_transport(unsigned char *at, unsigned int protocol)
 {
 	for (int i = 0; i < 40; i++)
@@ -255,7 +255,7 @@ static size_t random_tunnels(unsigned char *at)
 	return size + 8;
 }
 
-/* A packet in at most PACKET_ROOM bytes, as a capture file of this link type has it. */
+/* A packet of this link type, in at most PACKET_ROOM bytes. */
 __attribute__((unused)) static size_t random_packet(int linktype, unsigned char *packet)
 {
 	size_t size = 0;
@@ -297,7 +297,7 @@ __attribute__((unused)) static size_t random_packet(int linktype, unsigned char 
 	if (random_percent(10))
 		size = random_below((unsigned int)size + 1);
 	else if (random_percent(10) && size > length)
-		size += 20 + random_below(6) - length; /* about where ports are */
+		size += 20 + random_below(6) - length; /* mostly where ports are */
 	if (random_percent(15) && size)
 		packet[random_below((unsigned int)size)] = (unsigned char)random_u32();
 	return size;
@@ -334,7 +334,7 @@ __attribute__((unused)) static void random_filters(struct st_filter *filters, ch
 	}
 }
 
-/* libpcap's own word on a packet. */
+/* Whether libpcap accepts the packet. */
 __attribute__((unused)) static bool offline(const struct st_filter *filter,
 					    const unsigned char *packet, size_t caplen, size_t len)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Classic filters as no compiler makes them: one decision of several says of each packet what each of
- * them says by itself. SEED, COUNT: which, how many decisions.
+ * Random classic filters, also such as no compiler makes: for each packet, the rule set of several
+ * filters has the same result as each filter by itself. SEED, COUNT: which filters, how many rule
+ * sets.
  */
 #include "plugin/classes/ruleset/ruleset.h"
 #include "tests/unit/translate/generate.h"
@@ -15,11 +16,11 @@ static unsigned long verdicts, accepted, followed;
 
 static void meet(void *ctx, uint32_t list)
 {
-	const struct st_ruleset *decision = ctx;
+	const struct st_ruleset *ruleset = ctx;
 
 	for (;; list++) {
-		met[decision->lists[list] & ~ST_LIST_END] = true;
-		if (decision->lists[list] & ST_LIST_END)
+		met[ruleset->lists[list] & ~ST_LIST_END] = true;
+		if (ruleset->lists[list] & ST_LIST_END)
 			return;
 	}
 }
@@ -46,7 +47,7 @@ static size_t make_filters(size_t *longest)
 	return count;
 }
 
-static bool same(const struct st_ruleset *decision, size_t count, size_t longest)
+static bool same(const struct st_ruleset *ruleset, size_t count, size_t longest)
 {
 	unsigned char bytes[200];
 	struct st_ruleset_packet packet = {.data = bytes};
@@ -58,7 +59,7 @@ static bool same(const struct st_ruleset *decision, size_t count, size_t longest
 	for (int i = 0; i < 64; i++)
 		packet.ancillary[i] = random_below(random_percent(50) ? 4 : 0x10000);
 	memset(met, 0, sizeof(met));
-	st_ruleset_run(decision, &packet, meet, (void *)decision);
+	st_ruleset_run(ruleset, &packet, meet, (void *)ruleset);
 	for (size_t i = 0; i < count; i++) {
 		bool wanted = st_filter_run(filters[i].insns, filters[i].count, &packet);
 
@@ -66,7 +67,7 @@ static bool same(const struct st_ruleset *decision, size_t count, size_t longest
 		accepted += wanted;
 		if (wanted == met[i])
 			continue;
-		printf("# the filter %s a packet of %u, the decision doesn't\n",
+		printf("# the filter %s a packet of %u, the rule set doesn't\n",
 		       wanted ? "accepts" : "rejects", packet.caplen);
 		print_filter(filters[i].insns, filters[i].count);
 		return false;
@@ -82,22 +83,22 @@ int main(void)
 	printf("# SEED=%lu COUNT=%lu\n", seed, count);
 	random_seed(seed);
 	for (unsigned long i = 0; i < count && wrong < 5; i++) {
-		struct st_ruleset decision;
+		struct st_ruleset ruleset;
 		size_t longest, filter_count = make_filters(&longest);
 		bool good = true;
 
-		if (st_ruleset_make(&decision, filters, filter_count, false))
+		if (st_ruleset_make(&ruleset, filters, filter_count, false))
 			die("st_ruleset_make");
 		made += filter_count;
-		followed += filter_count - decision.filter_count;
+		followed += filter_count - ruleset.filter_count;
 		for (int at = 0; at < PACKETS && good; at++)
-			good = same(&decision, filter_count, longest);
+			good = same(&ruleset, filter_count, longest);
 		wrong += !good;
-		st_ruleset_free(&decision);
+		st_ruleset_free(&ruleset);
 		for (size_t at = 0; at < filter_count; at++)
 			free((void *)filters[at].insns);
 	}
-	ok(wrong == 0, "%lu decisions of random filters", count);
+	ok(wrong == 0, "%lu rule sets of random filters", count);
 	printf("# %lu filters, %lu could be followed; %lu verdicts, %lu accept\n", made, followed,
 	       verdicts, accepted);
 	ok(followed > made / 20 && accepted > verdicts / 20, "some can be followed, and do accept");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The expressions that a filter may be, or consist of. */
+/* Expressions that a filter may be, or be made of. */
 #include "tools/filter_text/name.h"
 
 #include <arpa/inet.h>
@@ -119,7 +119,7 @@ static const char *address_text(uint32_t address, char text[INET_ADDRSTRLEN])
 	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
 }
 
-/* Of 255.255.255.0: 24; -1: not the mask of a net. */
+/* 24 for 255.255.255.0; -1: not a netmask. */
 static int mask_length(uint32_t mask)
 {
 	uint32_t rest = ~mask;
@@ -162,7 +162,7 @@ static void try_hosts(struct naming *naming)
 	}
 }
 
-/* A hardware address is compared in two parts: four bytes and the two before them. */
+/* A hardware address is compared in two parts: its last four bytes and its first two. */
 static void try_hardware(struct naming *naming)
 {
 	for (size_t i = 0; i + 2 < naming->count; i++) {

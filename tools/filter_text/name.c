@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Naming a filter: expressions are compiled until one gives the very same program. What is not the
- * same instruction for instruction gets no name, so a name is never wrong.
+ * Finds a name for a filter: compiles expressions until one gives the same program. Only the same
+ * instructions count, so a name is never wrong.
  */
 #include "tools/filter_text/name.h"
 
@@ -26,7 +26,10 @@ static bool is_jump(uint16_t code)
 	return BPF_CLASS(code) == BPF_JMP && BPF_OP(code) != BPF_JA && BPF_SRC(code) == BPF_K;
 }
 
-/* What "port", "host" and "tcp[...]" ask for besides, and what is left out in company. */
+/*
+ * Constants that "port", "host" and "tcp[...]" compare with besides, and that may be missing in a
+ * combination.
+ */
 static bool is_dispensable(uint32_t k)
 {
 	return k == 0x800 || k == 0x806 || k == 0x8035 || k == 0x86dd || k == IPPROTO_UDP ||
@@ -56,9 +59,9 @@ static bool collect_constants(struct naming *naming)
 }
 
 /*
- * On a cooked socket the packet starts at the network layer: libpcap compiles for its own header
- * before that and then moves the offsets, and turns header fields into what the kernel knows of the
- * packet. False: no program could be made.
+ * On a cooked socket the packet starts at the network layer. libpcap compiles for its own header in
+ * front of that, then moves the offsets, and replaces fields of the header by metadata. False: no
+ * program could be made.
  */
 static bool cook(struct bpf_insn *insn, int dlt)
 {
@@ -88,7 +91,7 @@ static bool is_cooked(const struct naming *naming)
 	return naming->dlt == DLT_LINUX_SLL || naming->dlt == DLT_LINUX_SLL2;
 }
 
-/* How much is accepted is the tool's snap length and not in the expression. */
+/* The number of accepted bytes is the tool's snap length, which is not in the expression. */
 static bool same_insn(const struct bpf_insn *one, const struct sock_filter *other)
 {
 	if (one->code != other->code)
@@ -116,7 +119,10 @@ static bool finished(const struct naming *naming)
 	return naming->found || now() > naming->deadline;
 }
 
-/* Compiles an expression; *mask tells what it compares with. Sets found if it is the filter. */
+/*
+ * Compiles an expression; *mask: the constants that it compares with. Sets found if it is the
+ * filter.
+ */
 static bool compile(struct naming *naming, const char *text, uint64_t *mask)
 {
 	struct bpf_program program;
@@ -133,7 +139,7 @@ static bool compile(struct naming *naming, const char *text, uint64_t *mask)
 	return true;
 }
 
-/* Tries an expression; with keep, those of which the filter may consist are noted. */
+/* Tries an expression; keep: notes it as a possible part of the filter. */
 void naming_try(struct naming *naming, bool keep, const char *format, ...)
 {
 	va_list arguments;
@@ -156,10 +162,10 @@ void naming_try(struct naming *naming, bool keep, const char *format, ...)
 		free(text);
 }
 
-/* Parentheses where a list becomes part of something else. */
+/* Parentheses, if a list becomes a part of something else. */
 #define PART(text) strstr(text, " or ") ? "(" : "", text, strstr(text, " or ") ? ")" : ""
 
-/* Whether parts with these masks have all the filter's constants between them. */
+/* Whether parts with these masks have all constants of the filter between them. */
 static bool covers(const struct naming *naming, uint64_t mask)
 {
 	uint64_t all = (1ull << naming->constants) - 1;
@@ -193,7 +199,7 @@ static void try_triple(struct naming *naming, const char *one, const char *two, 
 		   PART(three));
 }
 
-/* A part that has what the filter doesn't comes later: it seldom fits. */
+/* Parts with constants that the filter does not have come last, as they seldom fit. */
 static bool is_tried(const struct candidate *candidate, bool loose)
 {
 	return loose || !(candidate->mask & LOOSE);
@@ -235,7 +241,7 @@ static void search(struct naming *naming)
 				try_triples(naming, loose, i, j);
 }
 
-/* All that is accepted must be accepted in the same length: the expression doesn't tell it. */
+/* Whether all is accepted with the same number of bytes, as an expression can't say several. */
 static bool accepts_alike(const struct sock_filter *insns, size_t count)
 {
 	uint32_t accepted = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The inside of filter_text_name(): the search, and the expressions that it begins with. */
+/* Inside of filter_text_name(): the search, and the expressions that it starts with. */
 #ifndef SOCKTALLY_TOOLS_FILTER_TEXT_NAME_H
 #define SOCKTALLY_TOOLS_FILTER_TEXT_NAME_H
 
@@ -8,10 +8,12 @@
 #include <pcap/pcap.h>
 #include <stdint.h>
 
-#define MAX_CONSTANTS 60 /* a bit each in a mask, with room for two marks */
+#define MAX_CONSTANTS 60 /* for each a bit in a mask, with room for two marks */
 #define MAX_CANDIDATES 512
-#define FOREIGN (1ull << 63) /* in a mask: compares with what the filter doesn't have */
-/* The same, but with what may fall away in a combination, as "port" asks for UDP and SCTP, too. */
+#define FOREIGN (1ull << 63) /* in a mask: compares with constants that the filter does not have */
+/*
+ * The same for constants that may be missing in a combination: "port" also asks for UDP and SCTP.
+ */
 #define LOOSE (1ull << 62)
 
 struct candidate {
@@ -32,11 +34,11 @@ struct naming {
 	char *found;
 };
 
-/* Compiles an expression. With keep, it is noted as a part that the filter may consist of. */
+/* Compiles an expression. keep: notes it as a possible part of the filter. */
 void naming_try(struct naming *naming, bool keep, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Tries what people ask for, with the filter's own constants. */
+/* Tries common expressions with the filter's constants. */
 void naming_guess(struct naming *naming);
 
 #endif

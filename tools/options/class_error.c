@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Where an expression is wrong. libpcap says what it does not like, but not where: what it quotes is
- * looked for, and of a syntax error the first word is found from which on nothing can be added to make
- * it right.
+ * Finds the place of an error in an expression, which libpcap does not tell. If the message quotes
+ * a word, that is searched for. For a syntax error, it is the first word after which no
+ * continuation makes the expression right.
  */
 #include "tools/options/classes.h"
 
@@ -13,10 +13,10 @@
 #include <string.h>
 #include <time.h>
 
-/* An expression that asks a name server is not tried again and again. */
+/* An expression that asks a name server is not compiled again and again. */
 #define SLOW_NANOSECONDS 50000000
 
-/* One of these makes an expression whole, wherever in it one stops. */
+/* Continuations: for each place in a right expression, one of them completes it. */
 static const char *const endings[] = {
 	"",     " tcp",  " 1",      " 1.2.3.4", " host 1.2.3.4", " port 1", " proto 6",
 	" = 1", "] = 1", " 1] = 1", " 1-2",     " ::1",          "/8",      " 02:00:00:00:00:01",
@@ -32,7 +32,7 @@ static bool compiles(pcap_t *pcap, const char *text)
 	return true;
 }
 
-/* The first `length` bytes, with something behind them and all parentheses closed. */
+/* Whether the first `length` bytes can be completed. Open parentheses are closed. */
 static bool can_go_on(pcap_t *pcap, const char *expression, size_t length)
 {
 	size_t open = 0, room = 2 * length + 64;
@@ -62,7 +62,7 @@ static bool in_word(char byte)
 	       byte == '-' || byte == '\\';
 }
 
-/* Where the word, number or operator ends that starts there. */
+/* The end of the word, number or operator that starts there. */
 static size_t word_end(const char *text, size_t at)
 {
 	if (!in_word(text[at]))
@@ -101,7 +101,7 @@ static bool is_fast(pcap_t *pcap, const char *expression)
 	       SLOW_NANOSECONDS;
 }
 
-/* The text between quotes in what libpcap says. */
+/* The place of what the message quotes. */
 static const char *find_quoted(const char *expression, const char *reason)
 {
 	const char *open = strpbrk(reason, "'\""), *close = open ? strchr(open + 1, *open) : NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Classes from the command line and from files. A line of a file is NAME = EXPRESSION, blank, or a
- * comment from "#" on, at its start or after a blank.
+ * Classes from the command line and from files. A line of a file is NAME = EXPRESSION or blank; a
+ * comment starts with "#", at the start of a line or after a blank.
  */
 #include "tools/options/classes.h"
 #include "tools/common/command.h"
@@ -33,7 +33,7 @@ static char *copy_trimmed(const char *text, size_t length)
 	return strndup(text, length);
 }
 
-/* What is wrong, at a place: after a file's name, line and column, or after --class. */
+/* An error with its place: file, line and column, or the column after --class. */
 static int say(const struct class_origin *origin, size_t offset, const char *name, const char *what)
 {
 	if (origin->file)
@@ -68,7 +68,7 @@ static int add(struct class_options *options, char *name, char *expression,
 	return 0;
 }
 
-/* NAME=EXPRESSION in a line's text, which starts at origin's column. */
+/* NAME=EXPRESSION in a line, which starts at origin's column. */
 static int add_text(struct class_options *options, const char *text, struct class_origin *origin)
 {
 	const char *start = skip_blanks(text), *equals = strchr(start, '='), *expression;
@@ -153,7 +153,7 @@ int class_file(struct class_options *options, const char *file)
 	return status;
 }
 
-/* What the library says, without "class NAME: ". */
+/* The library's message without "class NAME: ". */
 static const char *reason_of(const char *error, const char *name)
 {
 	size_t length = strlen(name);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Conditions on fields: adding them up, and leaving out what doesn't matter. A filter compares a
- * source port, and if it is another one, the destination port: for the outcome it makes no difference
- * that it was another one. Without such conditions, filters for different ports are of one form.
+ * Conditions on fields of a packet: how they combine in a conjunction, and which of them are
+ * redundant.
+ *
+ * A filter compares the source port; if that differs, it compares the destination port. That the
+ * source port differed is then a condition of the second conjunction, but it has no influence on
+ * the result. Without such conditions, filters for different ports have the same form.
  */
 #include "plugin/classes/ruleset/ruleset.h"
 
@@ -59,7 +62,7 @@ static bool holds(const struct st_condition *condition, uint32_t value)
 	return (value >= condition->low && value <= condition->high) != condition->outside;
 }
 
-/* Whether the one field's bits are all among the other's. */
+/* Whether all bits of the one field are bits of the other. */
 static bool is_part(const struct st_field *part, const struct st_field *whole)
 {
 	return part->kind == whole->kind && part->size == whole->size &&
@@ -90,23 +93,24 @@ static bool implies(const struct st_fields *fields, const struct st_condition *f
 	return from->low >= to->low && from->high <= to->high;
 }
 
-bool st_conjunction_implies(const struct st_fields *fields, const struct st_conjunction *way,
-			    int but, const struct st_condition *condition)
+bool st_conjunction_implies(const struct st_fields *fields,
+			    const struct st_conjunction *conjunction, int but,
+			    const struct st_condition *condition)
 {
-	for (uint32_t i = 0; i < way->count; i++)
-		if ((int)i != but && implies(fields, &way->conditions[i], condition))
+	for (uint32_t i = 0; i < conjunction->count; i++)
+		if ((int)i != but && implies(fields, &conjunction->conditions[i], condition))
 			return true;
 	return false;
 }
 
-static void way_remove(struct st_conjunction *way, uint32_t at)
+static void condition_remove(struct st_conjunction *conjunction, uint32_t at)
 {
-	memmove(&way->conditions[at], &way->conditions[at + 1],
-		(way->count - at - 1) * sizeof(*way->conditions));
-	way->count--;
+	memmove(&conjunction->conditions[at], &conjunction->conditions[at + 1],
+		(conjunction->count - at - 1) * sizeof(*conjunction->conditions));
+	conjunction->count--;
 }
 
-/* Inside a range where that says the same. False: no value is left. */
+/* Writes "outside" as "inside" where both mean the same. False: no value is left. */
 static bool normalise(const struct st_fields *fields, struct st_condition *condition)
 {
 	uint32_t max = st_field_max(&fields->field[condition->field]);
@@ -127,7 +131,10 @@ static bool normalise(const struct st_fields *fields, struct st_condition *condi
 	return true;
 }
 
-/* Takes what is outside of the hole from the range: false if nothing is left. *whole: hole remains. */
+/*
+ * Removes the hole from the range. False: nothing is left. *whole: the hole splits the range, and
+ * both stay.
+ */
 static bool cut(struct st_condition *range, const struct st_condition *hole, bool *whole)
 {
 	*whole = false;
@@ -145,8 +152,8 @@ static bool cut(struct st_condition *range, const struct st_condition *hole, boo
 }
 
 /*
- * One condition meets another of the same field; both become what they are together. False: nothing
- * satisfies both. *merged: all of the old one is in the new one.
+ * Combines two conditions on the same field. False: no value satisfies both. *merged: the new
+ * condition contains all of the old one.
  */
 static bool meet(struct st_condition *new, struct st_condition *old, bool *merged)
 {
@@ -178,15 +185,15 @@ static bool meet(struct st_condition *new, struct st_condition *old, bool *merge
 	return true;
 }
 
-bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *way,
+bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *conjunction,
 			struct st_condition condition, bool *full)
 {
 	if (!normalise(fields, &condition))
 		return false;
-	if (st_conjunction_implies(fields, way, -1, &condition))
+	if (st_conjunction_implies(fields, conjunction, -1, &condition))
 		return true;
-	for (uint32_t i = way->count; i-- > 0;) {
-		struct st_condition *old = &way->conditions[i];
+	for (uint32_t i = conjunction->count; i-- > 0;) {
+		struct st_condition *old = &conjunction->conditions[i];
 		bool merged = false;
 
 		if (old->field == condition.field) {
@@ -194,7 +201,7 @@ bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *w
 				return false;
 		} else if (is_value(old) &&
 			   is_part(&fields->field[condition.field], &fields->field[old->field])) {
-			return false; /* it would have been implied */
+			return false; /* if it were true, it would have been implied */
 		} else if (is_value(&condition) &&
 			   is_part(&fields->field[old->field], &fields->field[condition.field])) {
 			if (!implies(fields, &condition, old))
@@ -202,17 +209,17 @@ bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *w
 			merged = true;
 		}
 		if (merged)
-			way_remove(way, i);
+			condition_remove(conjunction, i);
 	}
-	if (way->count == ST_CONJUNCTION_CONDITIONS) {
+	if (conjunction->count == ST_CONJUNCTION_CONDITIONS) {
 		*full = true;
 		return false;
 	}
-	way->conditions[way->count++] = condition;
+	conjunction->conditions[conjunction->count++] = condition;
 	return true;
 }
 
-/* --- sets of numbers, as ranges */
+/* --- sets of values, as ranges */
 
 #define RANGES 24
 
@@ -236,7 +243,7 @@ static void ranges_add(struct ranges *ranges, uint64_t low, uint64_t high)
 	ranges->range[ranges->count++].high = (uint32_t)high;
 }
 
-/* Keeps of each range what is in low..high, or outside of it. */
+/* Keeps what is inside of low..high, or what is outside. */
 static void ranges_keep(struct ranges *ranges, uint32_t low, uint32_t high, bool outside)
 {
 	struct ranges kept = {.full = ranges->full};
@@ -261,66 +268,73 @@ static void ranges_take_away(struct ranges *ranges, const struct ranges *taken)
 		ranges_keep(ranges, taken->range[i].low, taken->range[i].high, true);
 }
 
-/* The values that a field may have on a way, as far as the conditions on itself go. */
-static void way_values(const struct st_fields *fields, const struct st_conjunction *way,
-		       uint16_t field, struct ranges *ranges)
+/* The values that the conjunction allows for a field, by the conditions on this field alone. */
+static void field_values(const struct st_fields *fields, const struct st_conjunction *conjunction,
+			 uint16_t field, struct ranges *ranges)
 {
 	*ranges = (struct ranges){.count = 1};
 	ranges->range[0].high = st_field_max(&fields->field[field]);
-	for (uint32_t i = 0; i < way->count; i++) {
-		const struct st_condition *condition = &way->conditions[i];
+	for (uint32_t i = 0; i < conjunction->count; i++) {
+		const struct st_condition *condition = &conjunction->conditions[i];
 
 		if (condition->field == field)
 			ranges_keep(ranges, condition->low, condition->high, condition->outside);
 	}
 }
 
-/* All that the other way asks of other fields holds on this one, too, without its condition `but`. */
+/*
+ * Whether the conjunction, without its condition `but`, implies every condition of the other one on
+ * other fields.
+ */
 static bool covers(const struct st_fields *fields, const struct st_conjunction *other,
-		   const struct st_conjunction *way, int but)
+		   const struct st_conjunction *conjunction, int but)
 {
 	for (uint32_t i = 0; i < other->count; i++) {
 		const struct st_condition *condition = &other->conditions[i];
 
-		if (condition->field != way->conditions[but].field &&
-		    !st_conjunction_implies(fields, way, but, condition))
+		if (condition->field != conjunction->conditions[but].field &&
+		    !st_conjunction_implies(fields, conjunction, but, condition))
 			return false;
 	}
 	return true;
 }
 
-/* Whether the way is one for this value of a field, as far as the conditions on itself go. */
-static bool takes(const struct st_conjunction *way, uint16_t field, uint32_t value)
+/* Whether the conjunction allows this value of the field, by the conditions on this field alone. */
+static bool takes(const struct st_conjunction *conjunction, uint16_t field, uint32_t value)
 {
-	for (uint32_t i = 0; i < way->count; i++)
-		if (way->conditions[i].field == field && !holds(&way->conditions[i], value))
+	for (uint32_t i = 0; i < conjunction->count; i++)
+		if (conjunction->conditions[i].field == field &&
+		    !holds(&conjunction->conditions[i], value))
 			return false;
 	return true;
 }
 
-/* A way that takes all that comes by `number` without its condition `at` and has this value. */
-static const struct st_conjunction *way_for(const struct st_fields *fields,
-					    const struct st_conjunctions *ways, size_t first,
-					    size_t number, int at, uint32_t value)
+/*
+ * Another conjunction that accepts what conjunction `number` without its condition `at` accepts,
+ * for this value of that condition's field.
+ */
+static const struct st_conjunction *find_cover(const struct st_fields *fields,
+					       const struct st_conjunctions *conjunctions,
+					       size_t first, size_t number, int at, uint32_t value)
 {
-	const struct st_conjunction *way = &ways->way[number];
+	const struct st_conjunction *conjunction = &conjunctions->items[number];
 
-	for (size_t i = first; i < ways->count; i++)
-		if (i != number && takes(&ways->way[i], way->conditions[at].field, value) &&
-		    covers(fields, &ways->way[i], way, at))
-			return &ways->way[i];
+	for (size_t i = first; i < conjunctions->count; i++)
+		if (i != number &&
+		    takes(&conjunctions->items[i], conjunction->conditions[at].field, value) &&
+		    covers(fields, &conjunctions->items[i], conjunction, at))
+			return &conjunctions->items[i];
 	return NULL;
 }
 
 /*
- * Whether the outcome stays the same without a condition: the packets that come by the way then,
- * and did not before, are all accepted by other ways. What says how many bytes there must be stays in
- * any case: the loads on the way rest on it.
+ * Whether a condition can go: packets that the conjunction accepts only without it are all accepted
+ * by other conjunctions of the filter. Conditions on the length stay, as they protect the loads.
  */
-static bool is_needless(const struct st_fields *fields, const struct st_conjunctions *ways,
-			size_t first, size_t number, int at)
+static bool is_redundant(const struct st_fields *fields, const struct st_conjunctions *conjunctions,
+			 size_t first, size_t number, int at)
 {
-	const struct st_condition *condition = &ways->way[number].conditions[at];
+	const struct st_condition *condition = &conjunctions->items[number].conditions[at];
 	struct ranges more, values;
 
 	if (st_field_is_length(&fields->field[condition->field]))
@@ -330,11 +344,11 @@ static bool is_needless(const struct st_fields *fields, const struct st_conjunct
 	ranges_keep(&more, condition->low, condition->high, !condition->outside);
 	while (more.count) {
 		const struct st_conjunction *other =
-			way_for(fields, ways, first, number, at, more.range[0].low);
+			find_cover(fields, conjunctions, first, number, at, more.range[0].low);
 
 		if (!other || more.full)
 			return false;
-		way_values(fields, other, condition->field, &values);
+		field_values(fields, other, condition->field, &values);
 		if (values.full)
 			return false;
 		ranges_take_away(&more, &values);
@@ -342,45 +356,49 @@ static bool is_needless(const struct st_fields *fields, const struct st_conjunct
 	return true;
 }
 
-/* Whether whatever comes by the one way comes by the other, too. */
-static bool is_within(const struct st_fields *fields, const struct st_conjunction *way,
-		      const struct st_conjunction *other)
+/* Whether the conjunction implies all of the other one, which makes it redundant. */
+static bool is_subsumed(const struct st_fields *fields, const struct st_conjunction *conjunction,
+			const struct st_conjunction *other)
 {
 	for (uint32_t i = 0; i < other->count; i++)
-		if (!st_conjunction_implies(fields, way, -1, &other->conditions[i]))
+		if (!st_conjunction_implies(fields, conjunction, -1, &other->conditions[i]))
 			return false;
 	return true;
 }
 
-static void drop_ways_within(const struct st_fields *fields, struct st_conjunctions *ways,
-			     size_t first)
+static void drop_subsumed(const struct st_fields *fields, struct st_conjunctions *conjunctions,
+			  size_t first)
 {
-	for (size_t i = first; i < ways->count; i++) {
-		for (size_t other = first; other < ways->count; other++) {
-			if (other == i || !is_within(fields, &ways->way[i], &ways->way[other]))
+	for (size_t i = first; i < conjunctions->count; i++) {
+		for (size_t other = first; other < conjunctions->count; other++) {
+			if (other == i || !is_subsumed(fields, &conjunctions->items[i],
+						       &conjunctions->items[other]))
 				continue;
-			ways->way[i--] = ways->way[--ways->count];
+			conjunctions->items[i--] = conjunctions->items[--conjunctions->count];
 			break;
 		}
 	}
 }
 
-void st_conjunctions_simplify(const struct st_fields *fields, struct st_conjunctions *ways,
+void st_conjunctions_simplify(const struct st_fields *fields, struct st_conjunctions *conjunctions,
 			      size_t first)
 {
 	bool changed;
 
 	do {
 		changed = false;
-		for (size_t i = first; i < ways->count; i++) {
-			/* the last first: what was tested before it may become needless then */
-			for (int at = (int)ways->way[i].count - 1; at >= 0; at--) {
-				if (!is_needless(fields, ways, first, i, at))
+		for (size_t i = first; i < conjunctions->count; i++) {
+			/*
+			 * from the last to the first: an earlier condition may become redundant
+			 * then
+			 */
+			for (int at = (int)conjunctions->items[i].count - 1; at >= 0; at--) {
+				if (!is_redundant(fields, conjunctions, first, i, at))
 					continue;
-				way_remove(&ways->way[i], (uint32_t)at);
+				condition_remove(&conjunctions->items[i], (uint32_t)at);
 				changed = true;
 			}
 		}
-		drop_ways_within(fields, ways, first);
+		drop_subsumed(fields, conjunctions, first);
 	} while (changed);
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * A decision as eBPF. All data of a packet is in this CPU's memory, where the verifier knows nothing
- * of it: so a piece looks the same to it whichever way it comes there, and is gone through once. And
- * whatever isn't met comes first in its eyes ("if it holds go over the jump that leads past it"):
- * otherwise it would keep in mind as many branches not taken yet as the program has conditions, and it
- * gives up at 8192.
+ * A rule set as eBPF. Two rules keep the verifier's work small.
+ *
+ * All data of a packet is in this CPU's region, where the verifier knows no values. So all paths to
+ * an instruction have the same state for the verifier, and it checks the instruction once.
+ *
+ * Of each condition, the branch that leaves comes first ("if it holds, jump over the jump that
+ * leaves"). The verifier follows the fall-through first and keeps the other branch for later; it
+ * keeps 8192 of these at most, and with the other order each condition would add one.
  */
 #include "bpf/classes.h"
 #include "plugin/classes/ruleset/ruleset.h"
@@ -16,33 +19,33 @@
 
 #define REG_REGION BPF_REG_7
 #define REG_DATA BPF_REG_8
-#define REG_KEY BPF_REG_1 /* and the next ones */
+#define REG_KEY BPF_REG_1 /* and the following ones */
 #define REG_SLOT BPF_REG_0
 #define REG_TEMP BPF_REG_5
 
 #define REGION(MEMBER) ((int)offsetof(struct st_class_region, MEMBER))
 
-struct emission {
-	struct st_translation jumps; /* its labels: an op each, then these */
+struct ruleset_emission {
+	struct st_translation jumps; /* its labels: one for each op, then these */
 	struct st_code *code;
-	const struct st_ruleset *decision;
+	const struct st_ruleset *ruleset;
 	const struct st_ruleset_place *place;
 };
 
 enum label { LABEL_END, LABEL_NEXT, LABEL_HIT, LABEL_DONE, LABELS };
 
-static __u32 label(const struct emission *e, enum label which)
+static __u32 label(const struct ruleset_emission *e, enum label which)
 {
-	return (__u32)e->decision->op_count + which;
+	return (__u32)e->ruleset->op_count + which;
 }
 
-static void emit(struct emission *e, struct bpf_insn insn)
+static void emit(struct ruleset_emission *e, struct bpf_insn insn)
 {
 	st_code_emit(e->code, insn);
 }
 
-/* Goes on with what comes next if the jump is taken, else to the label. */
-static void unless(struct emission *e, struct bpf_insn jump, __u32 to)
+/* Falls through if the jump's condition holds, else goes to the label. */
+static void unless(struct ruleset_emission *e, struct bpf_insn jump, __u32 to)
 {
 	jump.off = 1;
 	emit(e, jump);
@@ -69,15 +72,15 @@ static int bpf_size(const struct st_field *field)
 	return field->size == 4 ? BPF_W : field->size == 2 ? BPF_H : BPF_B;
 }
 
-/* reg = 4 * the header's length in words */
-static void emit_header_length(struct emission *e, int reg, __u32 base)
+/* reg = length of the header that has its length in 32-bit words at `base` */
+static void emit_header_length(struct ruleset_emission *e, int reg, __u32 base)
 {
-	emit(e, ST_READ(BPF_B, reg, REG_BLOCK, (int)base));
+	emit(e, ST_READ(BPF_B, reg, REG_HEADERS, (int)base));
 	emit(e, ST_ALU_W(BPF_AND, reg, 0xf));
 	emit(e, ST_ALU_W(BPF_LSH, reg, 2));
 }
 
-static void emit_ancillary(struct emission *e, int reg, __u32 number)
+static void emit_ancillary(struct ruleset_emission *e, int reg, __u32 number)
 {
 	switch (number) {
 	case SKF_AD_PROTOCOL:
@@ -100,8 +103,8 @@ static void emit_ancillary(struct emission *e, int reg, __u32 number)
 	}
 }
 
-/* reg = the field, by way of temp; raw: with its bytes in the order of the packet. */
-static void emit_field(struct emission *e, const struct st_field *field, int reg, int temp,
+/* reg = the field; temp is lost. raw: in the byte order of the packet. */
+static void emit_field(struct ruleset_emission *e, const struct st_field *field, int reg, int temp,
 		       bool raw)
 {
 	bool bytes = field->kind == ST_FIELD_BYTES || field->kind == ST_FIELD_BEHIND;
@@ -111,17 +114,17 @@ static void emit_field(struct emission *e, const struct st_field *field, int reg
 
 	switch (field->kind) {
 	case ST_FIELD_BYTES:
-		emit(e, ST_READ(bpf_size(field), reg, REG_BLOCK, off));
+		emit(e, ST_READ(bpf_size(field), reg, REG_HEADERS, off));
 		break;
 	case ST_FIELD_BEHIND:
 		emit_header_length(e, temp, field->base);
-		emit(e, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, temp, REG_BLOCK, 0, 0));
+		emit(e, st_insn(BPF_ALU64 | BPF_ADD | BPF_X, temp, REG_HEADERS, 0, 0));
 		emit(e, ST_READ(bpf_size(field), reg, temp, off));
 		break;
 	case ST_FIELD_ANCILLARY:
 		emit_ancillary(e, reg, field->offset);
 		break;
-	default: /* CAPLEN, LEN; ROOM is never taken as a number */
+	default: /* CAPLEN and LEN; there are only tests of ROOM, see emit_room() */
 		emit(e, ST_READ(BPF_W, reg, REG_REGION, REGION(len)));
 		all = 0xffffffff;
 	}
@@ -131,8 +134,9 @@ static void emit_field(struct emission *e, const struct st_field *field, int reg
 		emit(e, ST_ALU_W(BPF_AND, reg, raw ? st_key_part(field, mask) : mask));
 }
 
-/* There is room for so many bytes behind a header of variable length. */
-static void emit_room(struct emission *e, const struct st_field *field, __u32 room, __u32 to)
+/* Tests that `room` bytes follow a header of variable length. */
+static void emit_room(struct ruleset_emission *e, const struct st_field *field, __u32 room,
+		      __u32 to)
 {
 	emit_header_length(e, BPF_REG_2, field->base);
 	emit(e, ST_ALU_W(BPF_ADD, BPF_REG_2, room));
@@ -140,9 +144,9 @@ static void emit_room(struct emission *e, const struct st_field *field, __u32 ro
 	unless(e, ST_JUMP_W_REG(BPF_JGE, BPF_REG_1, BPF_REG_2, 0), to);
 }
 
-static void emit_test(struct emission *e, const struct st_condition *condition, __u32 to)
+static void emit_test(struct ruleset_emission *e, const struct st_condition *condition, __u32 to)
 {
-	const struct st_field *field = &e->decision->fields.field[condition->field];
+	const struct st_field *field = &e->ruleset->fields.field[condition->field];
 	bool value = condition->low == condition->high;
 	__u32 low = condition->low, high = condition->high;
 
@@ -167,8 +171,8 @@ static void emit_test(struct emission *e, const struct st_condition *condition, 
 	}
 }
 
-/* Notes that the packet meets the list whose index is in REG_TEMP. */
-static void emit_push(struct emission *e)
+/* Adds the list whose index is in REG_TEMP to what the packet has met. */
+static void emit_push(struct ruleset_emission *e)
 {
 	emit(e, ST_READ(BPF_W, BPF_REG_1, REG_REGION, REGION(matched)));
 	emit(e, ST_ALU_W(BPF_AND, BPF_REG_1, ST_CLASS_MATCHES - 1));
@@ -180,18 +184,18 @@ static void emit_push(struct emission *e)
 	emit(e, ST_WRITE(BPF_W, REG_REGION, REGION(matched), BPF_REG_1));
 }
 
-static void emit_match(struct emission *e, __u32 list)
+static void emit_match(struct ruleset_emission *e, __u32 list)
 {
 	emit(e, ST_SET_W(REG_TEMP, list + e->place->lists));
 	emit_push(e);
 }
 
-/* The key's words from REG_KEY on. */
-static void emit_key(struct emission *e, const struct st_table *table)
+/* REG_KEY and following = the key's words */
+static void emit_key(struct ruleset_emission *e, const struct st_table *table)
 {
 	for (unsigned int i = 0; i < table->field_count; i++) {
 		const struct st_key_field *place = &table->fields[i];
-		const struct st_field *field = &e->decision->fields.field[place->field];
+		const struct st_field *field = &e->ruleset->fields.field[place->field];
 		int word = REG_KEY + place->word;
 
 		if (!place->shift) {
@@ -204,16 +208,16 @@ static void emit_key(struct emission *e, const struct st_table *table)
 	}
 }
 
-/* REG_SLOT *= the factor */
-static void emit_multiply(struct emission *e)
+/* REG_SLOT *= ST_KEY_FACTOR */
+static void emit_multiply(struct ruleset_emission *e)
 {
 	emit(e, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_TEMP, 0, 0, (__u32)ST_KEY_FACTOR));
 	emit(e, st_insn(0, 0, 0, 0, (__u32)(ST_KEY_FACTOR >> 32)));
 	emit(e, st_insn(BPF_ALU64 | BPF_MUL | BPF_X, REG_SLOT, REG_TEMP, 0, 0));
 }
 
-/* REG_SLOT = the key's own slot: see st_key_hash() */
-static void emit_slot(struct emission *e, const struct st_table *table)
+/* REG_SLOT = the key's first slot, see st_key_hash() */
+static void emit_slot(struct ruleset_emission *e, const struct st_table *table)
 {
 	emit(e, ST_MOV(REG_SLOT, REG_KEY));
 	emit_multiply(e);
@@ -230,7 +234,7 @@ static void emit_slot(struct emission *e, const struct st_table *table)
 	emit(e, ST_ADD(REG_SLOT, e->place->words + 8 * table->first));
 }
 
-static void emit_lookup(struct emission *e, const struct st_table *table)
+static void emit_lookup(struct ruleset_emission *e, const struct st_table *table)
 {
 	emit_key(e, table);
 	emit_slot(e, table);
@@ -249,17 +253,20 @@ static void emit_lookup(struct emission *e, const struct st_table *table)
 		st_bind(&e->jumps, label(e, LABEL_NEXT));
 	}
 	st_bind(&e->jumps, label(e, LABEL_HIT));
-	/* a key of zeros is found in an empty slot */
+	/* an empty slot equals a key of zeros */
 	unless(e, ST_JUMP(BPF_JNE, REG_TEMP, 0, 0), label(e, LABEL_DONE));
 	emit(e, ST_ADD(REG_TEMP, e->place->lists - 1));
 	emit_push(e);
 	st_bind(&e->jumps, label(e, LABEL_DONE));
 }
 
-/* Registers but the context, and the stack, are lost: all other ops come before these. */
-static int emit_filter(struct emission *e, const struct st_op *op, const char **what)
+/*
+ * The translated filter overwrites all registers but the context, and the stack: so filters are the
+ * last ops.
+ */
+static int emit_filter(struct ruleset_emission *e, const struct st_op *op, const char **what)
 {
-	const struct st_filter *filter = &e->decision->filters[op->index];
+	const struct st_filter *filter = &e->ruleset->filters[op->index];
 	size_t over;
 	int result;
 
@@ -271,7 +278,7 @@ static int emit_filter(struct emission *e, const struct st_op *op, const char **
 	st_emit_region(e->code, e->place->regions_map, REG_REGION, 0);
 	if (e->code->error)
 		return e->code->error;
-	over = e->code->count - 2; /* the jump for when there is none */
+	over = e->code->count - 2; /* the jump that is taken if the map has no such element */
 	emit_match(e, op->list);
 	if (!e->code->error)
 		e->code->insns[over].off = (__s16)(e->code->count - over - 1);
@@ -280,9 +287,9 @@ static int emit_filter(struct emission *e, const struct st_op *op, const char **
 	return 0;
 }
 
-static int emit_op(struct emission *e, __u32 pc, const char **what)
+static int emit_op(struct ruleset_emission *e, __u32 pc, const char **what)
 {
-	const struct st_op *op = &e->decision->ops[pc];
+	const struct st_op *op = &e->ruleset->ops[pc];
 
 	switch (op->kind) {
 	case ST_OP_TEST:
@@ -292,15 +299,15 @@ static int emit_op(struct emission *e, __u32 pc, const char **what)
 		emit_match(e, op->list);
 		return 0;
 	case ST_OP_LOOKUP:
-		emit_lookup(e, &e->decision->tables[op->index]);
+		emit_lookup(e, &e->ruleset->tables[op->index]);
 		return 0;
 	default:
 		return emit_filter(e, op, what);
 	}
 }
 
-/* Goes on if the packet has this link, with all registers set. */
-static void emit_start(struct emission *e, __u32 link)
+/* Sets all registers, and leaves if the packet is of another kind of link. */
+static void emit_start(struct ruleset_emission *e, __u32 link)
 {
 	emit(e, ST_SKB(BPF_REG_1, cb[ST_CB_LINK]));
 	unless(e, ST_JUMP_W(BPF_JEQ, BPF_REG_1, link, 0), label(e, LABEL_END));
@@ -314,14 +321,14 @@ static void emit_start(struct emission *e, __u32 link)
 	e->jumps.fixed = e->code->count;
 }
 
-int st_ruleset_emit(struct st_code *code, const struct st_ruleset *decision, uint32_t link,
+int st_ruleset_emit(struct st_code *code, const struct st_ruleset *ruleset, uint32_t link,
 		    const struct st_ruleset_place *place, const char **what)
 {
-	size_t labels = decision->op_count + LABELS;
-	struct emission e = {
+	size_t labels = ruleset->op_count + LABELS;
+	struct ruleset_emission e = {
 		.jumps = {.code = code, .count = (__u32)labels},
 		.code = code,
-		.decision = decision,
+		.ruleset = ruleset,
 		.place = place,
 	};
 	int result = 0;
@@ -338,7 +345,7 @@ int st_ruleset_emit(struct st_code *code, const struct st_ruleset *decision, uin
 		st_island(&e.jumps);
 		result = emit_op(&e, pc, what);
 	}
-	if (place->end_op < decision->op_count)
+	if (place->end_op < ruleset->op_count)
 		st_bind(&e.jumps, (__u32)place->end_op);
 	st_bind(&e.jumps, label(&e, LABEL_END));
 	free(e.jumps.waiting);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * From ways to ops. What many ways ask is asked once, of those together; what is then left of them
- * mostly differs in values only: one table for all that look at the same fields.
+ * From conjunctions to ops. A condition that many conjunctions share is tested once, in front of
+ * all of them. What is left of them mostly differs in values only: conjunctions with the same
+ * fields become one hash table.
  */
 #include "plugin/classes/ruleset/plan.h"
 
@@ -9,18 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A value is asked for by itself if it is that of one in so many ways that ask for the field. */
+/*
+ * A value gets a test of its own if at least one in so many conjunctions that compare this field
+ * has it.
+ */
 #define COMMON_SHARE 8
-/* So many keys are compared one by one. */
+/* Up to so many keys are compared one by one instead of a table. */
 #define FEW_KEYS 2
 
-struct plan {
-	struct st_ruleset *decision;
-	struct st_conjunction *ways;
+struct ruleset_plan {
+	struct st_ruleset *ruleset;
+	struct st_conjunction *items;
 };
 
-/* How much of a decision's work may meet in one packet. */
-struct load {
+/* What a single packet can meet at most. */
+struct bounds {
 	size_t numbers, lists;
 };
 
@@ -42,28 +46,28 @@ static int compare_conditions(const void *one, const void *other)
 	return a->high < b->high ? -1 : a->high > b->high;
 }
 
-static int add_op(struct st_ruleset *decision, struct st_op op)
+static int add_op(struct st_ruleset *ruleset, struct st_op op)
 {
-	if (!st_grow(&decision->ops, decision->op_count, &decision->op_room,
-		     sizeof(*decision->ops)))
+	if (!st_grow(&ruleset->ops, ruleset->op_count, &ruleset->op_room, sizeof(*ruleset->ops)))
 		return -ENOMEM;
-	decision->ops[decision->op_count] = op;
-	return (int)decision->op_count++;
+	ruleset->ops[ruleset->op_count] = op;
+	return (int)ruleset->op_count++;
 }
 
-static int add_test(struct st_ruleset *decision, const struct st_condition *condition)
+static int add_test(struct st_ruleset *ruleset, const struct st_condition *condition)
 {
-	return add_op(decision, (struct st_op){.kind = ST_OP_TEST, .condition = *condition});
+	return add_op(ruleset, (struct st_op){.kind = ST_OP_TEST, .condition = *condition});
 }
 
-/* Those of the tests from `first` on that have no skip yet skip all that is there by now. */
-static void end_tests(struct st_ruleset *decision, size_t first, size_t count)
+/* Sets `skip` of these tests: to behind the last op so far. */
+static void end_tests(struct st_ruleset *ruleset, size_t first, size_t count)
 {
 	for (size_t i = first; i < first + count; i++)
-		decision->ops[i].skip = (uint32_t)(decision->op_count - i - 1);
+		ruleset->ops[i].skip = (uint32_t)(ruleset->op_count - i - 1);
 }
 
-static int add_match(struct plan *plan, const uint32_t *ways, size_t count, struct load *load)
+static int add_match(struct ruleset_plan *plan, const uint32_t *subset, size_t count,
+		     struct bounds *bounds)
 {
 	uint32_t *numbers = malloc(count * sizeof(*numbers)), length;
 	int list;
@@ -71,49 +75,53 @@ static int add_match(struct plan *plan, const uint32_t *ways, size_t count, stru
 	if (!numbers)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		numbers[i] = plan->ways[ways[i]].filter;
-	list = st_list_make(plan->decision, numbers, count, &length);
+		numbers[i] = plan->items[subset[i]].filter;
+	list = st_list_make(plan->ruleset, numbers, count, &length);
 	free(numbers);
 	if (list < 0)
 		return list;
-	load->numbers += length;
-	load->lists++;
-	list = add_op(plan->decision, (struct st_op){.kind = ST_OP_MATCH, .list = (uint32_t)list});
+	bounds->numbers += length;
+	bounds->lists++;
+	list = add_op(plan->ruleset, (struct st_op){.kind = ST_OP_MATCH, .list = (uint32_t)list});
 	return list < 0 ? list : 0;
 }
 
-/* --- what many ways ask */
+/* --- conditions that many conjunctions share */
 
-static bool is_common(const struct plan *plan, const struct st_condition *condition, size_t count,
-		      const size_t *valued)
+static bool is_common(const struct ruleset_plan *plan, const struct st_condition *condition,
+		      size_t count, const size_t *valued)
 {
 	if (count < 2)
 		return false;
 	if (!is_value(condition) ||
-	    st_field_is_length(&plan->decision->fields.field[condition->field]))
+	    st_field_is_length(&plan->ruleset->fields.field[condition->field]))
 		return true;
 	return count * COMMON_SHARE >= valued[condition->field];
 }
 
-/* The condition that most ways have. False: none that is worth a test of its own; *error: -ENOMEM. */
-static bool most_common(const struct plan *plan, const uint32_t *ways, size_t count,
+/*
+ * The condition that most conjunctions have. False: none deserves a test of its own; *error:
+ * -ENOMEM.
+ */
+static bool most_common(const struct ruleset_plan *plan, const uint32_t *subset, size_t count,
 			struct st_condition *best, int *error)
 {
 	size_t total = 0, best_count = 0, run;
-	size_t *valued = calloc(plan->decision->fields.count + 1, sizeof(*valued));
+	size_t *valued = calloc(plan->ruleset->fields.count + 1, sizeof(*valued));
 	struct st_condition *all;
 
 	for (size_t i = 0; i < count; i++)
-		total += plan->ways[ways[i]].count;
+		total += plan->items[subset[i]].count;
 	all = malloc((total + 1) * sizeof(*all));
 	*error = all && valued ? 0 : -ENOMEM;
 	total = 0;
 	for (size_t i = 0; i < count && !*error; i++) {
-		const struct st_conjunction *way = &plan->ways[ways[i]];
+		const struct st_conjunction *conjunction = &plan->items[subset[i]];
 
-		for (uint32_t at = 0; at < way->count; at++) {
-			all[total++] = way->conditions[at];
-			valued[way->conditions[at].field] += is_value(&way->conditions[at]);
+		for (uint32_t at = 0; at < conjunction->count; at++) {
+			all[total++] = conjunction->conditions[at];
+			valued[conjunction->conditions[at].field] +=
+				is_value(&conjunction->conditions[at]);
 		}
 	}
 	if (!*error)
@@ -132,48 +140,51 @@ static bool most_common(const struct plan *plan, const uint32_t *ways, size_t co
 	return best_count != 0;
 }
 
-static bool has(const struct st_conjunction *way, const struct st_condition *condition)
+static bool has(const struct st_conjunction *conjunction, const struct st_condition *condition)
 {
-	for (uint32_t i = 0; i < way->count; i++)
-		if (!compare_conditions(&way->conditions[i], condition))
+	for (uint32_t i = 0; i < conjunction->count; i++)
+		if (!compare_conditions(&conjunction->conditions[i], condition))
 			return true;
 	return false;
 }
 
-/* Takes out what is known once the condition holds. */
-static void take_out(const struct st_fields *fields, struct st_conjunction *way,
+/* Removes what the condition implies. */
+static void take_out(const struct st_fields *fields, struct st_conjunction *conjunction,
 		     const struct st_condition *condition)
 {
 	const struct st_conjunction known = {.count = 1, .conditions = {*condition}};
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < way->count; i++)
-		if (!st_conjunction_implies(fields, &known, -1, &way->conditions[i]))
-			way->conditions[kept++] = way->conditions[i];
-	way->count = kept;
+	for (uint32_t i = 0; i < conjunction->count; i++)
+		if (!st_conjunction_implies(fields, &known, -1, &conjunction->conditions[i]))
+			conjunction->conditions[kept++] = conjunction->conditions[i];
+	conjunction->count = kept;
 }
 
-/* Those that have the condition come first: how many. */
-static size_t divide(const struct plan *plan, uint32_t *ways, size_t count,
-		     const struct st_condition *condition)
+/*
+ * Moves the conjunctions that have the condition to the front and removes it from them. Their
+ * number.
+ */
+static size_t partition(const struct ruleset_plan *plan, uint32_t *subset, size_t count,
+			const struct st_condition *condition)
 {
 	size_t with = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint32_t way = ways[i];
+		uint32_t conjunction = subset[i];
 
-		if (!has(&plan->ways[way], condition))
+		if (!has(&plan->items[conjunction], condition))
 			continue;
-		take_out(&plan->decision->fields, &plan->ways[way], condition);
-		ways[i] = ways[with];
-		ways[with++] = way;
+		take_out(&plan->ruleset->fields, &plan->items[conjunction], condition);
+		subset[i] = subset[with];
+		subset[with++] = conjunction;
 	}
 	return with;
 }
 
-/* --- what differs in values only */
+/* --- conjunctions of one form: they differ in values only */
 
-/* The order in which ways of one form come one after the other, and of these those of one key. */
+/* Sorts by form. */
 static int compare_forms(const struct st_conjunction *a, const struct st_conjunction *b)
 {
 	if (a->count != b->count)
@@ -191,11 +202,11 @@ static int compare_forms(const struct st_conjunction *a, const struct st_conjunc
 	return 0;
 }
 
-static int compare_ways(const void *one, const void *other, void *ctx)
+static int compare_conjunctions(const void *one, const void *other, void *ctx)
 {
-	const struct plan *plan = ctx;
-	const struct st_conjunction *a = &plan->ways[*(const uint32_t *)one];
-	const struct st_conjunction *b = &plan->ways[*(const uint32_t *)other];
+	const struct ruleset_plan *plan = ctx;
+	const struct st_conjunction *a = &plan->items[*(const uint32_t *)one];
+	const struct st_conjunction *b = &plan->items[*(const uint32_t *)other];
 	int order = compare_forms(a, b);
 
 	for (uint32_t i = 0; i < a->count && !order; i++)
@@ -204,7 +215,7 @@ static int compare_ways(const void *one, const void *other, void *ctx)
 }
 
 /* Ranges first, then values, each by field. */
-static int compare_in_way(const void *one, const void *other)
+static int compare_in_conjunction(const void *one, const void *other)
 {
 	const struct st_condition *a = one, *b = other;
 
@@ -213,19 +224,20 @@ static int compare_in_way(const void *one, const void *other)
 	return compare_conditions(a, b);
 }
 
-static size_t same_key(const struct plan *plan, const uint32_t *ways, size_t count)
+static size_t same_key(const struct ruleset_plan *plan, const uint32_t *subset, size_t count)
 {
 	size_t same = 1;
 
-	while (same < count && !compare_ways(&ways[0], &ways[same], (void *)plan))
+	while (same < count && !compare_conjunctions(&subset[0], &subset[same], (void *)plan))
 		same++;
 	return same;
 }
 
-static int test_all(struct plan *plan, const struct st_conjunction *way, uint32_t from, uint32_t to)
+static int test_all(struct ruleset_plan *plan, const struct st_conjunction *conjunction,
+		    uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++) {
-		int result = add_test(plan->decision, &way->conditions[i]);
+		int result = add_test(plan->ruleset, &conjunction->conditions[i]);
 
 		if (result < 0)
 			return result;
@@ -233,41 +245,44 @@ static int test_all(struct plan *plan, const struct st_conjunction *way, uint32_
 	return 0;
 }
 
-/* Ways of one form, one key after the other. `from`: the conditions before it are tested already. */
-static int compare_each(struct plan *plan, const uint32_t *ways, size_t count, uint32_t from,
-			struct load *load)
+/*
+ * Conjunctions of one form, one key after the other. `from`: the conditions before it are tested
+ * already.
+ */
+static int compare_each(struct ruleset_plan *plan, const uint32_t *subset, size_t count,
+			uint32_t from, struct bounds *bounds)
 {
-	struct load most = {0};
+	struct bounds most = {0};
 	size_t same;
 	int result = 0;
 
 	for (size_t i = 0; i < count && !result; i += same) {
-		const struct st_conjunction *way = &plan->ways[ways[i]];
-		size_t first = plan->decision->op_count;
-		struct load one = {0};
+		const struct st_conjunction *conjunction = &plan->items[subset[i]];
+		size_t first = plan->ruleset->op_count;
+		struct bounds one = {0};
 
-		same = same_key(plan, ways + i, count - i);
-		result = test_all(plan, way, from, way->count);
+		same = same_key(plan, subset + i, count - i);
+		result = test_all(plan, conjunction, from, conjunction->count);
 		if (!result)
-			result = add_match(plan, ways + i, same, &one);
+			result = add_match(plan, subset + i, same, &one);
 		if (!result)
-			end_tests(plan->decision, first, way->count - from);
+			end_tests(plan->ruleset, first, conjunction->count - from);
 		/* a packet has one key */
 		if (most.numbers < one.numbers)
 			most.numbers = one.numbers;
 		most.lists = 1;
 	}
-	load->numbers += most.numbers;
-	load->lists += most.lists;
+	bounds->numbers += most.numbers;
+	bounds->lists += most.lists;
 	return result;
 }
 
 static void key_of(const struct st_fields *fields, const struct st_table *table,
-		   const struct st_conjunction *way, uint32_t from, struct st_key *key)
+		   const struct st_conjunction *conjunction, uint32_t from, struct st_key *key)
 {
 	memset(key, 0, sizeof(*key));
-	for (uint32_t i = from; i < way->count; i++) {
-		const struct st_condition *condition = &way->conditions[i];
+	for (uint32_t i = from; i < conjunction->count; i++) {
+		const struct st_condition *condition = &conjunction->conditions[i];
 
 		for (unsigned int at = 0; at < table->field_count; at++) {
 			const struct st_key_field *place = &table->fields[at];
@@ -281,9 +296,9 @@ static void key_of(const struct st_fields *fields, const struct st_table *table,
 	}
 }
 
-static int make_keys(struct plan *plan, const struct st_table *table, const uint32_t *ways,
-		     size_t count, uint32_t from, struct st_key *keys, size_t *key_count,
-		     size_t *longest)
+static int make_keys(struct ruleset_plan *plan, const struct st_table *table,
+		     const uint32_t *subset, size_t count, uint32_t from, struct st_key *keys,
+		     size_t *key_count, size_t *longest)
 {
 	uint32_t *numbers = malloc(count * sizeof(*numbers)), length;
 	size_t same;
@@ -291,11 +306,11 @@ static int make_keys(struct plan *plan, const struct st_table *table, const uint
 
 	*key_count = *longest = 0;
 	for (size_t i = 0; i < count && list >= 0; i += same) {
-		same = same_key(plan, ways + i, count - i);
+		same = same_key(plan, subset + i, count - i);
 		for (size_t at = 0; at < same; at++)
-			numbers[at] = plan->ways[ways[i + at]].filter;
-		list = st_list_make(plan->decision, numbers, same, &length);
-		key_of(&plan->decision->fields, table, &plan->ways[ways[i]], from,
+			numbers[at] = plan->items[subset[i + at]].filter;
+		list = st_list_make(plan->ruleset, numbers, same, &length);
+		key_of(&plan->ruleset->fields, table, &plan->items[subset[i]], from,
 		       &keys[*key_count]);
 		keys[(*key_count)++].list = (uint32_t)list;
 		if (*longest < length)
@@ -305,101 +320,108 @@ static int make_keys(struct plan *plan, const struct st_table *table, const uint
 	return list < 0 ? list : 0;
 }
 
-static int look_up(struct plan *plan, struct st_table *table, const uint32_t *ways, size_t count,
-		   uint32_t from, struct load *load)
+static int look_up(struct ruleset_plan *plan, struct st_table *table, const uint32_t *subset,
+		   size_t count, uint32_t from, struct bounds *bounds)
 {
 	struct st_key *keys = malloc(count * sizeof(*keys));
 	size_t key_count, longest;
 	int result = -ENOMEM;
 
 	if (keys)
-		result = make_keys(plan, table, ways, count, from, keys, &key_count, &longest);
+		result = make_keys(plan, table, subset, count, from, keys, &key_count, &longest);
 	if (!result)
-		result = st_table_make(plan->decision, table, keys, key_count);
+		result = st_table_make(plan->ruleset, table, keys, key_count);
 	free(keys);
 	if (result < 0)
 		return result;
-	load->numbers += longest;
-	load->lists++;
-	result = add_op(plan->decision,
+	bounds->numbers += longest;
+	bounds->lists++;
+	result = add_op(plan->ruleset,
 			(struct st_op){.kind = ST_OP_LOOKUP, .index = (uint32_t)result});
 	return result < 0 ? result : 0;
 }
 
-/* False: more fields than a key has room for. */
-static bool table_for(const struct plan *plan, const struct st_conjunction *way, uint32_t from,
-		      struct st_table *table)
+/* False: a key has no room for so many fields. */
+static bool table_for(const struct ruleset_plan *plan, const struct st_conjunction *conjunction,
+		      uint32_t from, struct st_table *table)
 {
 	*table = (struct st_table){0};
-	if (way->count - from > ST_KEY_FIELDS)
+	if (conjunction->count - from > ST_KEY_FIELDS)
 		return false;
-	for (uint32_t i = from; i < way->count; i++)
-		table->fields[table->field_count++].field = way->conditions[i].field;
-	return st_table_plan(&plan->decision->fields, table);
+	for (uint32_t i = from; i < conjunction->count; i++)
+		table->fields[table->field_count++].field = conjunction->conditions[i].field;
+	return st_table_plan(&plan->ruleset->fields, table);
 }
 
-/* Ways of one form, sorted. */
-static int plan_form(struct plan *plan, const uint32_t *ways, size_t count, struct load *load)
+/* Conjunctions of one form, sorted. */
+static int plan_form(struct ruleset_plan *plan, const uint32_t *subset, size_t count,
+		     struct bounds *bounds)
 {
-	const struct st_conjunction *way = &plan->ways[ways[0]];
-	size_t first = plan->decision->op_count, keys = 0;
+	const struct st_conjunction *conjunction = &plan->items[subset[0]];
+	size_t first = plan->ruleset->op_count, keys = 0;
 	struct st_table table;
 	uint32_t ranges = 0;
 	int result;
 
-	while (ranges < way->count && !is_value(&way->conditions[ranges]))
+	while (ranges < conjunction->count && !is_value(&conjunction->conditions[ranges]))
 		ranges++;
-	result = test_all(plan, way, 0, ranges);
+	result = test_all(plan, conjunction, 0, ranges);
 	if (result)
 		return result;
 	for (size_t i = 0; i < count && keys <= FEW_KEYS; keys++)
-		i += same_key(plan, ways + i, count - i);
-	if (keys <= FEW_KEYS || !table_for(plan, way, ranges, &table))
-		result = compare_each(plan, ways, count, ranges, load);
+		i += same_key(plan, subset + i, count - i);
+	if (keys <= FEW_KEYS || !table_for(plan, conjunction, ranges, &table))
+		result = compare_each(plan, subset, count, ranges, bounds);
 	else
-		result = look_up(plan, &table, ways, count, ranges, load);
+		result = look_up(plan, &table, subset, count, ranges, bounds);
 	if (!result)
-		end_tests(plan->decision, first, ranges);
+		end_tests(plan->ruleset, first, ranges);
 	return result;
 }
 
-static int plan_forms(struct plan *plan, uint32_t *ways, size_t count, struct load *load)
+static int plan_forms(struct ruleset_plan *plan, uint32_t *subset, size_t count,
+		      struct bounds *bounds)
 {
 	size_t same;
 	int result = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct st_conjunction *way = &plan->ways[ways[i]];
+		struct st_conjunction *conjunction = &plan->items[subset[i]];
 
-		qsort(way->conditions, way->count, sizeof(*way->conditions), compare_in_way);
+		qsort(conjunction->conditions, conjunction->count, sizeof(*conjunction->conditions),
+		      compare_in_conjunction);
 	}
-	qsort_r(ways, count, sizeof(*ways), compare_ways, plan);
+	qsort_r(subset, count, sizeof(*subset), compare_conjunctions, plan);
 	for (size_t i = 0; i < count && !result; i += same) {
 		for (same = 1; i + same < count; same++)
-			if (compare_forms(&plan->ways[ways[i]], &plan->ways[ways[i + same]]))
+			if (compare_forms(&plan->items[subset[i]], &plan->items[subset[i + same]]))
 				break;
-		result = plan_form(plan, ways + i, same, load);
+		result = plan_form(plan, subset + i, same, bounds);
 	}
 	return result;
 }
 
 /* --- all together */
 
-static int plan_some(struct plan *plan, uint32_t *ways, size_t count, struct load *load);
+static int plan_some(struct ruleset_plan *plan, uint32_t *subset, size_t count,
+		     struct bounds *bounds);
 
-/* Of tests for different values of one field, a packet passes one: the greatest load counts. */
+/*
+ * Tests for different values of one field exclude each other: of these, only the greatest bounds
+ * count.
+ */
 struct branches {
 	uint16_t field;
-	struct load most;
+	struct bounds most;
 };
 
-static void add_load(struct branches *branches, const struct st_condition *condition,
-		     const struct load *one, struct load *load)
+static void add_bounds(struct branches *branches, const struct st_condition *condition,
+		       const struct bounds *one, struct bounds *bounds)
 {
 	if (!is_value(condition) || branches->field != condition->field) {
-		load->numbers += branches->most.numbers;
-		load->lists += branches->most.lists;
-		branches->most = (struct load){0};
+		bounds->numbers += branches->most.numbers;
+		bounds->lists += branches->most.lists;
+		branches->most = (struct bounds){0};
 		branches->field = is_value(condition) ? condition->field : UINT16_MAX;
 	}
 	if (branches->most.numbers < one->numbers)
@@ -408,46 +430,47 @@ static void add_load(struct branches *branches, const struct st_condition *condi
 		branches->most.lists = one->lists;
 }
 
-static int plan_some(struct plan *plan, uint32_t *ways, size_t count, struct load *load)
+static int plan_some(struct ruleset_plan *plan, uint32_t *subset, size_t count,
+		     struct bounds *bounds)
 {
 	struct branches branches = {.field = UINT16_MAX};
 	struct st_condition common;
 	int result = 0;
 
-	while (count && most_common(plan, ways, count, &common, &result)) {
-		size_t first = plan->decision->op_count;
-		size_t with = divide(plan, ways, count, &common);
-		struct load one = {0};
+	while (count && most_common(plan, subset, count, &common, &result)) {
+		size_t first = plan->ruleset->op_count;
+		size_t with = partition(plan, subset, count, &common);
+		struct bounds one = {0};
 
-		result = add_test(plan->decision, &common);
+		result = add_test(plan->ruleset, &common);
 		if (result >= 0)
-			result = plan_some(plan, ways, with, &one);
+			result = plan_some(plan, subset, with, &one);
 		if (result < 0)
 			return result;
-		end_tests(plan->decision, first, 1);
-		add_load(&branches, &common, &one, load);
-		ways += with;
+		end_tests(plan->ruleset, first, 1);
+		add_bounds(&branches, &common, &one, bounds);
+		subset += with;
 		count -= with;
 	}
-	load->numbers += branches.most.numbers;
-	load->lists += branches.most.lists;
-	return result ? result : plan_forms(plan, ways, count, load);
+	bounds->numbers += branches.most.numbers;
+	bounds->lists += branches.most.lists;
+	return result ? result : plan_forms(plan, subset, count, bounds);
 }
 
-int st_plan_conjunctions(struct st_ruleset *decision, struct st_conjunctions *ways)
+int st_plan_conjunctions(struct st_ruleset *ruleset, struct st_conjunctions *conjunctions)
 {
-	struct plan plan = {.decision = decision, .ways = ways->way};
-	uint32_t *all = malloc((ways->count + 1) * sizeof(*all));
-	struct load load = {0};
+	struct ruleset_plan plan = {.ruleset = ruleset, .items = conjunctions->items};
+	uint32_t *all = malloc((conjunctions->count + 1) * sizeof(*all));
+	struct bounds bounds = {0};
 	int result;
 
 	if (!all)
 		return -ENOMEM;
-	for (size_t i = 0; i < ways->count; i++)
+	for (size_t i = 0; i < conjunctions->count; i++)
 		all[i] = (uint32_t)i;
-	result = plan_some(&plan, all, ways->count, &load);
-	decision->longest += load.numbers;
-	decision->pushes += load.lists;
+	result = plan_some(&plan, all, conjunctions->count, &bounds);
+	ruleset->longest += bounds.numbers;
+	ruleset->pushes += bounds.lists;
 	free(all);
 	return result;
 }

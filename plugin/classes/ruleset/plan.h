@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The making of a decision: its parts among themselves. */
+/* What the files of the rule set compiler share. */
 #ifndef SOCKTALLY_PLUGIN_CLASSES_RULESET_PLAN_H
 #define SOCKTALLY_PLUGIN_CLASSES_RULESET_PLAN_H
 
@@ -10,23 +10,26 @@ struct st_key {
 	uint32_t list;
 };
 
-/* A field's value as its bytes lie in the packet, the way a key has it. */
+/* A field's value in a key: in the byte order of the packet. */
 uint32_t st_key_part(const struct st_field *field, uint32_t value);
 
-/* A list of these numbers (which it sorts): its index, and how long it is; -errno. */
-int st_list_make(struct st_ruleset *decision, uint32_t *numbers, size_t count, uint32_t *length);
+/*
+ * Makes a list of these numbers, and sorts them: its index in `lists`, or -errno. *length: its
+ * length.
+ */
+int st_list_make(struct st_ruleset *ruleset, uint32_t *numbers, size_t count, uint32_t *length);
 
-/* Gives the fields of a table their places in the key. False: there are too many. */
+/* Places the fields of a table in its key. False: there are too many. */
 bool st_table_plan(const struct st_fields *fields, struct st_table *table);
 
-/* Adds a planned table with these keys, all different: its index, or -errno. */
-int st_table_make(struct st_ruleset *decision, struct st_table *table, const struct st_key *keys,
+/* Adds a table with these keys, all different: its index, or -errno. */
+int st_table_make(struct st_ruleset *ruleset, struct st_table *table, const struct st_key *keys,
 		  size_t count);
 
-/* In ways whose ranges differ much, replaces these by the prefixes that they are made of. */
-int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *ways);
+/* Where many different ranges of a field occur, replaces each by the prefixes that make it up. */
+int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions);
 
-/* Makes the ops for these ways (which it changes). */
-int st_plan_conjunctions(struct st_ruleset *decision, struct st_conjunctions *ways);
+/* Makes the ops for these conjunctions, which it changes. */
+int st_plan_conjunctions(struct st_ruleset *ruleset, struct st_conjunctions *conjunctions);
 
 #endif

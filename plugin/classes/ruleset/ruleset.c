@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Ranges are split if so many different ones are asked of a field, into so many prefixes at most. */
+/*
+ * A field's ranges become prefixes if there are so many different ones, and each is so many
+ * prefixes at most.
+ */
 #define RANGES_MANY 8
 #define PREFIXES_MAX 64
 
@@ -13,13 +16,13 @@ static bool is_range(const struct st_fields *fields, const struct st_condition *
 {
 	const struct st_field *field = &fields->field[condition->field];
 
-	/* prefixes are of fields whose bits all count */
+	/* a prefix is a mask, so all bits of the field must count */
 	return !condition->outside && condition->low != condition->high &&
 	       (field->kind == ST_FIELD_BYTES || field->kind == ST_FIELD_BEHIND) &&
 	       !(field->mask & (field->mask + 1));
 }
 
-/* The longest prefix that begins at low and ends by high: its last number. */
+/* The last number of the longest prefix that begins at low and ends at high or before. */
 static uint32_t prefix_end(uint32_t low, uint32_t high)
 {
 	uint32_t bits = low ? low & -low : 0x80000000u;
@@ -29,18 +32,18 @@ static uint32_t prefix_end(uint32_t low, uint32_t high)
 	return low + bits - 1;
 }
 
-/* Puts a way for each prefix in the place of one with a range. */
-static int split_way(struct st_fields *fields, struct st_conjunctions *ways, size_t at,
-		     uint32_t number)
+/* Replaces a conjunction with a range by one for each prefix of the range. */
+static int split_conjunction(struct st_fields *fields, struct st_conjunctions *conjunctions,
+			     size_t at, uint32_t number)
 {
-	const struct st_condition range = ways->way[at].conditions[number];
+	const struct st_condition range = conjunctions->items[at].conditions[number];
 	uint64_t low = range.low;
 	bool first = true;
 
 	while (low <= range.high) {
 		uint32_t end = prefix_end((uint32_t)low, range.high);
 		struct st_field field = fields->field[range.field];
-		struct st_conjunction *way = &ways->way[at];
+		struct st_conjunction *conjunction = &conjunctions->items[at];
 		int masked;
 
 		field.mask &= ~(end ^ (uint32_t)low);
@@ -48,14 +51,15 @@ static int split_way(struct st_fields *fields, struct st_conjunctions *ways, siz
 		if (masked < 0)
 			return masked;
 		if (!first) {
-			if (!st_grow(&ways->way, ways->count, &ways->room, sizeof(*ways->way)))
+			if (!st_grow(&conjunctions->items, conjunctions->count, &conjunctions->room,
+				     sizeof(*conjunctions->items)))
 				return -ENOMEM;
-			way = &ways->way[ways->count++];
-			*way = ways->way[at];
+			conjunction = &conjunctions->items[conjunctions->count++];
+			*conjunction = conjunctions->items[at];
 		}
-		way->conditions[number] = (struct st_condition){.field = (uint16_t)masked,
-								.low = (uint32_t)low,
-								.high = (uint32_t)low};
+		conjunction->conditions[number] = (struct st_condition){.field = (uint16_t)masked,
+									.low = (uint32_t)low,
+									.high = (uint32_t)low};
 		first = false;
 		low = end + 1ull;
 	}
@@ -71,13 +75,14 @@ static uint32_t prefixes_of(const struct st_condition *range)
 	return count;
 }
 
-/* How many different ranges each field is asked for, as far as that is of interest. */
-static void count_ranges(const struct st_fields *fields, const struct st_conjunctions *ways,
+/* Counts the different ranges of each field, up to RANGES_MANY. */
+static void count_ranges(const struct st_fields *fields, const struct st_conjunctions *conjunctions,
 			 struct st_condition (*seen)[RANGES_MANY], uint8_t *counts)
 {
-	for (size_t i = 0; i < ways->count; i++) {
-		for (uint32_t at = 0; at < ways->way[i].count; at++) {
-			const struct st_condition *condition = &ways->way[i].conditions[at];
+	for (size_t i = 0; i < conjunctions->count; i++) {
+		for (uint32_t at = 0; at < conjunctions->items[i].count; at++) {
+			const struct st_condition *condition =
+				&conjunctions->items[i].conditions[at];
 			uint8_t *count = &counts[condition->field], known = 0;
 
 			if (!is_range(fields, condition))
@@ -92,14 +97,14 @@ static void count_ranges(const struct st_fields *fields, const struct st_conjunc
 	}
 }
 
-static int split_ranges(struct st_fields *fields, struct st_conjunctions *ways,
+static int split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions,
 			const uint8_t *counts, size_t field_count)
 {
-	for (size_t i = 0; i < ways->count; i++) {
+	for (size_t i = 0; i < conjunctions->count; i++) {
 		uint32_t prefixes = 1;
 
-		for (uint32_t at = 0; at < ways->way[i].count; at++) {
-			const struct st_condition range = ways->way[i].conditions[at];
+		for (uint32_t at = 0; at < conjunctions->items[i].count; at++) {
+			const struct st_condition range = conjunctions->items[i].conditions[at];
 			int result;
 
 			if (range.field >= field_count || counts[range.field] < RANGES_MANY ||
@@ -108,7 +113,7 @@ static int split_ranges(struct st_fields *fields, struct st_conjunctions *ways,
 			prefixes *= prefixes_of(&range);
 			if (prefixes > PREFIXES_MAX)
 				break;
-			result = split_way(fields, ways, i, at);
+			result = split_conjunction(fields, conjunctions, i, at);
 			if (result)
 				return result;
 		}
@@ -116,7 +121,7 @@ static int split_ranges(struct st_fields *fields, struct st_conjunctions *ways,
 	return 0;
 }
 
-int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *ways)
+int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions)
 {
 	size_t field_count = fields->count;
 	struct st_condition(*seen)[RANGES_MANY] = calloc(field_count + 1, sizeof(*seen));
@@ -124,39 +129,39 @@ int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunction
 	int result = -ENOMEM;
 
 	if (seen && counts) {
-		count_ranges(fields, ways, seen, counts);
-		result = split_ranges(fields, ways, counts, field_count);
+		count_ranges(fields, conjunctions, seen, counts);
+		result = split_ranges(fields, conjunctions, counts, field_count);
 	}
 	free(seen);
 	free(counts);
 	return result;
 }
 
-/* --- filters that are best left alone */
+/* --- filters that stay filters */
 
-/* A form that so many ways have is worth a table or a test of its own. */
+/* A form is common if it has so many conjunctions. */
 #define FORM_COMMON 4
-/* A filter may have so many ways of rarer forms. */
-#define RARE_WAYS 4
+/* A filter with more conjunctions of rare forms stays a filter. */
+#define RARE_CONJUNCTIONS 4
 
 struct form {
 	uint64_t hash;
-	uint32_t filter; /* its index */
+	uint32_t filter; /* index */
 	bool rare;
 };
 
-/* Of all but the values that fields are compared with: alike in ways of one form. */
-static uint64_t form_hash(const struct st_conjunction *way)
+/* The same for conjunctions of one form: values are left out. */
+static uint64_t form_hash(const struct st_conjunction *conjunction)
 {
 	uint64_t hash = 0;
 
-	for (uint32_t i = 0; i < way->count; i++) {
-		const struct st_condition *condition = &way->conditions[i];
+	for (uint32_t i = 0; i < conjunction->count; i++) {
+		const struct st_condition *condition = &conjunction->conditions[i];
 		bool value = !condition->outside && condition->low == condition->high;
 		const uint64_t words[] = {condition->field | (uint64_t)condition->outside << 16,
 					  value ? 0 : condition->low, value ? 0 : condition->high};
 
-		hash += st_key_hash(words, 3); /* in whatever order */
+		hash += st_key_hash(words, 3); /* the order of the conditions does not matter */
 	}
 	return hash;
 }
@@ -182,12 +187,12 @@ static void mark_rare(struct form *forms, size_t count)
 }
 
 /*
- * A filter that is like few others, on many ways, would cost more in tests of its own than if it is
- * run as it is. *alone: those, a flag each, malloc'ed; their ways are taken out.
+ * A filter that shares little with others would cost more as tests of its own than if it runs as it
+ * is. *alone: a flag for each filter, malloc'ed; the conjunctions of these filters are removed.
  */
-static int leave_alone(struct st_conjunctions *ways, size_t filter_count, bool **alone)
+static int leave_alone(struct st_conjunctions *conjunctions, size_t filter_count, bool **alone)
 {
-	struct form *forms = malloc((ways->count + 1) * sizeof(*forms));
+	struct form *forms = malloc((conjunctions->count + 1) * sizeof(*forms));
 	uint32_t *rare = calloc(filter_count + 1, sizeof(*rare));
 	size_t kept = 0;
 
@@ -197,18 +202,18 @@ static int leave_alone(struct st_conjunctions *ways, size_t filter_count, bool *
 		free(rare);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < ways->count; i++)
-		forms[i] = (struct form){.hash = form_hash(&ways->way[i]),
-					 .filter = ways->way[i].filter};
-	mark_rare(forms, ways->count);
-	for (size_t i = 0; i < ways->count; i++)
+	for (size_t i = 0; i < conjunctions->count; i++)
+		forms[i] = (struct form){.hash = form_hash(&conjunctions->items[i]),
+					 .filter = conjunctions->items[i].filter};
+	mark_rare(forms, conjunctions->count);
+	for (size_t i = 0; i < conjunctions->count; i++)
 		rare[forms[i].filter] += forms[i].rare;
 	for (size_t i = 0; i < filter_count; i++)
-		(*alone)[i] = rare[i] > RARE_WAYS;
-	for (size_t i = 0; i < ways->count; i++)
-		if (!(*alone)[ways->way[i].filter])
-			ways->way[kept++] = ways->way[i];
-	ways->count = kept;
+		(*alone)[i] = rare[i] > RARE_CONJUNCTIONS;
+	for (size_t i = 0; i < conjunctions->count; i++)
+		if (!(*alone)[conjunctions->items[i].filter])
+			conjunctions->items[kept++] = conjunctions->items[i];
+	conjunctions->count = kept;
 	free(forms);
 	free(rare);
 	return 0;
@@ -216,94 +221,94 @@ static int leave_alone(struct st_conjunctions *ways, size_t filter_count, bool *
 
 /* --- all together */
 
-static int keep_filter(struct st_ruleset *decision, const struct st_filter *filter)
+static int keep_filter(struct st_ruleset *ruleset, const struct st_filter *filter)
 {
-	if (!st_grow(&decision->filters, decision->filter_count, &decision->filter_room,
-		     sizeof(*decision->filters)))
+	if (!st_grow(&ruleset->filters, ruleset->filter_count, &ruleset->filter_room,
+		     sizeof(*ruleset->filters)))
 		return -ENOMEM;
-	decision->filters[decision->filter_count++] = *filter;
+	ruleset->filters[ruleset->filter_count++] = *filter;
 	return 0;
 }
 
-static int plan_filters(struct st_ruleset *decision)
+static int plan_filters(struct st_ruleset *ruleset)
 {
-	for (size_t i = 0; i < decision->filter_count; i++) {
-		uint32_t number = decision->filters[i].number, length;
-		int list = st_list_make(decision, &number, 1, &length);
+	for (size_t i = 0; i < ruleset->filter_count; i++) {
+		uint32_t number = ruleset->filters[i].number, length;
+		int list = st_list_make(ruleset, &number, 1, &length);
 
 		if (list < 0)
 			return list;
-		if (!st_grow(&decision->ops, decision->op_count, &decision->op_room,
-			     sizeof(*decision->ops)))
+		if (!st_grow(&ruleset->ops, ruleset->op_count, &ruleset->op_room,
+			     sizeof(*ruleset->ops)))
 			return -ENOMEM;
-		decision->ops[decision->op_count++] = (struct st_op){.kind = ST_OP_FILTER,
-								     .list = (uint32_t)list,
-								     .index = (uint32_t)i};
-		decision->longest++;
-		decision->pushes++;
+		ruleset->ops[ruleset->op_count++] = (struct st_op){.kind = ST_OP_FILTER,
+								   .list = (uint32_t)list,
+								   .index = (uint32_t)i};
+		ruleset->longest++;
+		ruleset->pushes++;
 	}
 	return 0;
 }
 
-static int walk_all(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
-		    struct st_conjunctions *ways)
+static int symexec_all(struct st_ruleset *ruleset, const struct st_filter *filters, size_t count,
+		       struct st_conjunctions *conjunctions)
 {
 	int error = 0;
 
 	for (size_t i = 0; i < count && !error; i++) {
-		size_t before = ways->count;
+		size_t before = conjunctions->count;
 
-		if (st_filter_symexec(&decision->fields, filters[i].insns, (uint32_t)i, ways,
+		if (st_filter_symexec(&ruleset->fields, filters[i].insns, (uint32_t)i, conjunctions,
 				      &error))
-			st_conjunctions_simplify(&decision->fields, ways, before);
+			st_conjunctions_simplify(&ruleset->fields, conjunctions, before);
 		else if (!error)
-			error = keep_filter(decision, &filters[i]);
+			error = keep_filter(ruleset, &filters[i]);
 	}
 	return error;
 }
 
-static int plan_ways(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
-		     struct st_conjunctions *ways)
+static int plan_rules(struct st_ruleset *ruleset, const struct st_filter *filters, size_t count,
+		      struct st_conjunctions *conjunctions)
 {
 	bool *alone = NULL;
-	int error = st_conjunctions_split_ranges(&decision->fields, ways);
+	int error = st_conjunctions_split_ranges(&ruleset->fields, conjunctions);
 
 	if (!error)
-		error = leave_alone(ways, count, &alone);
+		error = leave_alone(conjunctions, count, &alone);
 	for (size_t i = 0; i < count && !error; i++)
 		if (alone[i])
-			error = keep_filter(decision, &filters[i]);
+			error = keep_filter(ruleset, &filters[i]);
 	free(alone);
-	for (size_t i = 0; i < ways->count; i++)
-		ways->way[i].filter = filters[ways->way[i].filter].number;
-	return error ? error : st_plan_conjunctions(decision, ways);
+	for (size_t i = 0; i < conjunctions->count; i++)
+		conjunctions->items[i].filter = filters[conjunctions->items[i].filter].number;
+	return error ? error : st_plan_conjunctions(ruleset, conjunctions);
 }
 
-int st_ruleset_make(struct st_ruleset *decision, const struct st_filter *filters, size_t count,
+int st_ruleset_make(struct st_ruleset *ruleset, const struct st_filter *filters, size_t count,
 		    bool first)
 {
-	struct st_conjunctions ways = {0};
+	struct st_conjunctions conjunctions = {0};
 	int error;
 
-	*decision = (struct st_ruleset){.first = first};
-	error = walk_all(decision, filters, count, &ways);
+	*ruleset = (struct st_ruleset){.first = first};
+	error = symexec_all(ruleset, filters, count, &conjunctions);
 	if (!error)
-		error = plan_ways(decision, filters, count, &ways);
+		error = plan_rules(ruleset, filters, count, &conjunctions);
 	if (!error)
-		error = plan_filters(decision);
-	free(ways.way);
+		error = plan_filters(ruleset);
+	free(conjunctions.items);
 	if (error)
-		st_ruleset_free(decision);
+		st_ruleset_free(ruleset);
 	return error;
 }
 
-void st_ruleset_free(struct st_ruleset *decision)
+void st_ruleset_free(struct st_ruleset *ruleset)
 {
-	free(decision->fields.field);
-	free(decision->ops);
-	free(decision->tables);
-	free(decision->words);
-	free(decision->lists);
-	free(decision->filters);
-	*decision = (struct st_ruleset){0};
+	free(ruleset->fields.field);
+	free(ruleset->ops);
+	free(ruleset->tables);
+	free(ruleset->words);
+	free(ruleset->lists);
+	free(ruleset->filters);
+	*ruleset = (struct st_ruleset){0};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* A decision, and a classic filter, outside the kernel. */
+/* Rule sets, and classic filters, run outside of the kernel. */
 #include "plugin/classes/ruleset/ruleset.h"
 #include "plugin/classes/ruleset/plan.h"
 
@@ -22,7 +22,7 @@ static uint32_t header_length(const struct st_ruleset_packet *packet, uint32_t b
 	return base < packet->caplen ? 4u * (packet->data[base] & 0xf) : 0;
 }
 
-/* What isn't there is 0: a condition on the length then fails in any case. */
+/* 0 if it is not in the packet: the condition on the length, which each load has, fails then. */
 static uint32_t field_value(const struct st_field *field, const struct st_ruleset_packet *packet)
 {
 	uint64_t offset = field->offset;
@@ -46,16 +46,16 @@ static uint32_t field_value(const struct st_field *field, const struct st_rulese
 	return load(packet->data + offset, field->size) & field->mask;
 }
 
-static bool holds(const struct st_ruleset *decision, const struct st_condition *condition,
+static bool holds(const struct st_ruleset *ruleset, const struct st_condition *condition,
 		  const struct st_ruleset_packet *packet)
 {
-	uint32_t value = field_value(&decision->fields.field[condition->field], packet);
+	uint32_t value = field_value(&ruleset->fields.field[condition->field], packet);
 
 	return (value >= condition->low && value <= condition->high) != condition->outside;
 }
 
 /* The index of the list plus 1; 0: none. */
-static uint32_t look_up(const struct st_ruleset *decision, const struct st_table *table,
+static uint32_t look_up(const struct st_ruleset *ruleset, const struct st_table *table,
 			const struct st_ruleset_packet *packet)
 {
 	const size_t stride = table->key_words + 1u;
@@ -64,12 +64,12 @@ static uint32_t look_up(const struct st_ruleset *decision, const struct st_table
 
 	for (unsigned int i = 0; i < table->field_count; i++) {
 		const struct st_key_field *place = &table->fields[i];
-		const struct st_field *field = &decision->fields.field[place->field];
+		const struct st_field *field = &ruleset->fields.field[place->field];
 
 		key[place->word] |= (uint64_t)st_key_part(field, field_value(field, packet))
 				    << place->shift;
 	}
-	slot = decision->words + table->first +
+	slot = ruleset->words + table->first +
 	       stride * (st_key_hash(key, table->key_words) >> (64 - table->bits));
 	for (unsigned int probe = 0; probe < table->probes; probe++, slot += stride) {
 		if (!slot[table->key_words])
@@ -80,45 +80,46 @@ static uint32_t look_up(const struct st_ruleset *decision, const struct st_table
 	return 0;
 }
 
-void st_ruleset_run(const struct st_ruleset *decision, const struct st_ruleset_packet *packet,
+void st_ruleset_run(const struct st_ruleset *ruleset, const struct st_ruleset_packet *packet,
 		    st_ruleset_fn fn, void *ctx)
 {
 	const struct st_filter *filter;
 	uint32_t found;
 
-	for (size_t pc = 0; pc < decision->op_count; pc++) {
-		const struct st_op *op = &decision->ops[pc];
+	for (size_t pc = 0; pc < ruleset->op_count; pc++) {
+		const struct st_op *op = &ruleset->ops[pc];
 
 		switch (op->kind) {
 		case ST_OP_TEST:
-			if (!holds(decision, &op->condition, packet))
+			if (!holds(ruleset, &op->condition, packet))
 				pc += op->skip;
 			break;
 		case ST_OP_MATCH:
 			fn(ctx, op->list);
 			break;
 		case ST_OP_LOOKUP:
-			found = look_up(decision, &decision->tables[op->index], packet);
+			found = look_up(ruleset, &ruleset->tables[op->index], packet);
 			if (found)
 				fn(ctx, found - 1);
 			break;
 		case ST_OP_FILTER:
-			filter = &decision->filters[op->index];
+			filter = &ruleset->filters[op->index];
 			if (st_filter_run(filter->insns, filter->count, packet))
 				fn(ctx, op->list);
 		}
 	}
 }
 
-/* --- the classic machine */
+/* --- the classic BPF machine */
 
-struct machine {
+struct classic_machine {
 	const struct st_ruleset_packet *packet;
 	uint32_t a, x, mem[BPF_MEMWORDS];
 };
 
-/* False: out of range. */
-static bool machine_load(struct machine *machine, const struct sock_filter *insn, uint32_t *value)
+/* False: past the end of the packet. */
+static bool machine_load(struct classic_machine *machine, const struct sock_filter *insn,
+			 uint32_t *value)
 {
 	const struct st_ruleset_packet *packet = machine->packet;
 	uint32_t offset = insn->k;
@@ -138,7 +139,7 @@ static bool machine_load(struct machine *machine, const struct sock_filter *insn
 	return true;
 }
 
-static bool machine_ld(struct machine *machine, const struct sock_filter *insn)
+static bool machine_ld(struct classic_machine *machine, const struct sock_filter *insn)
 {
 	uint32_t *to = BPF_CLASS(insn->code) == BPF_LD ? &machine->a : &machine->x;
 
@@ -162,7 +163,7 @@ static bool machine_ld(struct machine *machine, const struct sock_filter *insn)
 }
 
 /* False: a division by zero. */
-static bool machine_alu(struct machine *machine, const struct sock_filter *insn)
+static bool machine_alu(struct classic_machine *machine, const struct sock_filter *insn)
 {
 	uint32_t b = BPF_SRC(insn->code) == BPF_X ? machine->x : insn->k;
 	uint32_t *a = &machine->a;
@@ -208,7 +209,7 @@ static bool machine_alu(struct machine *machine, const struct sock_filter *insn)
 	return true;
 }
 
-static bool machine_compare(const struct machine *machine, const struct sock_filter *insn)
+static bool machine_compare(const struct classic_machine *machine, const struct sock_filter *insn)
 {
 	uint32_t b = BPF_SRC(insn->code) == BPF_X ? machine->x : insn->k;
 
@@ -226,7 +227,7 @@ static bool machine_compare(const struct machine *machine, const struct sock_fil
 uint32_t st_filter_run(const struct sock_filter *insns, size_t count,
 		       const struct st_ruleset_packet *packet)
 {
-	struct machine machine = {.packet = packet};
+	struct classic_machine machine = {.packet = packet};
 
 	for (size_t pc = 0; pc < count; pc++) {
 		const struct sock_filter *insn = &insns[pc];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The ways on which a classic filter accepts. The walk goes through the filter with values that are
- * known as far as the filter itself makes them known, and takes both branches where it can't tell.
+ * Symbolic execution of a classic filter. Registers hold fields of the packet instead of numbers;
+ * at a comparison of a field, both branches are taken, each with its condition. Each path that ends
+ * in "accept" gives a conjunction.
  */
 #include "plugin/classes/ruleset/ruleset.h"
 #include "plugin/translate/internal.h"
@@ -12,39 +13,39 @@
 #define STEPS_MAX 20000
 #define DEPTH_MAX 48
 
-enum value_kind { CONSTANT, FIELD, UNKNOWN };
+enum symbolic_kind { CONSTANT, FIELD, UNKNOWN };
 
-/* A constant, or a masked field, shifted (left if positive), plus a constant. */
-struct value {
-	enum value_kind kind;
+/* A constant; or a field & mask, shifted (left if positive), plus a constant. */
+struct symbolic_value {
+	enum symbolic_kind kind;
 	struct st_field field;
 	int shift;
 	uint32_t constant;
 };
 
-struct state {
-	struct value a, x, mem[BPF_MEMWORDS];
-	struct st_conjunction way;
+struct symexec_state {
+	struct symbolic_value a, x, mem[BPF_MEMWORDS];
+	struct st_conjunction conjunction;
 };
 
-struct walk {
+struct symexec {
 	struct st_fields *fields;
 	const struct sock_filter *insns;
-	struct st_conjunctions *ways;
-	size_t first; /* of the filter's ways */
+	struct st_conjunctions *conjunctions;
+	size_t first; /* index of the filter's first conjunction */
 	uint32_t steps;
-	bool failed; /* to be followed: the filter stays one */
+	bool failed; /* the filter can't be followed and stays a filter */
 	int error;
 };
 
-static struct value constant(uint32_t number)
+static struct symbolic_value constant(uint32_t number)
 {
-	return (struct value){.kind = CONSTANT, .constant = number};
+	return (struct symbolic_value){.kind = CONSTANT, .constant = number};
 }
 
-static struct value field(uint8_t kind, uint8_t size, uint16_t base, uint32_t offset)
+static struct symbolic_value field(uint8_t kind, uint8_t size, uint16_t base, uint32_t offset)
 {
-	return (struct value){
+	return (struct symbolic_value){
 		.kind = FIELD,
 		.field = {.kind = kind,
 			  .size = size,
@@ -54,15 +55,15 @@ static struct value field(uint8_t kind, uint8_t size, uint16_t base, uint32_t of
 	};
 }
 
-static const struct value unknown = {.kind = UNKNOWN};
+static const struct symbolic_value unknown = {.kind = UNKNOWN};
 
-static struct value shifted(struct value value, int by)
+static struct symbolic_value shifted(struct symbolic_value value, int by)
 {
 	if (value.kind == CONSTANT)
 		return constant(by < 0 ? value.constant >> -by : value.constant << by);
 	if (value.kind != FIELD || value.constant)
 		return unknown;
-	/* what is shifted out is gone: a value goes one way only */
+	/* bits that were shifted out are lost, so no shift back */
 	if ((by > 0 && value.shift < 0) || (by < 0 && value.shift > 0))
 		return unknown;
 	value.shift += by;
@@ -73,7 +74,7 @@ static struct value shifted(struct value value, int by)
 	return value;
 }
 
-static struct value masked(struct value value, uint32_t mask)
+static struct symbolic_value masked(struct symbolic_value value, uint32_t mask)
 {
 	if (value.kind == CONSTANT)
 		return constant(value.constant & mask);
@@ -83,7 +84,7 @@ static struct value masked(struct value value, uint32_t mask)
 	return value.field.mask ? value : constant(0);
 }
 
-static struct value sum(struct value a, struct value b)
+static struct symbolic_value sum(struct symbolic_value a, struct symbolic_value b)
 {
 	if (a.kind == UNKNOWN || b.kind == UNKNOWN || (a.kind == FIELD && b.kind == FIELD))
 		return unknown;
@@ -95,7 +96,7 @@ static struct value sum(struct value a, struct value b)
 	return a;
 }
 
-static struct value folded(int op, uint32_t a, uint32_t b)
+static struct symbolic_value folded(int op, uint32_t a, uint32_t b)
 {
 	switch (op) {
 	case BPF_SUB:
@@ -116,9 +117,10 @@ static struct value folded(int op, uint32_t a, uint32_t b)
 	return unknown;
 }
 
-static struct value computed(const struct sock_filter *insn, struct value a, struct value x)
+static struct symbolic_value computed(const struct sock_filter *insn, struct symbolic_value a,
+				      struct symbolic_value x)
 {
-	struct value b = BPF_SRC(insn->code) == BPF_X ? x : constant(insn->k);
+	struct symbolic_value b = BPF_SRC(insn->code) == BPF_X ? x : constant(insn->k);
 	int op = BPF_OP(insn->code);
 
 	if (op == BPF_ADD)
@@ -146,41 +148,41 @@ static struct value computed(const struct sock_filter *insn, struct value a, str
 	return a.kind == CONSTANT ? folded(op, a.constant, b.constant) : unknown;
 }
 
-/* 4 * (a byte & 0xf) + a constant */
-static bool is_header_length(const struct value *value)
+/* 4 * (a byte & 0xf) + a constant: the length of an IPv4 header */
+static bool is_header_length(const struct symbolic_value *value)
 {
 	return value->kind == FIELD && value->field.kind == ST_FIELD_BYTES &&
 	       value->field.size == 1 && value->field.mask == 0xf && value->shift == 2;
 }
 
-/* Whether the filter can go on from here with this condition. */
-static bool add(struct walk *walk, struct state *state, struct st_condition condition)
+/* Adds a condition to the path. False: the path ends here. */
+static bool add(struct symexec *exec, struct symexec_state *state, struct st_condition condition)
 {
 	bool full = false;
-	bool possible = st_conjunction_add(walk->fields, &state->way, condition, &full);
+	bool possible = st_conjunction_add(exec->fields, &state->conjunction, condition, &full);
 
-	walk->failed |= full;
+	exec->failed |= full;
 	return possible && !full;
 }
 
-/* There are so many bytes, or the filter ends. */
-static bool add_length(struct walk *walk, struct state *state, uint8_t kind, uint16_t base,
-		       uint32_t length)
+/* Adds the condition that there are so many bytes; without them the filter rejects. */
+static bool add_length(struct symexec *exec, struct symexec_state *state, uint8_t kind,
+		       uint16_t base, uint32_t length)
 {
 	const struct st_field wanted = {.kind = kind, .base = base, .mask = 0xffffffff};
-	int number = st_field_number(walk->fields, &wanted);
+	int number = st_field_number(exec->fields, &wanted);
 
 	if (number < 0) {
-		walk->error = number;
+		exec->error = number;
 		return false;
 	}
-	return add(walk, state,
+	return add(exec, state,
 		   (struct st_condition){.field = (uint16_t)number,
 					 .low = length,
 					 .high = 0xffffffff});
 }
 
-/* What a classic filter may ask of the kernel that is the same each time it is asked. */
+/* What the kernel knows of a packet and always says the same of. */
 static bool ancillary_is_known(uint32_t number)
 {
 	return number == SKF_AD_PROTOCOL || number == SKF_AD_PKTTYPE || number == SKF_AD_VLAN_TAG ||
@@ -188,8 +190,8 @@ static bool ancillary_is_known(uint32_t number)
 }
 
 /* False: the filter ends here, or can't be followed. */
-static bool load(struct walk *walk, struct state *state, const struct sock_filter *insn,
-		 struct value *to)
+static bool load(struct symexec *exec, struct symexec_state *state, const struct sock_filter *insn,
+		 struct symbolic_value *to)
 {
 	uint8_t size = (uint8_t)st_load_size(insn);
 	uint64_t offset = insn->k;
@@ -197,9 +199,9 @@ static bool load(struct walk *walk, struct state *state, const struct sock_filte
 	if (BPF_MODE(insn->code) == BPF_ABS && insn->k >= (uint32_t)SKF_AD_OFF) {
 		uint32_t number = insn->k - (uint32_t)SKF_AD_OFF;
 
-		walk->failed |= !ancillary_is_known(number);
+		exec->failed |= !ancillary_is_known(number);
 		*to = field(ST_FIELD_ANCILLARY, 4, 0, number);
-		return !walk->failed;
+		return !exec->failed;
 	}
 	if (BPF_MODE(insn->code) == BPF_IND) {
 		if (is_header_length(&state->x)) {
@@ -207,38 +209,39 @@ static bool load(struct walk *walk, struct state *state, const struct sock_filte
 
 			offset += state->x.constant;
 			if (offset + size + 60 > ST_RULESET_HEADERS) {
-				walk->failed = true;
+				exec->failed = true;
 				return false;
 			}
 			*to = field(ST_FIELD_BEHIND, size, base, (uint32_t)offset);
-			return add_length(walk, state, ST_FIELD_ROOM, base,
+			return add_length(exec, state, ST_FIELD_ROOM, base,
 					  (uint32_t)offset + size);
 		}
-		walk->failed |= state->x.kind != CONSTANT;
+		exec->failed |= state->x.kind != CONSTANT;
 		offset += state->x.constant;
 	}
-	if (walk->failed || offset + size > ST_RULESET_HEADERS) {
-		walk->failed = true;
+	if (exec->failed || offset + size > ST_RULESET_HEADERS) {
+		exec->failed = true;
 		return false;
 	}
 	*to = field(ST_FIELD_BYTES, size, 0, (uint32_t)offset);
-	return add_length(walk, state, ST_FIELD_CAPLEN, 0, (uint32_t)offset + size);
+	return add_length(exec, state, ST_FIELD_CAPLEN, 0, (uint32_t)offset + size);
 }
 
-static bool load_header_length(struct walk *walk, struct state *state,
+static bool load_header_length(struct symexec *exec, struct symexec_state *state,
 			       const struct sock_filter *insn)
 {
 	if (insn->k >= ST_RULESET_HEADERS) {
-		walk->failed = true;
+		exec->failed = true;
 		return false;
 	}
 	state->x = shifted(masked(field(ST_FIELD_BYTES, 1, 0, insn->k), 0xf), 2);
-	return add_length(walk, state, ST_FIELD_CAPLEN, 0, insn->k + 1);
+	return add_length(exec, state, ST_FIELD_CAPLEN, 0, insn->k + 1);
 }
 
-static bool step_load(struct walk *walk, struct state *state, const struct sock_filter *insn)
+static bool step_load(struct symexec *exec, struct symexec_state *state,
+		      const struct sock_filter *insn)
 {
-	struct value *to = BPF_CLASS(insn->code) == BPF_LD ? &state->a : &state->x;
+	struct symbolic_value *to = BPF_CLASS(insn->code) == BPF_LD ? &state->a : &state->x;
 
 	switch (BPF_MODE(insn->code)) {
 	case BPF_IMM:
@@ -251,9 +254,9 @@ static bool step_load(struct walk *walk, struct state *state, const struct sock_
 		*to = field(ST_FIELD_LEN, 4, 0, 0);
 		return true;
 	case BPF_MSH:
-		return load_header_length(walk, state, insn);
+		return load_header_length(exec, state, insn);
 	}
-	return load(walk, state, insn, to);
+	return load(exec, state, insn, to);
 }
 
 static bool divides_by_x(const struct sock_filter *insn)
@@ -263,13 +266,13 @@ static bool divides_by_x(const struct sock_filter *insn)
 	return BPF_SRC(insn->code) == BPF_X && (op == BPF_DIV || op == BPF_MOD);
 }
 
-/* What has no branch. False: the filter ends here, or can't be followed. */
-static bool step(struct walk *walk, struct state *state, const struct sock_filter *insn)
+/* An instruction that is no jump. False: the filter ends here, or can't be followed. */
+static bool step(struct symexec *exec, struct symexec_state *state, const struct sock_filter *insn)
 {
 	switch (BPF_CLASS(insn->code)) {
 	case BPF_LD:
 	case BPF_LDX:
-		return step_load(walk, state, insn);
+		return step_load(exec, state, insn);
 	case BPF_ST:
 		state->mem[insn->k] = state->a;
 		return true;
@@ -278,8 +281,8 @@ static bool step(struct walk *walk, struct state *state, const struct sock_filte
 		return true;
 	case BPF_ALU:
 		if (divides_by_x(insn) && !(state->x.kind == CONSTANT && state->x.constant)) {
-			/* by 0 it ends there */
-			walk->failed |= state->x.kind != CONSTANT;
+			/* a division by 0 ends the filter */
+			exec->failed |= state->x.kind != CONSTANT;
 			return false;
 		}
 		state->a = computed(insn, state->a, state->x);
@@ -295,14 +298,14 @@ static bool step(struct walk *walk, struct state *state, const struct sock_filte
 
 enum outcome { NEVER, ALWAYS, DEPENDS };
 
-/* The values of a comparison's field for which it is true: low..high of what it is compared with. */
-static enum outcome in_field(const struct value *value, uint64_t low, uint64_t high,
+/* A comparison is true for low..high of the value: for which values of its field? */
+static enum outcome in_field(const struct symbolic_value *value, uint64_t low, uint64_t high,
 			     struct st_condition *condition)
 {
 	const uint32_t max = st_field_max(&value->field);
 
 	if (value->shift < 0) {
-		low <<= -value->shift; /* the bits below are not in the mask */
+		low <<= -value->shift; /* bits below are not in the mask */
 		high <<= -value->shift;
 	} else if (value->shift > 0) {
 		low = (low + (1u << value->shift) - 1) >> value->shift;
@@ -333,25 +336,25 @@ static enum outcome compare_constants(int op, uint32_t a, uint32_t b)
 	return a & b ? ALWAYS : NEVER;
 }
 
-/* The bits that a shift right loses count for nothing. */
-static void drop_lost_bits(struct value *value)
+/* Bits that a right shift loses are not compared. */
+static void drop_lost_bits(struct symbolic_value *value)
 {
 	if (value->shift < 0)
 		value->field.mask &= ~((1u << -value->shift) - 1);
 }
 
-static enum outcome compare(struct walk *walk, const struct state *state,
+static enum outcome compare(struct symexec *exec, const struct symexec_state *state,
 			    const struct sock_filter *insn, struct st_condition *condition)
 {
-	struct value a = state->a;
-	struct value b = BPF_SRC(insn->code) == BPF_X ? state->x : constant(insn->k);
+	struct symbolic_value a = state->a;
+	struct symbolic_value b = BPF_SRC(insn->code) == BPF_X ? state->x : constant(insn->k);
 	int op = BPF_OP(insn->code), number;
 	enum outcome outcome;
 
 	if (a.kind == CONSTANT && b.kind == CONSTANT)
 		return compare_constants(op, a.constant, b.constant);
 	if (a.kind != FIELD || b.kind != CONSTANT || a.constant) {
-		walk->failed = true;
+		exec->failed = true;
 		return NEVER;
 	}
 	if (op == BPF_JSET) {
@@ -363,7 +366,8 @@ static enum outcome compare(struct walk *walk, const struct state *state,
 	if (!a.field.mask)
 		return compare_constants(op, 0, b.constant);
 	if (op == BPF_JSET)
-		outcome = in_field(&(struct value){.field = a.field}, 1, 0xffffffff, condition);
+		outcome = in_field(&(struct symbolic_value){.field = a.field}, 1, 0xffffffff,
+				   condition);
 	else if (op == BPF_JEQ)
 		outcome = in_field(&a, b.constant, b.constant, condition);
 	else
@@ -373,84 +377,91 @@ static enum outcome compare(struct walk *walk, const struct state *state,
 		return outcome;
 	if (op == BPF_JEQ && condition->low == condition->high && condition->low & ~a.field.mask)
 		return NEVER;
-	number = st_field_number(walk->fields, &a.field);
+	number = st_field_number(exec->fields, &a.field);
 	if (number < 0)
-		walk->error = number;
+		exec->error = number;
 	condition->field = (uint16_t)number;
 	return number < 0 ? NEVER : DEPENDS;
 }
 
-static void accept(struct walk *walk, const struct st_conjunction *way)
+static void accept(struct symexec *exec, const struct st_conjunction *conjunction)
 {
-	struct st_conjunctions *ways = walk->ways;
+	struct st_conjunctions *conjunctions = exec->conjunctions;
 
-	if (ways->count - walk->first == ST_FILTER_CONJUNCTIONS) {
-		walk->failed = true;
+	if (conjunctions->count - exec->first == ST_FILTER_CONJUNCTIONS) {
+		exec->failed = true;
 		return;
 	}
-	if (!st_grow(&ways->way, ways->count, &ways->room, sizeof(*ways->way))) {
-		walk->error = -ENOMEM;
+	if (!st_grow(&conjunctions->items, conjunctions->count, &conjunctions->room,
+		     sizeof(*conjunctions->items))) {
+		exec->error = -ENOMEM;
 		return;
 	}
-	ways->way[ways->count++] = *way;
+	conjunctions->items[conjunctions->count++] = *conjunction;
 }
 
-static void end(struct walk *walk, const struct state *state, const struct sock_filter *insn)
+static void end(struct symexec *exec, const struct symexec_state *state,
+		const struct sock_filter *insn)
 {
-	struct value verdict = insn->code == (BPF_RET | BPF_A) ? state->a : constant(insn->k);
+	struct symbolic_value verdict =
+		insn->code == (BPF_RET | BPF_A) ? state->a : constant(insn->k);
 
 	if (verdict.kind != CONSTANT)
-		walk->failed = true;
+		exec->failed = true;
 	else if (verdict.constant)
-		accept(walk, &state->way);
+		accept(exec, &state->conjunction);
 }
 
-static void follow(struct walk *walk, uint32_t pc, struct state *state, int depth);
+static void execute(struct symexec *exec, uint32_t pc, struct symexec_state *state, int depth);
 
-/* Both branches, the first in a copy of the state. False: neither goes on here. */
-static bool branch(struct walk *walk, uint32_t pc, struct state *state, uint32_t *next, int depth)
+/*
+ * Takes both branches, the first one with a copy of the state. False: the second one can't be
+ * taken.
+ */
+static bool branch(struct symexec *exec, uint32_t pc, struct symexec_state *state, uint32_t *next,
+		   int depth)
 {
-	const struct sock_filter *insn = &walk->insns[pc];
+	const struct sock_filter *insn = &exec->insns[pc];
 	struct st_condition condition = {0};
-	enum outcome outcome = compare(walk, state, insn, &condition);
-	struct state yes;
+	enum outcome outcome = compare(exec, state, insn, &condition);
+	struct symexec_state yes;
 
-	if (walk->failed || walk->error)
+	if (exec->failed || exec->error)
 		return false;
 	if (outcome == DEPENDS && insn->jt != insn->jf) {
 		yes = *state;
-		if (add(walk, &yes, condition))
-			follow(walk, pc + 1 + insn->jt, &yes, depth + 1);
+		if (add(exec, &yes, condition))
+			execute(exec, pc + 1 + insn->jt, &yes, depth + 1);
 		condition.outside = true;
-		if (walk->failed || walk->error || !add(walk, state, condition))
+		if (exec->failed || exec->error || !add(exec, state, condition))
 			return false;
 	}
 	*next = pc + 1 + (outcome == ALWAYS ? insn->jt : insn->jf);
 	return true;
 }
 
-static void follow(struct walk *walk, uint32_t pc, struct state *state, int depth)
+static void execute(struct symexec *exec, uint32_t pc, struct symexec_state *state, int depth)
 {
-	walk->failed |= depth > DEPTH_MAX;
-	while (!walk->failed && !walk->error) {
-		const struct sock_filter *insn = &walk->insns[pc];
+	exec->failed |= depth > DEPTH_MAX;
+	while (!exec->failed && !exec->error) {
+		const struct sock_filter *insn = &exec->insns[pc];
 
-		if (++walk->steps > STEPS_MAX) {
-			walk->failed = true;
+		if (++exec->steps > STEPS_MAX) {
+			exec->failed = true;
 			return;
 		}
 		switch (BPF_CLASS(insn->code)) {
 		case BPF_RET:
-			end(walk, state, insn);
+			end(exec, state, insn);
 			return;
 		case BPF_JMP:
 			if (BPF_OP(insn->code) == BPF_JA)
 				pc += 1 + insn->k;
-			else if (!branch(walk, pc, state, &pc, depth))
+			else if (!branch(exec, pc, state, &pc, depth))
 				return;
 			break;
 		default:
-			if (!step(walk, state, insn))
+			if (!step(exec, state, insn))
 				return;
 			pc++;
 		}
@@ -458,21 +469,21 @@ static void follow(struct walk *walk, uint32_t pc, struct state *state, int dept
 }
 
 bool st_filter_symexec(struct st_fields *fields, const struct sock_filter *insns, uint32_t filter,
-		       struct st_conjunctions *ways, int *error)
+		       struct st_conjunctions *conjunctions, int *error)
 {
-	struct walk walk = {
+	struct symexec exec = {
 		.fields = fields,
 		.insns = insns,
-		.ways = ways,
-		.first = ways->count,
+		.conjunctions = conjunctions,
+		.first = conjunctions->count,
 	};
-	struct state state;
+	struct symexec_state state;
 
 	memset(&state, 0, sizeof(state));
-	state.way.filter = filter;
-	follow(&walk, 0, &state, 0);
-	*error = walk.error;
-	if (walk.failed || walk.error)
-		ways->count = walk.first;
-	return !walk.failed && !walk.error;
+	state.conjunction.filter = filter;
+	execute(&exec, 0, &state, 0);
+	*error = exec.error;
+	if (exec.failed || exec.error)
+		conjunctions->count = exec.first;
+	return !exec.failed && !exec.error;
 }

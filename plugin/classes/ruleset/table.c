@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* A decision's lists, and its hash tables from a key to a list. */
+/* The lists of a rule set, and its hash tables from a key to a list. */
 #include "plugin/classes/ruleset/plan.h"
 
 #include <arpa/inet.h>
@@ -34,25 +34,25 @@ static int by_number(const void *one, const void *other)
 	return a < b ? -1 : a > b;
 }
 
-int st_list_make(struct st_ruleset *decision, uint32_t *numbers, size_t count, uint32_t *length)
+int st_list_make(struct st_ruleset *ruleset, uint32_t *numbers, size_t count, uint32_t *length)
 {
-	size_t start = decision->list_count;
+	size_t start = ruleset->list_count;
 
 	qsort(numbers, count, sizeof(*numbers), by_number);
 	for (size_t i = 0; i < count; i++) {
-		if (i && (numbers[i] == numbers[i - 1] || decision->first))
+		if (i && (numbers[i] == numbers[i - 1] || ruleset->first))
 			continue;
-		if (!st_grow(&decision->lists, decision->list_count, &decision->list_room,
-			     sizeof(*decision->lists)))
+		if (!st_grow(&ruleset->lists, ruleset->list_count, &ruleset->list_room,
+			     sizeof(*ruleset->lists)))
 			return -ENOMEM;
-		decision->lists[decision->list_count++] = numbers[i];
+		ruleset->lists[ruleset->list_count++] = numbers[i];
 	}
-	decision->lists[decision->list_count - 1] |= ST_LIST_END;
-	*length = (uint32_t)(decision->list_count - start);
-	return decision->list_count < ST_LIST_END ? (int)start : -E2BIG;
+	ruleset->lists[ruleset->list_count - 1] |= ST_LIST_END;
+	*length = (uint32_t)(ruleset->list_count - start);
+	return ruleset->list_count < ST_LIST_END ? (int)start : -E2BIG;
 }
 
-/* The largest first, so that none lies across two words. */
+/* The largest first, so that no field lies across two words. */
 static int by_size(const void *one, const void *other, void *ctx)
 {
 	const struct st_fields *fields = ctx;
@@ -76,7 +76,7 @@ bool st_table_plan(const struct st_fields *fields, struct st_table *table)
 	return bit <= 64 * ST_KEY_WORDS;
 }
 
-/* False: with so many slots a key is too far from its own. */
+/* False: with so many slots a key would be too far from its first slot. */
 static bool fill(struct st_table *table, uint64_t *slots, const struct st_key *keys, size_t count)
 {
 	const size_t stride = table->key_words + 1u;
@@ -100,7 +100,7 @@ static bool fill(struct st_table *table, uint64_t *slots, const struct st_key *k
 	return true;
 }
 
-int st_table_make(struct st_ruleset *decision, struct st_table *table, const struct st_key *keys,
+int st_table_make(struct st_ruleset *ruleset, struct st_table *table, const struct st_key *keys,
 		  size_t count)
 {
 	const size_t stride = table->key_words + 1u;
@@ -113,21 +113,21 @@ int st_table_make(struct st_ruleset *decision, struct st_table *table, const str
 	for (;; table->bits++) {
 		if (table->bits > BITS_MAX)
 			return -E2BIG;
-		size = decision->word_count + stride * ((1u << table->bits) + ST_PROBE_MAX - 1);
-		words = reallocarray(decision->words, size, sizeof(*words));
+		size = ruleset->word_count + stride * ((1u << table->bits) + ST_PROBE_MAX - 1);
+		words = reallocarray(ruleset->words, size, sizeof(*words));
 		if (!words)
 			return -ENOMEM;
-		decision->words = words;
-		memset(words + decision->word_count, 0,
-		       (size - decision->word_count) * sizeof(*words));
-		if (fill(table, words + decision->word_count, keys, count))
+		ruleset->words = words;
+		memset(words + ruleset->word_count, 0,
+		       (size - ruleset->word_count) * sizeof(*words));
+		if (fill(table, words + ruleset->word_count, keys, count))
 			break;
 	}
-	table->first = (uint32_t)decision->word_count;
-	decision->word_count = size;
-	if (!st_grow(&decision->tables, decision->table_count, &decision->table_room,
-		     sizeof(*decision->tables)))
+	table->first = (uint32_t)ruleset->word_count;
+	ruleset->word_count = size;
+	if (!st_grow(&ruleset->tables, ruleset->table_count, &ruleset->table_room,
+		     sizeof(*ruleset->tables)))
 		return -ENOMEM;
-	decision->tables[decision->table_count] = *table;
-	return (int)decision->table_count++;
+	ruleset->tables[ruleset->table_count] = *table;
+	return (int)ruleset->table_count++;
 }

@@ -29,7 +29,7 @@ struct device {
 	int sockets[2][2]; /* raw, cooked; classic, translated */
 };
 
-/* Only the answer to packets of ours may be on the device: none. */
+/* Only answers to our own packets may come from the device, so there are none. */
 __attribute__((unused)) static void private_network(void)
 {
 	int fd;
@@ -89,7 +89,7 @@ __attribute__((unused)) static void open_device(struct device *device, const cha
 
 #define FRAGMENT 1024
 
-/* linear: bytes in front of the fragments, on a device that has them; 0: no fragments */
+/* linear: bytes before the fragments, on a device that has fragments; 0: no fragments */
 static void inject(const struct device *device, unsigned char *packet, size_t size, size_t linear)
 {
 	struct iovec parts[1 + 9000 / FRAGMENT + 1];
@@ -125,7 +125,7 @@ static long received(int socket)
 	return length < 0 ? 0 : length;
 }
 
-/* An Ethernet packet of size bytes with random contents, the header likely. */
+/* An Ethernet packet of size bytes with random contents, mostly with a likely header. */
 __attribute__((unused)) static void random_packet(unsigned char *packet, size_t size)
 {
 	static const unsigned short types[] = {0x0800, 0x86dd, 0x0806, 0x8100, 0x88a8,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Filters made for what random ones seldom meet, on packets of every length: the translation gives
- * the kernel's verdict and is left at its end.
+ * Filters for cases that random ones seldom meet, on packets of every length: the translation gives
+ * the kernel's verdict, and ends at its last instruction.
  */
 #include "tests/unit/translate/help.h"
 

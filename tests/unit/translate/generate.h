@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Random classic filters that the kernel accepts, made so that much of each of them runs. */
+/* Random classic filters that the kernel accepts, made so that most of their instructions run. */
 #ifndef SOCKTALLY_TESTS_UNIT_TRANSLATE_GENERATE_H
 #define SOCKTALLY_TESTS_UNIT_TRANSLATE_GENERATE_H
 
@@ -12,10 +12,10 @@
 struct filter {
 	struct sock_filter insns[FILTER_ROOM];
 	__u32 count, wanted;
-	__u16 stored[FILTER_ROOM + 1]; /* scratch words that every way to here has stored */
+	__u16 stored[FILTER_ROOM + 1]; /* scratch words that every path to here has stored */
 	__u16 now;
 	__u32 packet_len;
-	bool devices; /* ancillary loads that need a device may be used */
+	bool devices; /* ancillary loads that need a device are allowed */
 };
 
 static void put(struct filter *f, __u16 code, __u8 jt, __u8 jf, __u32 k)
@@ -45,7 +45,7 @@ static __u32 odd_number(void)
 	return random_u32();
 }
 
-/* Where to load from: most are in the packet, many at its end, some outside or negative. */
+/* An offset: mostly in the packet, often at its end, sometimes outside or negative. */
 static __u32 offset(const struct filter *f)
 {
 	__u32 kind = random_below(100);
@@ -96,7 +96,7 @@ static void put_load(struct filter *f)
 	} else if (kind < 45) {
 		put(f, BPF_LDX | BPF_B | BPF_MSH, 0, 0, offset(f));
 	} else if (kind < 70) {
-		/* X so that X + k goes somewhere, also around the end of the numbers */
+		/* X so that X + k is somewhere in the packet, or wraps around */
 		__u32 x = odd_number();
 
 		if (random_percent(75))
@@ -164,14 +164,14 @@ static void put_alu(struct filter *f)
 	put(f, BPF_ALU | op | source, 0, 0, k);
 }
 
-/* X from the packet, so that what it can be has to be worked out; then a load relative to it. */
+/* X from the packet, so that data flow has to find its bound; then a load relative to it. */
 static void put_computed(struct filter *f)
 {
 	static const __u16 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND,
 				    BPF_LSH, BPF_RSH, BPF_NEG, BPF_MOD, BPF_XOR};
 	__u32 word = random_below(BPF_MEMWORDS), k = random_below(f->packet_len / 2);
 
-	/* the packet reaches as far as X may lead, or nearly */
+	/* the packet is as long as X may lead, or nearly */
 	if (random_percent(50))
 		put(f, BPF_LD | BPF_ABS | BPF_B, 0, 0, k + random_below(64));
 	if (random_percent(80))
@@ -190,7 +190,7 @@ static void put_computed(struct filter *f)
 		f->now |= 1u << word;
 		put(f, BPF_ST, 0, 0, word);
 	}
-	/* a jump may have gone around the store */
+	/* a jump may have left the store out */
 	if (f->now & 1u << word)
 		put(f, BPF_LDX | BPF_MEM, 0, 0, word);
 	else
@@ -231,7 +231,7 @@ static void put_jump(struct filter *f)
 	    odd_number());
 }
 
-/* A as the verdict shows only up to the packet's length: so show some of its bits at a time. */
+/* As a verdict A shows only up to the packet's length: so show some of its bits at a time. */
 static void put_return(struct filter *f)
 {
 	if (random_percent(25)) {
@@ -270,7 +270,7 @@ static void generate(struct filter *f, __u32 wanted, __u32 packet_len, bool devi
 	f->packet_len = packet_len;
 	f->devices = devices;
 	memset(f->stored, 0xff, sizeof(f->stored));
-	/* each puts eight instructions at most, and the last three are given */
+	/* each adds eight instructions at most, and the last three are given */
 	while (f->count + 11 <= wanted) {
 		__u32 kind = random_below(100);
 

@@ -103,32 +103,32 @@ __attribute__((unused)) static void print_filter(const struct sock_filter *insns
 }
 
 /*
- * Some kernels' verifier fails by itself ("verifier bug") over a function that is left early, where
- * the filter computes with constants across it.
+ * Some kernels' verifiers fail ("verifier bug") at a function that LD_IND may end early, if the
+ * filter computes with constants across the call.
  */
 static unsigned long verifier_bugs;
 
-/* Where translations load packets to. */
-__attribute__((unused)) static const struct st_header_buffer *blocks_for_tests(void)
+/* The header buffer of translations. */
+__attribute__((unused)) static const struct st_header_buffer *test_header_buffer(void)
 {
-	static struct st_header_buffer blocks = {.map = -1};
+	static struct st_header_buffer buffer = {.map = -1};
 
-	if (blocks.map < 0 &&
-	    st_header_buffer_make(&blocks, (uint32_t)sysconf(_SC_NPROCESSORS_CONF)) < 0)
-		die("the map of blocks");
-	return &blocks;
+	if (buffer.map < 0 &&
+	    st_header_buffer_make(&buffer, (uint32_t)sysconf(_SC_NPROCESSORS_CONF)) < 0)
+		die("the map of buffer");
+	return &buffer;
 }
 
 /*
- * The translation as a program that returns the verdict, or 1 for 0 if it may not be left by other
- * ways than its end: a descriptor, or -errno.
+ * The translation as a program that returns the verdict: a descriptor, or -errno. With to_the_end,
+ * 0 becomes 1, which shows that the program was not ended by LD_ABS or LD_IND.
  */
 static bool to_the_end;
 
 __attribute__((unused)) static int load_translated(const struct sock_filter *insns, size_t count,
 						   bool plain, char *log, size_t log_size)
 {
-	struct st_code code = {.plain = plain, .blocks = blocks_for_tests()};
+	struct st_code code = {.plain = plain, .header_buffer = test_header_buffer()};
 	int fd = st_translate(&code, insns, count, NULL);
 
 	if (fd == 0) {
@@ -170,7 +170,7 @@ __attribute__((unused)) static int attach_program(int socket, int program)
 	return 0;
 }
 
-/* A pair of Unix datagram sockets: what comes out of [1] is what its filter left of it. */
+/* A pair of Unix datagram sockets; [1] has the filter and receives what it leaves of a datagram. */
 __attribute__((unused)) static void unix_pair(int pair[2])
 {
 	int size = 1 << 20;
@@ -181,7 +181,7 @@ __attribute__((unused)) static void unix_pair(int pair[2])
 		die("SO_SNDBUFFORCE");
 }
 
-/* How many bytes of it the filter lets through; 0: none. */
+/* The number of bytes that the filter lets through; 0: none. */
 __attribute__((unused)) static long unix_verdict(const int pair[2], const void *packet, size_t size)
 {
 	static char got[1];

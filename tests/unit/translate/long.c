@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Filters of up to 4,096 instructions, some of which become longer than a jump of eBPF reaches: the
- * translation gives the verdict that a simulator of classic BPF gives, and the kernel loads it.
- * SEED, COUNT.
+ * Filters of up to 4,096 instructions, some of which become longer than an eBPF jump can reach: the
+ * translation gives the verdict of a simulator of classic BPF, and the kernel loads it. SEED,
+ * COUNT.
  */
 #define FILTER_ROOM 4096
 #include "tests/unit/translate/generate.h"
@@ -10,7 +10,7 @@
 
 #include <linux/if_ether.h>
 
-/* One load after the other, from an X that may be anything, and a jump over them all. */
+/* Loads one after the other, with any X, and a jump over all of them. */
 static void make_longest(struct filter *f)
 {
 	f->count = 0;
@@ -26,13 +26,13 @@ static void make_longest(struct filter *f)
 	put(f, BPF_RET | BPF_A, 0, 0, 0);
 }
 
-/* Little ends it early, so that most of it can be reached; there are many loads, and long jumps. */
+/* Seldom ends early, so that most of it is reached; many loads, and long jumps. */
 static void keep_going(struct filter *f)
 {
 	for (__u32 pc = 0; pc + 1 < f->count; pc++) {
 		struct sock_filter *insn = &f->insns[pc];
 
-		/* what a jump goes around may not be loaded */
+		/* scratch memory may not be loaded if a jump has left the store out */
 		if (BPF_CLASS(insn->code) <= BPF_LDX && BPF_MODE(insn->code) == BPF_MEM)
 			*insn = (struct sock_filter){BPF_MISC | BPF_TAX, 0, 0, 0};
 		else if (BPF_CLASS(insn->code) == BPF_RET)
@@ -46,7 +46,7 @@ static void keep_going(struct filter *f)
 		else if (insn->code == (BPF_LD | BPF_B | BPF_ABS) && insn->k < (__u32)SKF_AD_OFF)
 			insn->k %= 60;
 	}
-	/* over most of it, now and then */
+	/* now and then a jump over most of it */
 	if (random_percent(50)) {
 		f->insns[0] = (struct sock_filter){BPF_LD | BPF_B | BPF_ABS, 0, 0, 0};
 		f->insns[1] = (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0};
@@ -59,7 +59,7 @@ static unsigned long longest, islands;
 
 static bool same(const struct filter *f, bool plain, bool in_kernel)
 {
-	struct st_code code = {.plain = plain, .blocks = &simulated_blocks};
+	struct st_code code = {.plain = plain, .header_buffer = &simulated_header_buffer};
 	int error = st_translate(&code, f->insns, f->count, NULL), program = -1;
 	bool good = error == 0;
 	size_t length = code.count;
@@ -79,7 +79,7 @@ static bool same(const struct filter *f, bool plain, bool in_kernel)
 		longest = length;
 	islands += length > INT16_MAX;
 	for (int i = 0; good && i < 8; i++) {
-		/* a filter that is run by itself gets its packet without the Ethernet header */
+		/* BPF_PROG_TEST_RUN takes an Ethernet header off */
 		unsigned char frame[ETH_HLEN + 256], *bytes = frame + ETH_HLEN;
 		struct packet packet = {.bytes = bytes, .size = 64 + random_below(192)};
 		__u32 expected, got;
@@ -115,7 +115,7 @@ int main(void)
 	printf("# SEED=%lu COUNT=%lu\n", seed, count);
 	random_seed(seed);
 	make_longest(&f);
-	/* the verifier has too many jumps in this one, and no socket takes it */
+	/* too many jumps for the verifier, and no socket takes such a long filter */
 	ok(same(&f, true, false), "%u loads from anywhere, plain", FILTER_ROOM - 7);
 	ok(same(&f, false, true), "%u loads from anywhere, with functions", FILTER_ROOM - 7);
 	for (unsigned long i = 0; i < count && wrong < 5; i++) {

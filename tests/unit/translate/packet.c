@@ -29,7 +29,7 @@ static bool same(const struct filter *f, const struct device *device, int kind, 
 {
 	static unsigned char packet[9000];
 	const int *sockets = device->sockets[kind];
-	/* from 1,500 bytes on a packet may have fragments anyway */
+	/* from 1,500 bytes on a packet may have fragments in any case */
 	bool plain = !fragments && random_percent(50);
 	size_t most;
 	int error = attach_both(f, sockets, plain);
@@ -54,7 +54,7 @@ static bool same(const struct filter *f, const struct device *device, int kind, 
 			size = edge_length(f) + (kind ? ETH_HLEN : 0);
 		else if (random_percent(10))
 			size = 64 + random_below((__u32)most - 64);
-		/* the kernel drops a tagged packet with less behind the tag */
+		/* the kernel drops a packet with too little behind its tag */
 		if (size < 24)
 			size = 24;
 		random_packet(packet, size);
@@ -84,7 +84,7 @@ static bool same(const struct filter *f, const struct device *device, int kind, 
 	return true;
 }
 
-/* Nobody may be there but the two: their buffers would fill. */
+/* Only these two may receive: buffers of others would fill. */
 static void keep_quiet(const struct device *device)
 {
 	const struct sock_filter reject = {BPF_RET | BPF_K, 0, 0, 0};

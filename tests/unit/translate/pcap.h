@@ -9,7 +9,7 @@
 #include <pcap/pcap.h>
 #undef bpf_insn
 
-/* The filter, malloc'ed, or NULL with libpcap's reason on stdout as a TAP comment. */
+/* The filter, malloc'ed, or NULL with libpcap's reason as a TAP comment. */
 __attribute__((unused)) static struct sock_filter *compile(int linktype, const char *expression,
 							   size_t *count)
 {

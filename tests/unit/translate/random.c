@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Random classic filters and packets: the translation gives the verdict that the kernel's own run
- * of the same filter gives. On Unix datagram sockets, where what is delivered is the verdict.
- * SEED, COUNT: which programs, how many.
+ * Random classic filters and packets: the translation gives the same verdict as the kernel's own
+ * run of the filter. On Unix datagram sockets: the received length is the verdict. SEED, COUNT:
+ * which filters, how many.
  */
 #include "tests/unit/translate/generate.h"
 

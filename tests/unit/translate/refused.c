@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The translator refuses with EINVAL exactly what the kernel's setsockopt() refuses with it: each
- * rule by itself, and random filters with one thing wrong or everything. SEED, COUNT.
+ * The translator refuses with EINVAL exactly what the kernel's setsockopt() refuses with it: a case
+ * for each rule, and random filters with one or many faults. SEED, COUNT.
  */
 #include "tests/unit/translate/generate.h"
 
@@ -70,7 +70,7 @@ static int translate(const struct sock_filter *insns, size_t count, const char *
 	return error;
 }
 
-/* The kernel has nothing against what only eBPF can't express. */
+/* The kernel accepts what only eBPF can't express. */
 static bool agree(const struct sock_filter *insns, size_t count, int *ours)
 {
 	int kernel = attach_classic(pair[1], insns, count);
@@ -99,13 +99,13 @@ static void try_lengths(void)
 	ok(translate(NULL, 3, NULL) == -EINVAL, "no array is refused");
 }
 
-/* With ancillary loads, known and unknown, among them. */
+/* With known and unknown ancillary loads. */
 static __u32 any_operand(void)
 {
 	return random_percent(20) ? (__u32)SKF_AD_OFF + random_below(80) : odd_number();
 }
 
-/* Instructions that are known more often than not, with anything in them. */
+/* Mostly known instructions, with any operands. */
 static void scramble(struct sock_filter *insns, __u32 count)
 {
 	for (__u32 i = 0; i < count; i++) {

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Classic BPF, and as much of eBPF as the translator writes, without a kernel: on one packet, all
- * of it linear, that starts with its link-layer header. What a verifier would refuse aborts.
+ * Simulators of classic BPF and of the part of eBPF that the translator writes, without a kernel,
+ * for one linear packet that starts with its link-layer header. Aborts where a verifier would
+ * refuse.
+ *
+ * The simulator of classic BPF is not st_filter_run() on purpose: it takes its semantics from the
+ * kernel's (negative offsets, all of the metadata, a missing device), which the library's machine
+ * for packets of files does not have, and a test of the library's translation must not rest on the
+ * library.
  */
 #ifndef SOCKTALLY_TESTS_UNIT_TRANSLATE_SIMULATE_H
 #define SOCKTALLY_TESTS_UNIT_TRANSLATE_SIMULATE_H
@@ -30,7 +36,7 @@ struct packet {
 		}                                                                                  \
 	} while (0)
 
-/* As the kernel's load helpers have it: false if there is nothing. */
+/* As the kernel's load helpers: false if there is nothing. */
 static bool load(const struct packet *packet, __s32 offset, __u32 size, __u32 *value)
 {
 	__s64 at = offset;
@@ -60,7 +66,7 @@ static __u32 swap16(__u32 value)
 	return (value & 0xff) << 8 | (value >> 8 & 0xff);
 }
 
-/* false: the filter ends here, with A */
+/* False: the filter ends here with verdict A. */
 static bool run_ancillary(const struct packet *packet, __u32 number, __u32 *a, __u32 x)
 {
 	const struct __sk_buff *skb = &packet->skb;
@@ -99,7 +105,7 @@ static bool run_ancillary(const struct packet *packet, __u32 number, __u32 *a, _
 		*a = skb->vlan_present;
 		break;
 	case SKF_AD_RANDOM:
-		*a = 4; /* by dice */
+		*a = 4; /* a random number, once thrown */
 		break;
 	case SKF_AD_VLAN_TPID:
 		*a = swap16(skb->vlan_proto);
@@ -229,15 +235,15 @@ static __u32 run_classic(const struct sock_filter *insns, const struct packet *p
 	}
 }
 
-/* What a translation for the simulator names. */
-static const struct st_header_buffer simulated_blocks = {.map = 12345, .mask = 2 * CPU + 1};
+/* The header buffer that translations for the simulator name. */
+static const struct st_header_buffer simulated_header_buffer = {.map = 12345, .mask = 2 * CPU + 1};
 
 #define CONTEXT_ADDRESS 0x100000000000ull
 #define STACK_ADDRESS 0x200000000000ull /* of its end */
 #define STACK_SIZE 512
 #define BLOCKS_ADDRESS 0x300000000000ull
 
-struct machine {
+struct ebpf_machine {
 	const struct bpf_insn *insns;
 	size_t count;
 	struct packet *packet;
@@ -250,21 +256,22 @@ struct machine {
 	__u64 saved[4];
 };
 
-static __u64 get(struct machine *m, int reg)
+static __u64 get(struct ebpf_machine *m, int reg)
 {
 	REQUIRE(reg <= BPF_REG_10 && m->known[reg]);
 	return m->regs[reg];
 }
 
-static void set(struct machine *m, int reg, __u64 value)
+static void set(struct ebpf_machine *m, int reg, __u64 value)
 {
 	REQUIRE(reg < BPF_REG_10);
 	m->regs[reg] = value;
 	m->known[reg] = true;
 }
 
-/* size bytes of the stack, the context or the block, to be read or written */
-static unsigned char *memory(struct machine *m, __u64 address, __u32 size, bool aligned, bool write)
+/* Memory of size bytes in the stack, the context or the header buffer. */
+static unsigned char *memory(struct ebpf_machine *m, __u64 address, __u32 size, bool aligned,
+			     bool write)
 {
 	__u64 offset = address - (STACK_ADDRESS - STACK_SIZE);
 
@@ -290,7 +297,7 @@ static unsigned char *memory(struct machine *m, __u64 address, __u32 size, bool 
 	return m->stack + offset;
 }
 
-static void call_helper(struct machine *m, int helper)
+static void call_helper(struct ebpf_machine *m, int helper)
 {
 	__u64 result = 0;
 	__u32 length, value, from;
@@ -331,7 +338,7 @@ static void call_helper(struct machine *m, int helper)
 	set(m, BPF_REG_0, result);
 }
 
-static void call_function(struct machine *m, __s32 distance)
+static void call_function(struct ebpf_machine *m, __s32 distance)
 {
 	REQUIRE(!m->caller && distance > 0 && m->pc + (size_t)distance < m->count);
 	m->caller = m->pc;
@@ -339,8 +346,8 @@ static void call_function(struct machine *m, __s32 distance)
 	m->pc += (size_t)distance;
 }
 
-/* From a function; the program itself has none. */
-static void leave(struct machine *m)
+/* From a function; the program itself has no exit. */
+static void leave(struct ebpf_machine *m)
 {
 	REQUIRE(m->caller);
 	get(m, BPF_REG_0);
@@ -350,7 +357,7 @@ static void leave(struct machine *m)
 	m->caller = 0;
 }
 
-static void run_alu(struct machine *m, const struct bpf_insn *insn)
+static void run_alu(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
 	int op = BPF_OP(insn->code), dst = insn->dst_reg;
@@ -368,14 +375,14 @@ static void run_alu(struct machine *m, const struct bpf_insn *insn)
 		a = (__u32)a;
 		b = (__u32)b;
 	}
-	/* what the verifier refuses */
+	/* the verifier refuses these */
 	REQUIRE(BPF_SRC(insn->code) == BPF_X || (op != BPF_DIV && op != BPF_MOD) || b);
 	REQUIRE(BPF_SRC(insn->code) == BPF_X || (op != BPF_LSH && op != BPF_RSH) || b < 32);
 	a = calculate(op, a, b, wide);
 	set(m, dst, wide ? a : (__u32)a);
 }
 
-static void run_jump(struct machine *m, const struct bpf_insn *insn)
+static void run_jump(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	bool wide = BPF_CLASS(insn->code) == BPF_JMP;
 	int op = BPF_OP(insn->code);
@@ -396,7 +403,7 @@ static void run_jump(struct machine *m, const struct bpf_insn *insn)
 		m->pc += (size_t)insn->off;
 }
 
-static void run_memory(struct machine *m, const struct bpf_insn *insn)
+static void run_memory(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	__u32 size = size_of(insn->code);
 	__u64 value = (__u64)(__s64)insn->imm;
@@ -404,7 +411,7 @@ static void run_memory(struct machine *m, const struct bpf_insn *insn)
 	__u64 base = get(m, write ? insn->dst_reg : insn->src_reg);
 	unsigned char *at;
 
-	/* the stack: only by its own register, and nothing that counts from it */
+	/* the stack: only by R10 itself and below it */
 	REQUIRE(base != STACK_ADDRESS || insn->off < 0);
 	if (BPF_CLASS(insn->code) == BPF_STX)
 		value = get(m, insn->src_reg);
@@ -419,16 +426,16 @@ static void run_memory(struct machine *m, const struct bpf_insn *insn)
 	set(m, insn->dst_reg, value);
 }
 
-/* The address of the blocks is the only wide constant. */
-static void run_wide(struct machine *m, const struct bpf_insn *insn)
+/* The address of the header buffer is the only wide constant. */
+static void run_wide(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	REQUIRE(insn->code == (BPF_LD | BPF_DW | BPF_IMM) && insn->src_reg == BPF_PSEUDO_MAP_VALUE);
-	REQUIRE(insn->imm == simulated_blocks.map && !insn[1].code && !insn[1].imm);
+	REQUIRE(insn->imm == simulated_header_buffer.map && !insn[1].code && !insn[1].imm);
 	set(m, insn->dst_reg, BLOCKS_ADDRESS);
 	m->pc++;
 }
 
-static void run_load(struct machine *m, const struct bpf_insn *insn)
+static void run_load(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	__u32 value;
 	__s32 offset = insn->imm;
@@ -449,17 +456,17 @@ static void run_load(struct machine *m, const struct bpf_insn *insn)
 	}
 }
 
-/* The verdict of a piece of length instructions, with its functions behind it. */
+/* The verdict of translated code of this length, with its functions behind it. */
 static __u32 run_translated(const struct st_code *code, size_t length, struct packet *packet)
 {
-	static struct machine machine;
-	struct machine *m = &machine;
+	static struct ebpf_machine machine;
+	struct ebpf_machine *m = &machine;
 
 	memset(m, 0, sizeof(*m));
 	m->insns = code->insns;
 	m->count = code->count;
 	m->packet = packet;
-	memset(m->block, 0xa5, sizeof(m->block)); /* of the packet before */
+	memset(m->block, 0xa5, sizeof(m->block)); /* as if from the packet before */
 	m->regs[BPF_REG_10] = STACK_ADDRESS;
 	m->known[BPF_REG_10] = true;
 	set(m, BPF_REG_1, CONTEXT_ADDRESS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * How large translations are, before and after the kernel's rewriting: what is charged to a socket,
- * which by default has room for some 2,500 instructions up to Linux 6.7.
+ * The size of translations, before and after the kernel's rewriting: it is charged to the socket,
+ * whose default limit allows some 2,500 instructions up to Linux 6.7.
  */
 #include "tests/unit/translate/pcap.h"
 
@@ -9,7 +9,10 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
-/* Of a socket program at 20,480 bytes of option memory, a filter's part; the rest is the chain's. */
+/*
+ * The limit for a filter: of 20,480 bytes of option memory, what the rest of a socket's program
+ * leaves.
+ */
 #define ROOM 1200
 
 static struct sock_filter *many_hosts(unsigned int hosts, bool ports, size_t *count)
@@ -28,7 +31,7 @@ static struct sock_filter *many_hosts(unsigned int hosts, bool ports, size_t *co
 	return compile(DLT_EN10MB, text, count);
 }
 
-/* What the kernel has made of it, in instructions; 0: it does not load. */
+/* The number of instructions after the kernel's rewriting; 0: it does not load. */
 static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 {
 	struct bpf_prog_info info = {0};
@@ -49,7 +52,7 @@ static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 
 static void try_size(const char *what, struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {.blocks = blocks_for_tests()};
+	struct st_code code = {.header_buffer = test_header_buffer()};
 	unsigned int kernel;
 
 	if (!insns || st_translate(&code, insns, count, NULL))
@@ -61,14 +64,17 @@ static void try_size(const char *what, struct sock_filter *insns, size_t count)
 	free(insns);
 }
 
-/* The old one is given back after the new one is taken: both must fit. */
+/* The old filter is released after the new one is charged: both must fit. */
 static void swap_at_20480(void)
 {
 	int fd, pair[2], error = 0;
 
 	if (unshare(CLONE_NEWNET))
 		die("unshare");
-	/* of this namespace, or not there at all: before Linux 6.7 it is one for all, not for us to set */
+	/*
+	 * in this namespace, or missing: before Linux 6.7 there is only the host's, which is not
+	 * ours to set
+	 */
 	fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "20480", 5) != 5) {
 		ok(true,

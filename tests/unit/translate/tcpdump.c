@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Every filter of expressions.txt, as libpcap sets it on a live Ethernet socket and on a live cooked
- * one ("any", with either of its link types), and as it compiles it for Ethernet and for raw IP:
- * the translation gives the kernel's verdict for packets that look like traffic.
+ * Every filter of expressions.txt, as libpcap sets it on a live Ethernet socket and on a live
+ * cooked one ("any", with both of its link types), and as it compiles it for Ethernet and for raw
+ * IP: the translation gives the kernel's verdict for packets that look like traffic.
  */
 #include "tests/unit/translate/device.h"
 #include "tests/unit/translate/pcap.h"
@@ -28,7 +28,7 @@ static pcap_t *open_live(const char *interface, int linktype)
 	return pcap;
 }
 
-/* The filter as libpcap has set it on its socket. */
+/* The filter that libpcap has set on its socket. */
 static struct sock_filter *compile_live(pcap_t *pcap, const char *expression, size_t *count)
 {
 	static struct sock_filter insns[4096];
@@ -38,7 +38,7 @@ static struct sock_filter *compile_live(pcap_t *pcap, const char *expression, si
 
 	if (pcap_compile(pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN))
 		return NULL;
-	/* Where the kernel can't run it libpcap does; then there is none. */
+	/* If the kernel can't run it, libpcap does, and there is none. */
 	if (!pcap_setfilter(pcap, &program) &&
 	    !getsockopt(pcap_fileno(pcap), SOL_SOCKET, SO_GET_FILTER, insns, &length) && length) {
 		*count = length;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Packets that look like traffic, so that filters of expressions.txt meet what they ask for. */
+/* Packets that look like traffic, so that many filters of expressions.txt match. */
 #ifndef SOCKTALLY_TESTS_UNIT_TRANSLATE_TRAFFIC_H
 #define SOCKTALLY_TESTS_UNIT_TRANSLATE_TRAFFIC_H
 
@@ -169,7 +169,7 @@ static void add_address(struct traffic *t)
 	add(t, addresses[random_below(5)], 6);
 }
 
-/* After the Ethernet addresses: a type and what it says. */
+/* After the Ethernet addresses: a type and its content. */
 static void add_ethernet(struct traffic *t)
 {
 	while (random_percent(20)) {
@@ -218,7 +218,7 @@ static void add_ethernet(struct traffic *t)
 	add_ipv4(t);
 }
 
-/* at_least: what the device takes. One in seven is cut short. */
+/* at_least: the shortest packet that the device takes. One in seven is cut short. */
 __attribute__((unused)) static void traffic_packet(struct traffic *t, bool ethernet,
 						   size_t at_least)
 {
