@@ -132,7 +132,7 @@ void preload_say(const char *what, int error)
 	} else if (error) {
 		char number[24];
 
-		*channel_put_number(number, (uint64_t)error) = 0;
+		*decimal_put(number, (uint64_t)error) = 0;
 		to = append(to, end, ": error ");
 		to = append(to, end, number);
 	}

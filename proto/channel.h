@@ -14,6 +14,7 @@
 #ifndef SOCKTALLY_PROTO_CHANNEL_H
 #define SOCKTALLY_PROTO_CHANNEL_H
 
+#include "proto/decimal.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -117,19 +118,6 @@ static inline char *channel_put_hex(char *to, const uint8_t *bytes, size_t count
 	return to;
 }
 
-static inline char *channel_put_number(char *to, uint64_t number)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do
-		digits[count++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (count)
-		*to++ = digits[--count];
-	return to;
-}
-
 /* 42 bytes, not terminated. */
 static inline void channel_name(char name[CHANNEL_NAME_LENGTH],
 				const struct channel_address *address)
@@ -162,13 +150,13 @@ static inline void channel_format(char text[CHANNEL_TEXT_MAX],
 	if (address->fd < 0)
 		*to++ = '-';
 	else
-		to = channel_put_number(to, (uint64_t)address->fd);
+		to = decimal_put(to, (uint64_t)address->fd);
 	*to++ = ':';
-	to = channel_put_number(to, address->inode);
+	to = decimal_put(to, address->inode);
 	*to++ = ':';
-	to = channel_put_number(to, address->uid);
+	to = decimal_put(to, address->uid);
 	*to++ = ':';
-	to = channel_put_number(to, address->pid);
+	to = decimal_put(to, address->pid);
 	*to++ = ':';
 	to = channel_put_hex(to, address->name, sizeof(address->name));
 	*to++ = ':';

@@ -55,7 +55,7 @@ static inline bool channel_status_read(long pid, struct channel_status *status)
 	long filters;
 
 	if (pid)
-		strcpy(channel_put_number(stpcpy(path, "/proc/"), (uint64_t)pid), "/status");
+		strcpy(decimal_put(stpcpy(path, "/proc/"), (uint64_t)pid), "/status");
 	if (!channel_read_file(path, text, sizeof(text)))
 		return false;
 	if (!channel_find_number(text, "\nPPid:", &status->parent))

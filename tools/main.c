@@ -43,7 +43,7 @@ static const char *const protocols[] = {
 
 #define WIDTH 79 /* of the list of protocols */
 
-/* The names in lines, each with a newline before it: all of it is printed at once. */
+/* The help with the names of all protocols, wrapped into lines. */
 static int say_help(void)
 {
 	char names[sizeof(protocols) / sizeof(*protocols) * 20] = "";
@@ -65,9 +65,9 @@ static int say_help(void)
 }
 
 /*
- * A descriptor that the caller had closed must not be taken by a file of ours: the report would go
- * into it. The stand-in can't be written to, so that output to a closed stdout still fails, and a
- * tool that is run doesn't inherit it.
+ * Opens /dev/null in place of a standard descriptor that the caller has closed: a file of ours must not
+ * get its number, as the report would go into that file. It is opened so that output to a closed stdout
+ * still fails, and a tool does not inherit it.
  */
 static void hold_standard_descriptors(void)
 {

@@ -3,6 +3,7 @@
 #include "tools/capture/file.h"
 #include "tools/options/options.h"
 #include "plugin/count_packets.h"
+#include "proto/decimal.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -35,7 +36,7 @@ struct options {
 	const char *path;
 };
 
-struct reading {
+struct read_session {
 	const struct options *options;
 	struct capture_file *file;
 	struct socktally *meter;
@@ -83,76 +84,77 @@ static void linktype_names(const struct capture_file *file, char *names, size_t 
 	}
 }
 
-static int report_now(struct reading *reading)
+static int report_now(struct read_session *session)
 {
 	char linktypes[256];
 	struct report_source source = {
 		.kind = "file",
-		.interface = capture_file_interfaces(reading->file),
+		.interface = capture_file_interfaces(session->file),
 		.linktype = linktypes,
-		.file = strcmp(reading->options->path, "-") ? reading->options->path
+		.file = strcmp(session->options->path, "-") ? session->options->path
 							    : "standard input",
 	};
 	int error;
 
-	linktype_names(reading->file, linktypes, sizeof(linktypes));
-	error = report_write(reading->report, reading->meter, &source, &reading->start,
-			     &reading->end);
+	linktype_names(session->file, linktypes, sizeof(linktypes));
+	error = report_write(session->report, session->meter, &source, &session->start,
+			     &session->end);
 	if (error)
-		return command_report_failed(&reading->options->report, error, reading->meter);
+		return command_report_failed(&session->options->report, error, session->meter);
 	return 0;
 }
 
-static void note_time(struct reading *reading, const struct capture_time *time)
+static void note_time(struct read_session *session, const struct capture_time *time)
 {
 	struct timespec now;
 
 	if (!capture_timespec(time, &now))
 		return;
-	if (!reading->timed)
-		reading->start = now;
-	reading->end = now;
-	reading->timed = true;
+	if (!session->timed)
+		session->start = now;
+	session->end = now;
+	session->timed = true;
 }
 
 /*
  * A packet at or past the interval's end is the first of the next one. Times in which there was no
  * packet get no report: a wrong time in the file could make any number of them.
  */
-static int note_interval(struct reading *reading, const struct capture_time *time)
+static int note_interval(struct read_session *session, const struct capture_time *time)
 {
-	const unsigned int interval = reading->options->report.interval;
+	const unsigned int interval = session->options->report.interval;
 	struct timespec now;
 	int status = 0;
 
 	if (!capture_timespec(time, &now))
 		return 0;
-	if (reading->timed) {
-		double passed = (double)(now.tv_sec - reading->start.tv_sec) * 1000 +
-				(double)(now.tv_nsec - reading->start.tv_nsec) / 1e6;
+	if (session->timed) {
+		double passed = (double)(now.tv_sec - session->start.tv_sec) * 1000 +
+				(double)(now.tv_nsec - session->start.tv_nsec) / 1e6;
 
 		if (passed >= interval) {
-			status = report_now(reading);
-			reading->timed = false;
+			status = report_now(session);
+			session->timed = false;
 		}
 	}
-	note_time(reading, time);
+	note_time(session, time);
 	return status;
 }
 
-/* The first packet's time, if it is not known yet, and the last one's, of those that have one. */
-static void note_times(struct reading *reading, const struct capture_packet *packets, int count,
-		       struct capture_time *last)
+/* Notes the time of the first packet, if it is not known yet, and of the last one. */
+static void note_times(struct read_session *session, const struct capture_packet *packets,
+		       int count, struct capture_time *last)
 {
-	for (int i = 0; i < count && !reading->timed; i++)
-		note_time(reading, &packets[i].time);
+	for (int i = 0; i < count && !session->timed; i++)
+		note_time(session, &packets[i].time);
 	while (count && !packets[count - 1].time.units)
 		count--;
 	if (count)
 		*last = packets[count - 1].time;
 }
 
-static int count_batch(struct reading *reading, const struct capture_packet *packets, int count)
+static int count_batch(struct read_session *session, const struct capture_packet *packets,
+		       int count)
 {
 	struct st_batch_packet batch[ST_BATCH];
 
@@ -163,88 +165,74 @@ static int count_batch(struct reading *reading, const struct capture_packet *pac
 			.len = packets[i].len,
 			.linktype = packets[i].linktype,
 		};
-	if (st_count_batch(reading->meter, batch, (size_t)count))
-		return command_fail("%s", socktally_error(reading->meter));
+	if (st_count_batch(session->meter, batch, (size_t)count))
+		return command_fail("%s", socktally_error(session->meter));
 	return 0;
 }
 
-/* 0 or EXIT_FAILED, also for a file that is bad from somewhere on: what is before is counted. */
-static int count_packets(struct reading *reading)
+/* EXIT_FAILED also where the file is corrupt from some place on; packets before it are counted. */
+static int count_packets(struct read_session *session)
 {
-	const bool intervals = reading->options->report.interval;
+	const bool intervals = session->options->report.interval;
 	struct capture_packet packets[ST_BATCH];
 	struct capture_time last = {0};
 	int count, status = 0;
 
 	/* With intervals, each packet may be the first one of the next. */
-	while ((count = capture_file_batch(reading->file, packets, intervals ? 1 : ST_BATCH)) > 0) {
+	while ((count = capture_file_batch(session->file, packets, intervals ? 1 : ST_BATCH)) > 0) {
 		if (intervals)
-			status = note_interval(reading, &packets->time);
-		note_times(reading, packets, count, &last);
+			status = note_interval(session, &packets->time);
+		note_times(session, packets, count, &last);
 		if (!status)
-			status = count_batch(reading, packets, count);
+			status = count_batch(session, packets, count);
 		if (status)
 			return status;
 	}
-	note_time(reading, &last);
-	status = report_now(reading);
+	note_time(session, &last);
+	status = report_now(session);
 	if (!status && count < 0)
-		status = command_fail("%s", capture_file_message(reading->file));
+		status = command_fail("%s", capture_file_message(session->file));
 	return status;
 }
 
-static int count_file(struct reading *reading)
+static int count_file(struct read_session *session)
 {
 	struct socktally_open_opts opts = {
 		.sz = sizeof(opts),
-		.paths = reading->options->report.paths ? reading->options->report.paths
+		.paths = session->options->report.paths ? session->options->report.paths
 							: PATHS_DEFAULT,
 		.flags = SOCKTALLY_OPEN_USERSPACE,
 	};
-	int status = EXIT_FAILED, error = socktally_open(&reading->meter, &opts);
+	int status = EXIT_FAILED, error = socktally_open(&session->meter, &opts);
 
 	if (!error)
-		error = report_open(&reading->report, reading->out,
-				    reading->options->report.format);
+		error = report_open(&session->report, session->out,
+				    session->options->report.format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
-	else if (!class_options_add(&reading->options->report.classes, reading->meter))
-		status = count_packets(reading);
-	report_close(reading->report);
-	socktally_close(reading->meter);
+	else if (!class_options_add(&session->options->report.classes, session->meter))
+		status = count_packets(session);
+	report_close(session->report);
+	socktally_close(session->meter);
 	return status;
-}
-
-static char *put_number(char *text, uint64_t number)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do {
-		digits[count++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	while (count)
-		*text++ = digits[--count];
-	return text;
 }
 
 /* The line in a buffer of LINE_MAX_LENGTH; returns its length. */
 static size_t packet_line(char *line, uint64_t number, const struct capture_packet *packet)
 {
 	struct socktally_path path;
-	char *at = put_number(line, number);
+	char *at = decimal_put(line, number);
 
 	socktally_classify(packet->linktype, packet->data, packet->caplen, &path);
 	*at++ = '\t';
-	at = put_number(at, packet->len);
+	at = decimal_put(at, packet->len);
 	*at++ = '\t';
 	at += socktally_path_text(path.layers, path.layer_count, at, SOCKTALLY_PATH_TEXT_MAX);
 	*at++ = '\n';
 	return (size_t)(at - line);
 }
 
-static int list_packets(struct reading *reading)
+static int list_packets(struct read_session *session)
 {
 	struct capture_packet packet;
 	char line[LINE_MAX_LENGTH];
@@ -253,10 +241,10 @@ static int list_packets(struct reading *reading)
 	FILE *out;
 	int result;
 
-	out = fdopen(dup(reading->out), "w");
+	out = fdopen(dup(session->out), "w");
 	if (!out)
 		return command_fail("can't write the list: %s", strerror(errno));
-	while (!failed && (result = capture_file_next(reading->file, &packet)) > 0) {
+	while (!failed && (result = capture_file_next(session->file, &packet)) > 0) {
 		size_t length = packet_line(line, ++number, &packet);
 
 		failed = fwrite_unlocked(line, 1, length, out) != length;
@@ -264,27 +252,27 @@ static int list_packets(struct reading *reading)
 	if (fclose(out) || failed)
 		return command_fail("can't write the list of packets: %s; packets read: %llu",
 				    strerror(errno), (unsigned long long)number);
-	return result < 0 ? command_fail("%s", capture_file_message(reading->file)) : 0;
+	return result < 0 ? command_fail("%s", capture_file_message(session->file)) : 0;
 }
 
 static int read_file(const struct options *options)
 {
-	struct reading reading = {.options = options};
+	struct read_session session = {.options = options};
 	char message[CAPTURE_MESSAGE_MAX];
 	int status = EXIT_FAILED;
 
-	reading.file = capture_file_open(options->path, message);
-	if (!reading.file)
+	session.file = capture_file_open(options->path, message);
+	if (!session.file)
 		return command_fail("%s", message);
-	reading.out = command_output(&options->report, STDOUT_FILENO,
-				     capture_file_descriptor(reading.file));
-	if (reading.out >= 0) {
-		status = options->packets ? list_packets(&reading) : count_file(&reading);
-		if (options->report.output && close(reading.out) && !status)
+	session.out = command_output(&options->report, STDOUT_FILENO,
+				     capture_file_descriptor(session.file));
+	if (session.out >= 0) {
+		status = options->packets ? list_packets(&session) : count_file(&session);
+		if (options->report.output && close(session.out) && !status)
 			status = command_fail("%s: can't finish the report: %s",
 					      options->report.output, strerror(errno));
 	}
-	capture_file_close(reading.file);
+	capture_file_close(session.file);
 	return status;
 }
 
@@ -314,7 +302,7 @@ int command_read(int argc, char **argv)
 		{"packets", no_argument, NULL, OPTION_PACKETS},
 		{0},
 	};
-	/* With all that they point to for the life of the process. */
+	/* static: what it points to lasts as long as the process */
 	static struct options options;
 	int option, status = 0;
 

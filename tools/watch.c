@@ -25,12 +25,12 @@ static const char help[] =
 
 struct options {
 	struct report_options report;
-	struct watch_tap tap;
+	struct watch_capture capture;
 	unsigned int duration; /* milliseconds; 0: until a signal */
 	bool help;
 };
 
-struct watching {
+struct watch_session {
 	const struct options *options;
 	struct socktally *meter;
 	struct report *report;
@@ -40,42 +40,42 @@ struct watching {
 	int status;  /* of the interval reports */
 };
 
-static int report_now(struct watching *watching)
+static int report_now(struct watch_session *session)
 {
-	const struct options *options = watching->options;
+	const struct options *options = session->options;
 	struct report_source source = {
 		.kind = "socket",
-		.interface = options->tap.interface,
-		.linktype = watching->linktype,
-		.filter = options->tap.filter,
+		.interface = options->capture.interface,
+		.linktype = session->linktype,
+		.filter = options->capture.filter,
 	};
 	struct timespec end;
 	int error;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	error = report_write(watching->report, watching->meter, &source, &watching->start, &end);
+	error = report_write(session->report, session->meter, &source, &session->start, &end);
 	if (error)
-		return command_report_failed(&options->report, error, watching->meter);
-	watching->start = end;
+		return command_report_failed(&options->report, error, session->meter);
+	session->start = end;
 	return 0;
 }
 
 static int on_interval(void *ctx, struct socktally *meter)
 {
-	struct watching *watching = ctx;
+	struct watch_session *session = ctx;
 
 	(void)meter;
-	watching->status = report_now(watching);
+	session->status = report_now(session);
 	return 0;
 }
 
 /*
- * The socket has an error to tell. An interface that is only down may come up again and is counted
- * on then; one that is gone won't. Returns 0 to go on.
+ * The socket has an error pending. An interface that is down may come up again, and counting goes on
+ * then. One that is deleted ends the command. Returns 0 to go on.
  */
-static int interface_lost(const struct watching *watching, int socket)
+static int interface_lost(const struct watch_session *session, int socket)
 {
-	const char *name = watching->options->tap.interface;
+	const char *name = session->options->capture.interface;
 	char now[IF_NAMESIZE];
 	socklen_t size = sizeof(int);
 	int error = 0;
@@ -84,22 +84,22 @@ static int interface_lost(const struct watching *watching, int socket)
 		return 0;
 	if (error != ENETDOWN)
 		return command_fail("%s: %s", name, strerror(error));
-	if (!watching->ifindex)
+	if (!session->ifindex)
 		return 0;
-	if (!if_indextoname((unsigned int)watching->ifindex, now))
+	if (!if_indextoname((unsigned int)session->ifindex, now))
 		return command_fail("%s: the interface is gone: the report ends there", name);
 	command_note("%s: is down; counting goes on when it is up again", name);
 	return 0;
 }
 
 /* Returns 0 when the time is over or a signal came. */
-static int wait_for_end(struct watching *watching, int socket, int signals, int timer)
+static int wait_for_end(struct watch_session *session, int socket, int signals, int timer)
 {
-	bool intervals = watching->options->report.interval;
+	bool intervals = session->options->report.interval;
 	struct pollfd fds[] = {
 		{.fd = signals, .events = POLLIN},
 		{.fd = timer, .events = POLLIN},
-		{.fd = intervals ? socktally_fd(watching->meter) : -1, .events = POLLIN},
+		{.fd = intervals ? socktally_fd(session->meter) : -1, .events = POLLIN},
 		{.fd = socket, .events = 0}, /* errors only: nobody wants the packets */
 	};
 	int status = 0;
@@ -113,58 +113,58 @@ static int wait_for_end(struct watching *watching, int socket, int signals, int 
 		if (fds[0].revents || fds[1].revents)
 			return 0;
 		if (fds[2].revents) {
-			if (socktally_poll(watching->meter, 0) < 0)
-				return command_fail("%s", socktally_error(watching->meter));
-			status = watching->status;
+			if (socktally_poll(session->meter, 0) < 0)
+				return command_fail("%s", socktally_error(session->meter));
+			status = session->status;
 		}
 		if (fds[3].revents && !status)
-			status = interface_lost(watching, socket);
+			status = interface_lost(session, socket);
 	}
 	return status;
 }
 
 static int note_socket(void *ctx, const struct socktally_socket *socket)
 {
-	struct watching *watching = ctx;
+	struct watch_session *session = ctx;
 
-	snprintf(watching->linktype, sizeof(watching->linktype), "%s", socket->linktype);
-	watching->ifindex = socket->ifindex;
+	snprintf(session->linktype, sizeof(session->linktype), "%s", socket->linktype);
+	session->ifindex = socket->ifindex;
 	return 0;
 }
 
-static int start(struct watching *watching, int out)
+static int start(struct watch_session *session, int out)
 {
-	const struct report_options *options = &watching->options->report;
-	int error = report_open(&watching->report, out, options->format);
+	const struct report_options *options = &session->options->report;
+	int error = report_open(&session->report, out, options->format);
 
 	if (!error && options->interval)
-		error = socktally_set_interval(watching->meter, options->interval, on_interval,
-					       watching);
+		error = socktally_set_interval(session->meter, options->interval, on_interval,
+					       session);
 	if (error)
 		return command_fail("can't start: %s", strerror(-error));
-	socktally_sockets(watching->meter, note_socket, watching);
-	if (isatty(STDERR_FILENO) && !options->interval && !watching->options->duration)
+	socktally_sockets(session->meter, note_socket, session);
+	if (isatty(STDERR_FILENO) && !options->interval && !session->options->duration)
 		command_note("watching %s; Ctrl-C ends it with the report",
-			     watching->options->tap.interface);
+			     session->options->capture.interface);
 	return 0;
 }
 
-static int watch_socket(struct watching *watching, int socket, int out)
+static int watch_socket(struct watch_session *session, int socket, int out)
 {
-	unsigned int duration = watching->options->duration;
+	unsigned int duration = session->options->duration;
 	int signals = stop_signals(), timer = duration ? stop_timer(duration) : -1, status;
 
 	if (signals < 0 || (duration && timer < 0))
 		status = command_fail("can't wait for the end: %s", strerror(errno));
 	else
-		status = start(watching, out);
+		status = start(session, out);
 	if (!status) {
-		status = wait_for_end(watching, socket, signals, timer);
-		/* after a failure too, unless it was that of a report */
-		if (!watching->status)
-			status |= report_now(watching);
+		status = wait_for_end(session, socket, signals, timer);
+		/* also after a failure, unless a report failed */
+		if (!session->status)
+			status |= report_now(session);
 	}
-	report_close(watching->report);
+	report_close(session->report);
 	if (signals >= 0)
 		close(signals);
 	if (timer >= 0)
@@ -172,45 +172,46 @@ static int watch_socket(struct watching *watching, int socket, int out)
 	return status;
 }
 
-static int attach_and_watch(struct watching *watching, int socket, int out)
+static int attach_and_watch(struct watch_session *session, int socket, int out)
 {
-	const struct options *options = watching->options;
+	const struct options *options = session->options;
 
-	if (command_prepare_meter(&options->report, watching->meter))
+	if (command_prepare_meter(&options->report, session->meter))
 		return EXIT_FAILED;
-	if (socktally_attach(watching->meter, socket, NULL))
-		return command_fail("%s: %s", options->tap.interface,
-				    socktally_error(watching->meter));
-	clock_gettime(CLOCK_REALTIME, &watching->start);
-	return watch_socket(watching, socket, out);
+	if (socktally_attach(session->meter, socket, NULL))
+		return command_fail("%s: %s", options->capture.interface,
+				    socktally_error(session->meter));
+	clock_gettime(CLOCK_REALTIME, &session->start);
+	return watch_socket(session, socket, out);
 }
 
-struct opening {
-	const struct watch_tap *tap;
+struct socket_opener {
+	const struct watch_capture *capture;
 	struct watch_socket *socket;
 };
 
 static void *open_socket(void *ctx)
 {
-	struct opening *opening = ctx;
+	struct socket_opener *opener = ctx;
 
-	opening->socket = watch_socket_open(opening->tap);
+	opener->socket = watch_socket_open(opener->capture);
 	return NULL;
 }
 
 /*
- * Socket and meter at the same time: a ring takes an RCU grace period (packet_set_ring), some 10 ms of
- * mere waiting, and a meter about as long of the verifier's work. Returns what socktally_open() does.
+ * Opens socket and meter at the same time. The ring of a socket waits some 10 ms for an RCU grace period
+ * (packet_set_ring); the verifier needs about as long for a meter's programs. Returns what
+ * socktally_open() returns.
  */
-static int open_both(struct opening *opening, struct socktally **meter,
+static int open_both(struct socket_opener *opener, struct socktally **meter,
 		     const struct socktally_open_opts *opts)
 {
 	pthread_t thread;
-	bool started = !pthread_create(&thread, NULL, open_socket, opening);
+	bool started = !pthread_create(&thread, NULL, open_socket, opener);
 	int error;
 
 	if (!started)
-		open_socket(opening);
+		open_socket(opener);
 	error = socktally_open(meter, opts);
 	if (started)
 		pthread_join(thread, NULL);
@@ -222,17 +223,17 @@ static int watch(const struct options *options, int out)
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->report.paths,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
-	struct watching watching = {.options = options};
-	struct opening opening = {.tap = &options->tap};
+	struct watch_session session = {.options = options};
+	struct socket_opener opener = {.capture = &options->capture};
 	int error, status = EXIT_FAILED;
 
 	command_lift_memlock();
-	error = open_both(&opening, &watching.meter, &opts);
-	if (opening.socket) /* or it has said why there is none */
+	error = open_both(&opener, &session.meter, &opts);
+	if (opener.socket) /* else the message is out already */
 		status = error ? command_open_failed(error)
-			       : attach_and_watch(&watching, watch_socket_fd(opening.socket), out);
-	socktally_close(watching.meter);
-	watch_socket_close(opening.socket);
+			       : attach_and_watch(&session, watch_socket_fd(opener.socket), out);
+	socktally_close(session.meter);
+	watch_socket_close(opener.socket);
 	return status;
 }
 
@@ -256,16 +257,16 @@ static int parse(struct options *options, int argc, char **argv)
 			options->help = true;
 			return 0;
 		case 'i':
-			options->tap.interface = optarg;
+			options->capture.interface = optarg;
 			break;
 		case 'f':
-			options->tap.filter = optarg;
+			options->capture.filter = optarg;
 			break;
 		case 'c':
 			status = command_seconds("-c", optarg, &options->duration);
 			break;
 		case 'p':
-			options->tap.promiscuous = false;
+			options->capture.promiscuous = false;
 			break;
 		case '?':
 		case ':':
@@ -280,14 +281,14 @@ static int parse(struct options *options, int argc, char **argv)
 		return command_usage("'%s' is too much: the interface is given with -i, a "
 				     "filter in one piece with -f",
 				     argv[optind]);
-	if (!options->tap.interface || !*options->tap.interface)
+	if (!options->capture.interface || !*options->capture.interface)
 		return command_usage("no interface given: -i NAME, or -i any for all");
 	return 0;
 }
 
 int command_watch(int argc, char **argv)
 {
-	static struct options options = {.tap.promiscuous = true};
+	static struct options options = {.capture.promiscuous = true};
 	int out, status = parse(&options, argc, argv);
 
 	if (status)

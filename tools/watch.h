@@ -5,7 +5,7 @@
 
 #include "tools/options/options.h"
 
-struct watch_tap {
+struct watch_capture {
 	const char *interface; /* or "any" */
 	const char *filter;    /* in pcap-filter's language; NULL: none */
 	bool promiscuous;
@@ -13,8 +13,8 @@ struct watch_tap {
 
 struct watch_socket;
 
-/* A socket as tcpdump would have it, filter included. NULL after a message. */
-struct watch_socket *watch_socket_open(const struct watch_tap *tap);
+/* A socket with the settings and filter of a tcpdump. NULL after a message. */
+struct watch_socket *watch_socket_open(const struct watch_capture *capture);
 void watch_socket_close(struct watch_socket *socket);
 int watch_socket_fd(const struct watch_socket *socket);
 

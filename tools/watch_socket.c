@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The capture socket of socktally watch, set up by libpcap: link type, promiscuous mode and what a
- * filter compiles to are then those of any other tool. Nobody reads it: its small ring fills up, and
- * from then on the kernel drops what it has counted.
+ * The capture socket of socktally watch. libpcap sets it up, so that link type, promiscuous mode and
+ * compiled filter are the same as in other tools. Nobody reads it: its small ring fills up, and then
+ * the kernel drops each packet after it was counted.
  */
 #include "tools/watch.h"
 
@@ -38,7 +38,7 @@ static void interface_names(char *names, size_t size)
 	if_freenameindex(all);
 }
 
-static void say_why(const struct watch_tap *tap, pcap_t *pcap, int result)
+static void say_why(const struct watch_capture *capture, pcap_t *pcap, int result)
 {
 	char names[512];
 
@@ -47,23 +47,24 @@ static void say_why(const struct watch_tap *tap, pcap_t *pcap, int result)
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
 		command_fail("%s: no permission to capture: run as root (sudo), or with"
 			     " CAP_NET_RAW, CAP_BPF and CAP_PERFMON",
-			     tap->interface);
+			     capture->interface);
 		break;
 	case PCAP_ERROR_NO_SUCH_DEVICE:
 		interface_names(names, sizeof(names));
 		command_fail("%s: no such interface: there are %s, and any for all of them",
-			     tap->interface, names);
+			     capture->interface, names);
 		break;
 	case PCAP_ERROR_IFACE_NOT_UP:
-		command_fail("%s: is down: ip link set %s up", tap->interface, tap->interface);
+		command_fail("%s: is down: ip link set %s up", capture->interface,
+			     capture->interface);
 		break;
 	default:
-		command_fail("%s: can't capture: %s", tap->interface,
+		command_fail("%s: can't capture: %s", capture->interface,
 			     *pcap_geterr(pcap) ? pcap_geterr(pcap) : pcap_statustostr(result));
 	}
 }
 
-/* libpcap filters by itself where the kernel takes no filter: then there would be none to count by. */
+/* Where the kernel refuses a filter libpcap filters in user space, and `accepted` could not be counted. */
 static bool filter_in_kernel(int fd)
 {
 	socklen_t count = 0;
@@ -71,50 +72,50 @@ static bool filter_in_kernel(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count) && count;
 }
 
-static bool filter_failed(const struct watch_tap *tap, const char *why)
+static bool filter_failed(const struct watch_capture *capture, const char *why)
 {
-	command_fail("-f '%.200s': %s", tap->filter, why);
+	command_fail("-f '%.200s': %s", capture->filter, why);
 	return false;
 }
 
-static bool set_filter(const struct watch_tap *tap, pcap_t *pcap)
+static bool set_filter(const struct watch_capture *capture, pcap_t *pcap)
 {
 	struct bpf_program program;
 	bool set;
 
-	if (pcap_compile(pcap, &program, tap->filter, 1, PCAP_NETMASK_UNKNOWN)) {
-		command_fail("-f '%.200s': %s (see pcap-filter(7))", tap->filter,
+	if (pcap_compile(pcap, &program, capture->filter, 1, PCAP_NETMASK_UNKNOWN)) {
+		command_fail("-f '%.200s': %s (see pcap-filter(7))", capture->filter,
 			     pcap_geterr(pcap));
 		return false;
 	}
 	if (program.bf_len > BPF_MAXINSNS) {
 		pcap_freecode(&program);
-		return filter_failed(tap, "is too long for the kernel: make it shorter");
+		return filter_failed(capture, "is too long for the kernel: make it shorter");
 	}
 	set = !pcap_setfilter(pcap, &program);
 	pcap_freecode(&program);
 	if (!set)
-		return filter_failed(tap, pcap_geterr(pcap));
+		return filter_failed(capture, pcap_geterr(pcap));
 	if (!filter_in_kernel(pcap_fileno(pcap)))
-		return filter_failed(tap, "the kernel doesn't take it");
+		return filter_failed(capture, "the kernel doesn't take it");
 	return true;
 }
 
-static bool activate(const struct watch_tap *tap, pcap_t *pcap)
+static bool activate(const struct watch_capture *capture, pcap_t *pcap)
 {
 	int result;
 
 	pcap_set_snaplen(pcap, SNAPLEN);
-	pcap_set_promisc(pcap, tap->promiscuous);
+	pcap_set_promisc(pcap, capture->promiscuous);
 	pcap_set_buffer_size(pcap, RING_BYTES);
 	pcap_set_timeout(pcap, 1000);
 	result = pcap_activate(pcap);
 	if (result < 0)
-		say_why(tap, pcap, result);
+		say_why(capture, pcap, result);
 	return result >= 0; /* positive: a warning, as that "any" can't be promiscuous */
 }
 
-struct watch_socket *watch_socket_open(const struct watch_tap *tap)
+struct watch_socket *watch_socket_open(const struct watch_capture *capture)
 {
 	struct watch_socket *socket = calloc(1, sizeof(*socket));
 	char error[PCAP_ERRBUF_SIZE] = "";
@@ -123,10 +124,11 @@ struct watch_socket *watch_socket_open(const struct watch_tap *tap)
 		command_fail("out of memory");
 		return NULL;
 	}
-	socket->pcap = pcap_create(tap->interface, error);
+	socket->pcap = pcap_create(capture->interface, error);
 	if (!socket->pcap)
-		command_fail("%s: can't capture: %s", tap->interface, error);
-	else if (activate(tap, socket->pcap) && (!tap->filter || set_filter(tap, socket->pcap)))
+		command_fail("%s: can't capture: %s", capture->interface, error);
+	else if (activate(capture, socket->pcap) &&
+		 (!capture->filter || set_filter(capture, socket->pcap)))
 		return socket;
 	watch_socket_close(socket);
 	return NULL;

@@ -12,10 +12,10 @@
 #include <stdint.h>
 #include <time.h>
 
-/* A longer packet or block than this is taken for a corrupt length. */
+/* A larger length of a packet or block is corrupt. */
 #define CAPTURE_LENGTH_MAX (256u << 20)
 
-/* As it stands in the file; capture_timespec() when it is wanted. */
+/* As in the file: capture_timespec() converts it. */
 struct capture_time {
 	uint64_t ticks;
 	uint64_t units; /* ticks a second; 0: the packet has no time */
@@ -40,7 +40,7 @@ struct capture_file;
 struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX]);
 void capture_file_close(struct capture_file *file);
 
-/* For comparing with other files. */
+/* To compare it with the file of the report. */
 int capture_file_descriptor(const struct capture_file *file);
 
 /*
@@ -50,21 +50,21 @@ int capture_file_descriptor(const struct capture_file *file);
 int capture_file_next(struct capture_file *file, struct capture_packet *packet);
 
 /*
- * The next one, and those after it that need no more reading, up to room of them: how many, or 0 or -1
- * as before. They are valid until the next call, and CAPTURE_BEHIND bytes more may be read of each
- * one's data, whatever is in them.
+ * The next packets, `room` at most, that one read of the file has brought: their number, or 0 or -1 as
+ * above. They are valid until the next call. CAPTURE_BEHIND bytes behind each packet's data may be
+ * read; their content is undefined.
  */
 #define CAPTURE_BEHIND 64
 int capture_file_batch(struct capture_file *file, struct capture_packet *packets, int room);
 const char *capture_file_message(const struct capture_file *file);
 
-/* Names of the interfaces so far, joined by commas; "" if the file has none. */
+/* Names of the interfaces that were described so far, joined by commas; "" if there is none. */
 const char *capture_file_interfaces(const struct capture_file *file);
 
-/* The link types so far, of interfaces that the file describes. Returns how many it has given. */
+/* The link types that were described so far. Returns how many were written to the array. */
 size_t capture_file_linktypes(const struct capture_file *file, uint32_t *linktypes, size_t room);
 
-/* false: no time, or none that a timespec holds. */
+/* false: the packet has no time, or one that is out of range. */
 bool capture_timespec(const struct capture_time *time, struct timespec *timespec);
 
 #endif

@@ -20,14 +20,14 @@ struct capture_interface {
 #define CAPTURE_NAMES_MAX 256
 #define CAPTURE_LINKTYPES_MAX 16
 
-/* How a pcap record's header differs from today's. */
+/* The order of the two lengths in a pcap record's header. */
 enum capture_lengths { LENGTHS_USUAL, LENGTHS_SWAPPED, LENGTHS_PERHAPS_SWAPPED };
 
 struct capture_file {
 	struct capture_input input;
 	int (*batch)(struct capture_file *file, struct capture_packet *packets, int room);
-	int result;   /* 1, or what there is to say behind the packets that were given */
-	bool swapped; /* the other byte order than ours */
+	int result;   /* 1, or the 0 or -1 to return after the packets of the window */
+	bool swapped; /* the byte order is not this machine's */
 	uint64_t packets;
 
 	/* pcap */
@@ -48,7 +48,7 @@ struct capture_file {
 	char message[CAPTURE_MESSAGE_MAX];
 };
 
-/* Both are given the file with its first bytes in the window. false: the message is set. */
+/* The first four bytes are in the window. false: not this format, or the message is set. */
 bool capture_pcap_start(struct capture_file *file, uint32_t magic);
 bool capture_pcapng_start(struct capture_file *file);
 
@@ -58,24 +58,24 @@ void capture_file_linktype(struct capture_file *file, uint32_t linktype);
 /* All set the message and return -1. */
 int capture_fail(struct capture_file *file, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* The file ends within what began at offset: because it is cut short, or can't be read on. */
+/* The file ends, or a read failed, within the item that begins at offset. */
 int capture_fail_cut(struct capture_file *file, const char *what, uint64_t offset);
-/* What began at offset can't be true. */
+/* The item that begins at offset has an impossible value. */
 int capture_fail_corrupt(struct capture_file *file, const char *what, uint64_t offset,
 			 const char *why, uint64_t value);
 
 /*
- * A format's batch, made of its functions: next() is capture_file_next(), and there() tells whether all
- * of the next packet is in the window, so that those before stay where they are.
+ * capture_file_batch() of a format: next() reads a packet; is_buffered() tells whether the next packet is
+ * whole in the window, so that reading it does not move the packets before it.
  */
 static inline __attribute__((always_inline)) int
 capture_batch(struct capture_file *file, struct capture_packet *packets, int room,
 	      int (*next)(struct capture_file *file, struct capture_packet *packet),
-	      bool (*there)(const struct capture_file *file))
+	      bool (*is_buffered)(const struct capture_file *file))
 {
 	int count = 0;
 
-	while (file->result > 0 && count < room && (!count || there(file))) {
+	while (file->result > 0 && count < room && (!count || is_buffered(file))) {
 		file->result = next(file, &packets[count]);
 		count += file->result > 0;
 	}

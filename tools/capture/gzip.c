@@ -9,12 +9,12 @@ struct gzip {
 	struct capture_decoder decoder;
 	struct capture_packed *packed;
 	z_stream stream;
-	bool between; /* members, or before the first */
-	bool pending; /* the output was filled: more may come of what inflate() holds */
+	bool between; /* between two members, or before the first */
+	bool pending; /* the output is full: inflate() may hold more */
 	bool ended;
 };
 
-/* Between two members: is there another one? Anything else behind the last is padding. */
+/* Whether another member follows. Anything else behind the last one is padding. */
 static bool next_member(struct gzip *gzip, const char **error)
 {
 	if (!capture_packed_fill(gzip->packed, error))

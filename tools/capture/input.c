@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Small enough to stay in a core's cache between the kernel's copy and our reading. */
+/* Small enough to be still in the CPU's cache when it is parsed. */
 #define WINDOW (256u << 10)
 
 /* 0 at the end, or with *error set. */
@@ -139,7 +139,7 @@ static void move_to_front(struct capture_input *input)
 	input->at = 0;
 }
 
-/* Only once the window is full of what was really there: a length alone must not cost memory. */
+/* Called only when the window is full: a length that a file claims must not cost memory. */
 static bool grow(struct capture_input *input)
 {
 	uint8_t *window = realloc(input->window, 2 * input->room + CAPTURE_BEHIND);

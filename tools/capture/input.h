@@ -26,10 +26,10 @@ struct capture_input {
 bool capture_input_open(struct capture_input *input, int fd);
 void capture_input_close(struct capture_input *input);
 
-/* Tries to have size bytes from `at` on in the window; returns how many there are, at most size. */
+/* Reads until the window has `size` bytes from `at` on. Returns how many it has, `size` at most. */
 size_t capture_input_fill(struct capture_input *input, size_t size);
 
-/* Goes past size bytes, of which the window need not hold any. Returns how many there were. */
+/* Goes past `size` bytes. Returns how many there were before the end. */
 uint64_t capture_input_skip(struct capture_input *input, uint64_t size);
 
 static inline size_t capture_input_need(struct capture_input *input, size_t size)
@@ -48,8 +48,8 @@ static inline uint64_t capture_input_offset(const struct capture_input *input)
 }
 
 /*
- * Decoders. pull() puts up to size decompressed bytes at data; 0 at the end or with *error set.
- * packed is what was read from fd already.
+ * Decoders. pull() writes up to `size` decompressed bytes to data; it returns 0 at the end, or with *error
+ * set.
  */
 struct capture_decoder {
 	size_t (*pull)(struct capture_decoder *decoder, uint8_t *data, size_t size,
@@ -65,7 +65,7 @@ struct capture_packed {
 	uint8_t data[CAPTURE_PACKED_ROOM];
 };
 
-/* Reads more if all was used. false: end of file, or *error is set. */
+/* Reads more if no byte is left. false: end of file, or *error is set. */
 bool capture_packed_fill(struct capture_packed *packed, const char **error);
 
 /* NULL: out of memory. They own packed from then on. */

@@ -64,7 +64,7 @@ static inline int pcap_next(struct capture_file *file, struct capture_packet *pa
 	return 1;
 }
 
-static bool pcap_there(const struct capture_file *file)
+static bool pcap_is_buffered(const struct capture_file *file)
 {
 	const struct capture_input *input = &file->input;
 	size_t have = input->end - input->at;
@@ -75,10 +75,10 @@ static bool pcap_there(const struct capture_file *file)
 
 static int pcap_batch(struct capture_file *file, struct capture_packet *packets, int room)
 {
-	return capture_batch(file, packets, room, pcap_next, pcap_there);
+	return capture_batch(file, packets, room, pcap_next, pcap_is_buffered);
 }
 
-/* Versions up to 2.3 were not of one mind about the order of the two lengths. */
+/* Before version 2.3 the two lengths had the other order; files of 2.3 have either. */
 static bool pcap_version(struct capture_file *file, unsigned int major, unsigned int minor)
 {
 	if ((major != 2 || minor > 4) && (major != 543 || minor)) {
@@ -115,7 +115,7 @@ bool capture_pcap_start(struct capture_file *file, uint32_t magic)
 	header = capture_input_data(&file->input);
 	if (!pcap_version(file, capture_u16(file, header + 4), capture_u16(file, header + 6)))
 		return false;
-	/* the upper half tells of a frame check sequence at each packet's end, which is no layer */
+	/* the upper half is about the frame check sequence (FCS) behind each packet */
 	file->linktype = capture_u32(file, header + 20) & 0xffff;
 	capture_file_linktype(file, file->linktype);
 	file->units = magic == MAGIC_NANOSECONDS ? 1000000000 : 1000000;

@@ -38,7 +38,7 @@ static int corrupt(struct capture_file *file, const struct block *block, const c
 	return capture_fail_corrupt(file, "block", block->offset, why, value);
 }
 
-/* 10 or 2 to the power of -value; what 64 bits don't hold leaves the packets without time. */
+/* Ticks a second: a power of 10 or 2. 0: more than 64 bits hold, and the packets have no time. */
 static uint64_t resolution(uint8_t value)
 {
 	uint64_t units = 1;
@@ -53,7 +53,7 @@ static uint64_t resolution(uint8_t value)
 	return units;
 }
 
-/* Adds a name to the list of all, once, if there is room. */
+/* Adds a name to the list, unless it is there or the list is full. */
 static void add_name(struct capture_file *file, const uint8_t *data, size_t size)
 {
 	char name[NAME_MAX_LENGTH + 1];
@@ -198,7 +198,7 @@ static bool has_body(uint32_t type)
 	       type == BLOCK_PACKET_OBSOLETE;
 }
 
-/* A section says its own byte order, and forgets the interfaces of the one before. */
+/* Each section has its own byte order and its own interfaces. */
 static int start_section(struct capture_file *file, uint64_t offset)
 {
 	const uint8_t *data;
@@ -233,8 +233,8 @@ static int block_length(struct capture_file *file, struct block *block)
 }
 
 /*
- * The next block; *block->body is there if has_body(). 1, 0 at a good end of the file, -1. The
- * window stands behind the block then.
+ * Reads the next block and goes past it; its body is in the window if has_body(). Returns 1, 0 at the
+ * end of the file, or -1.
  */
 static int next_block(struct capture_file *file, struct block *block)
 {
@@ -292,7 +292,7 @@ static int pcapng_next(struct capture_file *file, struct capture_packet *packet)
 }
 
 /* Other blocks than packets end a batch. */
-static bool pcapng_there(const struct capture_file *file)
+static bool pcapng_is_buffered(const struct capture_file *file)
 {
 	const struct capture_input *input = &file->input;
 	const uint8_t *header = capture_input_data(input);
@@ -309,7 +309,7 @@ static bool pcapng_there(const struct capture_file *file)
 
 static int pcapng_batch(struct capture_file *file, struct capture_packet *packets, int room)
 {
-	return capture_batch(file, packets, room, pcapng_next, pcapng_there);
+	return capture_batch(file, packets, room, pcapng_next, pcapng_is_buffered);
 }
 
 bool capture_pcapng_start(struct capture_file *file)

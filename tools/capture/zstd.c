@@ -10,8 +10,8 @@ struct zstd {
 	struct capture_decoder decoder;
 	struct capture_packed *packed;
 	ZSTD_DCtx *context;
-	bool within;  /* a frame */
-	bool pending; /* the output was filled: more may come of what the decoder holds */
+	bool within;  /* a frame has begun */
+	bool pending; /* the output is full: the decoder may hold more */
 	bool ended;
 };
 
@@ -71,5 +71,5 @@ struct capture_decoder *capture_zstd(struct capture_packed *packed)
 	return &zstd->decoder;
 }
 #else
-typedef int capture_zstd_not_built; /* ISO C wants something in a file */
+typedef int capture_zstd_not_built; /* ISO C forbids an empty file */
 #endif

@@ -44,23 +44,23 @@ void command_note(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
 int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same with what was written to an open_memstream(): it is closed, and its text freed. */
+/* Prints the text of an open_memstream(), closes it and frees the text. */
 int command_print_memory(FILE *out, char **text);
 
 /*
- * Before a meter is opened: locked memory was what BPF maps were charged to before Linux 5.11. The
- * limit is our own.
+ * To be called before a meter is opened. Before Linux 5.11 BPF maps were charged to locked memory. Only the
+ * limit of this process changes.
  */
 void command_lift_memlock(void);
 
-/* socktally_open() has failed: says why, and what it takes; the text is that for -EPERM. */
+/* Says why socktally_open() failed and what it needs. The text is the one for -EPERM. */
 int command_open_failed(int error);
 extern const char command_not_permitted[];
 
 /*
- * Gives up all privileges that making and reading meters doesn't take, for ever, but for those in which:
- * to send signals to other users' processes, and to remain the user one is; or all but what it takes to
- * see which programs there are. False, with errno: the kernel wouldn't have it.
+ * Drops all capabilities that opening and reading meters does not need, but for those in `which`.
+ * COMMAND_KEEP_SIGNALS: CAP_KILL. COMMAND_KEEP_USER: the user stays the same. COMMAND_ONLY_ADMIN: only
+ * CAP_SYS_ADMIN stays, to see which programs there are. Returns false, with errno, if that failed.
  */
 #define COMMAND_KEEP_SIGNALS 0x1u
 #define COMMAND_KEEP_USER 0x2u

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* Hooks from source: compiled by clang, if there is one, to an object that is gone once it is read. */
+/* Hooks from source: clang, if there is one, compiles them to a temporary object file. */
 #include "tools/common/command.h"
 #include "tools/options/hooks.h"
+#include "tools/common/file_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,30 +20,26 @@
 
 extern char **environ;
 
-int hook_read(const char *file, void **bytes, size_t *size)
+int hook_read(const char *file, void **object, size_t *size)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat status;
 	ssize_t length;
 
-	if (fd < 0)
+	if (stat(file, &status))
 		return command_fail("%s: can't be read: %s", file, strerror(errno));
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > OBJECT_MAX) {
-		close(fd);
+	if (!S_ISREG(status.st_mode) || status.st_size > OBJECT_MAX)
 		return command_fail("%s: not an object file", file);
-	}
-	*bytes = malloc((size_t)status.st_size + 1);
-	length = *bytes ? read(fd, *bytes, (size_t)status.st_size) : -1;
-	close(fd);
-	if (length != status.st_size) {
-		free(*bytes);
-		return command_fail("%s: can't be read", file);
+	*object = malloc((size_t)status.st_size + 1);
+	length = *object ? file_text_read(file, *object, (size_t)status.st_size + 1) : -ENOMEM;
+	if (length < 0) {
+		free(*object);
+		return command_fail("%s: can't be read: %s", file, strerror((int)-length));
 	}
 	*size = (size_t)length;
 	return 0;
 }
 
-/* The folder of our headers: where they are installed, or beside where we run. */
+/* The folder of our headers: ../include of the program, or the one of the installation. */
 static void find_headers(char folder[PATH_MAX])
 {
 	char *slash;
@@ -64,7 +61,7 @@ static void find_headers(char folder[PATH_MAX])
 	strcpy(folder, SOCKTALLY_INCLUDEDIR);
 }
 
-/* Exit status of the compiler; -1: there is none; its messages come as they are. */
+/* Exit status of the compiler; -1: there is none. Its messages go to stderr unchanged. */
 static int run_compiler(const char *source, const char *object)
 {
 	const char *given = getenv("CLANG"), *clang = given && *given ? given : "clang";

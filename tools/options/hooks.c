@@ -45,7 +45,7 @@ static int read_priority(const char *text, int32_t *priority)
 	return 0;
 }
 
-/* Where a file name ends that is in the text; NULL: none is. */
+/* The end of the file name that the text begins with; NULL: it is a built-in hook. */
 static char *file_end(char *text)
 {
 	for (char *at = text; *at; at++)
@@ -63,7 +63,7 @@ static int add_variable(struct hook_option *hook, const char *text)
 	return 0;
 }
 
-/* The options of built-in hooks have short words, too. */
+/* Options of built-in hooks may be given by their value alone. */
 static const char *full_option(const char *text)
 {
 	static const char *const words[][2] = {
@@ -100,7 +100,7 @@ static int read_option(struct hook_option *hook, const char *text)
 	return add_variable(hook, text);
 }
 
-/* "[@PRIORITY][,OPTION]..." from a text that is cut up. */
+/* "[@PRIORITY][,OPTION]..."; the text is modified. */
 static int read_rest(struct hook_option *hook, char *text)
 {
 	char *option = strchr(text, ',');
@@ -123,7 +123,7 @@ static int read_rest(struct hook_option *hook, char *text)
 	return status;
 }
 
-/* Where what stands before "[@PRIORITY][,OPTION]..." ends. */
+/* The end of what is before "[@PRIORITY][,OPTION]...". */
 static char *head_end(char *text)
 {
 	return text + strcspn(text, "@,");
@@ -155,7 +155,7 @@ static int read_file(struct hook_option *hook, char *text, char *end)
 	return status;
 }
 
-/* "PATH:NUMBER", after the last colon, as two options; before stands what precedes the number. */
+/* "PATH:NUMBER", split at the last colon, as two options. `before`: text in front of the number. */
 static int read_path_number(struct hook_option *hook, char *argument, const char *before,
 			    const char *name)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* --hook: hooks that the command puts on its meter. */
+/* --hook: the hooks of the command's meter. */
 #ifndef SOCKTALLY_TOOLS_OPTIONS_HOOKS_H
 #define SOCKTALLY_TOOLS_OPTIONS_HOOKS_H
 
@@ -7,11 +7,11 @@
 
 #define HOOK_VARIABLES_MAX 16
 
-/* One --hook. What it points to is never freed. */
+/* One --hook. Its memory is kept until the process ends. */
 struct hook_option {
 	struct socktally_hook_opts opts;
 	const char *variables[HOOK_VARIABLES_MAX];
-	char *text; /* whose parts the others are */
+	char *text; /* the argument; other members point into it */
 };
 
 struct hook_options {
@@ -25,13 +25,13 @@ struct hook_options {
  */
 int hook_option(struct hook_options *options, const char *argument);
 
-/* Puts all of them on the meter: 0, or EXIT_FAILED after a message. */
+/* Adds all hooks to the meter: 0, or EXIT_FAILED after a message. */
 int hook_options_add(const struct hook_options *options, struct socktally *meter);
 
 /* Compiles a hook's source; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
 int hook_compile(const char *source, void **object, size_t *size);
 
-/* A file of at most 16 MiB; *bytes is malloc'ed: 0, or EXIT_FAILED after a message. */
-int hook_read(const char *file, void **bytes, size_t *size);
+/* Reads an object file; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
+int hook_read(const char *file, void **object, size_t *size);
 
 #endif

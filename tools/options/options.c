@@ -113,7 +113,7 @@ int command_output(const struct report_options *options, int descriptor, int inp
 			     options->output);
 		return -1;
 	}
-	/* only now: what is refused above must stay as it was */
+	/* not by O_TRUNC: a file that is refused above must stay unchanged */
 	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && ftruncate(fd, 0)) {
 		command_fail("%s: can't empty it: %s", options->output, strerror(errno));
 		close(fd);

@@ -17,18 +17,18 @@ struct report_classes {
 	size_t count, room;
 };
 
-/* What the meter's classes have now; none if it has none. -errno. */
+/* The classes of the meter with their counts since it was opened. -errno. */
 int report_classes_read(struct report_classes *classes, const struct socktally *meter);
 void report_classes_free(struct report_classes *classes);
 
-/* Another list of the same, less what `last` has. -errno. */
+/* The same list with the counts since `last`. -errno. */
 int report_classes_since(const struct report_classes *now, const struct report_classes *last,
 			 struct report_classes *since);
 
 /* A member `,"classes":[...]`, if there are any. */
 void report_classes_json(FILE *out, const struct report_classes *classes);
 
-/* A section of its own, if there are any; those without packets are only numbered. */
+/* A table, if there are any; its last line has the number of classes without packets. */
 void report_classes_text(FILE *out, const struct report_classes *classes,
 			 const struct socktally_counts *totals);
 

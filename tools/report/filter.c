@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* A tool's filter for the text report: in words rather than in numbers, where there are some. */
+/* A tool's filter as a pcap-filter expression, found from its instructions. */
 #include "tools/report/filter.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "tools/filter_text/filter_text.h"
 
-/* Milliseconds of processor time: a report waits no longer for the words. */
+/* Milliseconds of CPU time: a report waits no longer for the expression. */
 #define PATIENCE 50
 
 char *report_filter_name(const struct sock_filter *insns, size_t count, const char *linktype)

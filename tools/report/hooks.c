@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct reading {
+struct hooks_reader {
 	struct socktally *meter;
 	struct report_hooks *hooks;
 };
 
-/* Room for one more; NULL: out of memory. */
+/* The array with room for one element more; NULL: out of memory. */
 static void *grow(void *array, size_t count, size_t size)
 {
-	/* to the next power of two, when count is one */
+	/* it is full where count is a power of two, or 0: doubled then */
 	return count & (count - 1) ? array : reallocarray(array, count ? 2 * count : 1, size);
 }
 
@@ -30,22 +30,22 @@ static bool field_copy(struct report_field *copy, const struct socktally_field *
 static int take_row(void *ctx, const struct socktally_row *from)
 {
 	struct report_hook *hook = ctx;
-	struct report_hook_row *rows = grow(hook->row, hook->count, sizeof(*rows)), *row;
+	struct report_hook_row *rows = grow(hook->rows, hook->row_count, sizeof(*rows)), *row;
 
 	if (!rows)
 		return -ENOMEM;
-	hook->row = rows;
-	row = &rows[hook->count++];
+	hook->rows = rows;
+	row = &rows[hook->row_count++];
 	*row = (struct report_hook_row){.map = strdup(from->map), .key_count = from->key_count};
-	row->field = calloc(from->key_count + from->value_count + 1, sizeof(*row->field));
-	if (!row->map || !row->field)
+	row->fields = calloc(from->key_count + from->value_count + 1, sizeof(*row->fields));
+	if (!row->map || !row->fields)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < from->key_count + from->value_count; i++) {
 		const struct socktally_field *field =
 			i < from->key_count ? &from->key[i] : &from->value[i - from->key_count];
 
-		row->count++;
-		if (!field_copy(&row->field[i], field))
+		row->field_count++;
+		if (!field_copy(&row->fields[i], field))
 			return -ENOMEM;
 	}
 	return 0;
@@ -60,48 +60,48 @@ static struct report_hook *hook_copy(struct report_hooks *hooks, const struct so
 		return NULL;
 	hooks->hook = all;
 	hook = &all[hooks->count++];
-	*hook = (struct report_hook){.is = *from};
-	hook->is.name = strdup(from->name);
-	hook->is.kind = strdup(from->kind);
-	return hook->is.name && hook->is.kind ? hook : NULL;
+	*hook = (struct report_hook){.info = *from};
+	hook->info.name = strdup(from->name);
+	hook->info.kind = strdup(from->kind);
+	return hook->info.name && hook->info.kind ? hook : NULL;
 }
 
 static int take_hook(void *ctx, const struct socktally_hook *from)
 {
-	struct reading *reading = ctx;
+	struct hooks_reader *reader = ctx;
 	struct report_hook *hook;
 
-	/* it takes nothing, and its counts are in a section of their own */
+	/* it drops nothing, and its counts are in the member `classes` */
 	if (!strcmp(from->kind, "classes"))
 		return 0;
-	hook = hook_copy(reading->hooks, from);
+	hook = hook_copy(reader->hooks, from);
 	if (!hook)
 		return -ENOMEM;
-	return socktally_hook_rows(reading->meter, from->name, NULL, take_row, hook);
+	return socktally_hook_rows(reader->meter, from->name, NULL, take_row, hook);
 }
 
 int report_hooks_copy_taken(struct report_hooks *copy, const struct report_hooks *hooks)
 {
 	for (size_t i = 0; i < hooks->count; i++)
-		if (!hook_copy(copy, &hooks->hook[i].is))
+		if (!hook_copy(copy, &hooks->hook[i].info))
 			return -ENOMEM;
 	return 0;
 }
 
 int report_hooks_read(struct report_hooks *hooks, struct socktally *meter)
 {
-	struct reading reading = {.meter = meter, .hooks = hooks};
+	struct hooks_reader reader = {.meter = meter, .hooks = hooks};
 
-	return socktally_hooks(meter, take_hook, &reading);
+	return socktally_hooks(meter, take_hook, &reader);
 }
 
 static void row_free(struct report_hook_row *row)
 {
-	for (size_t i = 0; i < row->count; i++) {
-		free(row->field[i].name);
-		free(row->field[i].text);
+	for (size_t i = 0; i < row->field_count; i++) {
+		free(row->fields[i].name);
+		free(row->fields[i].text);
 	}
-	free(row->field);
+	free(row->fields);
 	free(row->map);
 }
 
@@ -110,11 +110,11 @@ void report_hooks_free(struct report_hooks *hooks)
 	for (size_t i = 0; i < hooks->count; i++) {
 		struct report_hook *hook = &hooks->hook[i];
 
-		for (size_t j = 0; j < hook->count; j++)
-			row_free(&hook->row[j]);
-		free(hook->row);
-		free((char *)hook->is.name);
-		free((char *)hook->is.kind);
+		for (size_t j = 0; j < hook->row_count; j++)
+			row_free(&hook->rows[j]);
+		free(hook->rows);
+		free((char *)hook->info.name);
+		free((char *)hook->info.kind);
 	}
 	free(hooks->hook);
 	*hooks = (struct report_hooks){0};
@@ -123,10 +123,10 @@ void report_hooks_free(struct report_hooks *hooks)
 void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last)
 {
 	for (size_t i = 0; i < hooks->count; i++) {
-		struct socktally_hook *now = &hooks->hook[i].is;
+		struct socktally_hook *now = &hooks->hook[i].info;
 
 		for (size_t j = 0; j < last->count; j++) {
-			const struct socktally_hook *before = &last->hook[j].is;
+			const struct socktally_hook *before = &last->hook[j].info;
 
 			if (strcmp(before->name, now->name) != 0)
 				continue;
@@ -143,13 +143,13 @@ static void print_row_json(FILE *out, const struct report_hook_row *row)
 {
 	fputs("{\"map\":", out);
 	escape_json(out, row->map);
-	for (size_t i = 0; i < row->count; i++) {
-		const struct report_field *field = &row->field[i];
+	for (size_t i = 0; i < row->field_count; i++) {
+		const struct report_field *field = &row->fields[i];
 		bool taken = !strcmp(field->name, "map");
 
-		/* a member stands in an object once */
+		/* a JSON object must not have two members of one name */
 		for (size_t j = 0; j < row->key_count && i >= row->key_count; j++)
-			taken |= !strcmp(field->name, row->field[j].name);
+			taken |= !strcmp(field->name, row->fields[j].name);
 		fputc(',', out);
 		if (taken) {
 			fprintf(out, "\"%s_%s\":", i < row->key_count ? "key" : "value",
@@ -175,37 +175,37 @@ void report_hooks_json(FILE *out, const struct report_hooks *hooks)
 		const struct report_hook *hook = &hooks->hook[i];
 
 		fputs(i ? ",{\"name\":" : "{\"name\":", out);
-		escape_json(out, hook->is.name);
+		escape_json(out, hook->info.name);
 		fputs(",\"kind\":", out);
-		escape_json(out, hook->is.kind);
+		escape_json(out, hook->info.kind);
 		fprintf(out,
 			",\"priority\":%" PRId32 ",\"dropped_packets\":%" PRIu64
 			",\"dropped_bytes\":%" PRIu64 ",\"cut_packets\":%" PRIu64
 			",\"cut_bytes\":%" PRIu64 ",\"rows\":[",
-			hook->is.priority, hook->is.dropped_packets, hook->is.dropped_bytes,
-			hook->is.cut_packets, hook->is.cut_bytes);
-		for (size_t j = 0; j < hook->count; j++) {
+			hook->info.priority, hook->info.dropped_packets, hook->info.dropped_bytes,
+			hook->info.cut_packets, hook->info.cut_bytes);
+		for (size_t j = 0; j < hook->row_count; j++) {
 			if (j)
 				fputc(',', out);
-			print_row_json(out, &hook->row[j]);
+			print_row_json(out, &hook->rows[j]);
 		}
 		fputs("]}", out);
 	}
 	fputc(']', out);
 }
 
-/* --- text: a table a map */
+/* --- text: a table for each map */
 
-/* Rows that follow each other and have the same columns. */
+/* The number of rows from `from` on that have the same map and columns. */
 static size_t table_length(const struct report_hook *hook, size_t from)
 {
-	const struct report_hook_row *first = &hook->row[from];
+	const struct report_hook_row *first = &hook->rows[from];
 	size_t to;
 
-	for (to = from + 1; to < hook->count; to++) {
-		const struct report_hook_row *row = &hook->row[to];
+	for (to = from + 1; to < hook->row_count; to++) {
+		const struct report_hook_row *row = &hook->rows[to];
 
-		if (strcmp(row->map, first->map) != 0 || row->count != first->count)
+		if (strcmp(row->map, first->map) != 0 || row->field_count != first->field_count)
 			break;
 	}
 	return to - from;
@@ -214,17 +214,17 @@ static size_t table_length(const struct report_hook *hook, size_t from)
 static size_t column_width(const struct report_hook *hook, size_t from, size_t length,
 			   size_t column)
 {
-	size_t width = escape_columns(hook->row[from].field[column].name);
+	size_t width = escape_columns(hook->rows[from].fields[column].name);
 
 	for (size_t i = from; i < from + length; i++) {
-		size_t own = escape_columns(hook->row[i].field[column].text);
+		size_t own = escape_columns(hook->rows[i].fields[column].text);
 
 		width = own > width ? own : width;
 	}
 	return width;
 }
 
-/* Numbers at the right, names at the left; nothing behind the last name. */
+/* Numbers are aligned right, names left. No blanks follow the last cell of a line. */
 static void print_cell(FILE *out, const char *text, bool right, size_t width, bool last)
 {
 	size_t blanks = width - escape_columns(text);
@@ -234,44 +234,44 @@ static void print_cell(FILE *out, const char *text, bool right, size_t width, bo
 	fprintf(out, "%*s", right || last ? 0 : (int)blanks, "");
 }
 
-/* What has no key stands alone: a line a value. */
+/* A map without keys has one row: a line for each of its values. */
 static void print_list(FILE *out, const struct report_hook_row *row)
 {
 	size_t names = 0, values = 0;
 
-	for (size_t i = 0; i < row->count; i++) {
-		size_t name = escape_columns(row->field[i].name);
-		size_t value = escape_columns(row->field[i].text);
+	for (size_t i = 0; i < row->field_count; i++) {
+		size_t name = escape_columns(row->fields[i].name);
+		size_t value = escape_columns(row->fields[i].text);
 
 		names = name > names ? name : names;
 		values = value > values ? value : values;
 	}
-	for (size_t i = 0; i < row->count; i++) {
-		print_cell(out, row->field[i].name, false, names, false);
-		print_cell(out, row->field[i].text, row->field[i].is_number, values, true);
+	for (size_t i = 0; i < row->field_count; i++) {
+		print_cell(out, row->fields[i].name, false, names, false);
+		print_cell(out, row->fields[i].text, row->fields[i].is_number, values, true);
 		fputc('\n', out);
 	}
 }
 
 static void print_table(FILE *out, const struct report_hook *hook, size_t from, size_t length)
 {
-	const struct report_hook_row *first = &hook->row[from];
-	size_t *widths = calloc(first->count + 1, sizeof(*widths));
+	const struct report_hook_row *first = &hook->rows[from];
+	size_t *widths = calloc(first->field_count + 1, sizeof(*widths));
 
 	if (!widths)
 		return;
-	for (size_t i = 0; i < first->count; i++) {
+	for (size_t i = 0; i < first->field_count; i++) {
 		widths[i] = column_width(hook, from, length, i);
-		print_cell(out, first->field[i].name, first->field[i].is_number, widths[i],
-			   i + 1 == first->count);
+		print_cell(out, first->fields[i].name, first->fields[i].is_number, widths[i],
+			   i + 1 == first->field_count);
 	}
 	fputc('\n', out);
 	for (size_t i = from; i < from + length; i++) {
-		const struct report_hook_row *row = &hook->row[i];
+		const struct report_hook_row *row = &hook->rows[i];
 
-		for (size_t j = 0; j < row->count; j++)
-			print_cell(out, row->field[j].text, row->field[j].is_number, widths[j],
-				   j + 1 == row->count);
+		for (size_t j = 0; j < row->field_count; j++)
+			print_cell(out, row->fields[j].text, row->fields[j].is_number, widths[j],
+				   j + 1 == row->field_count);
 		fputc('\n', out);
 	}
 	free(widths);
@@ -300,19 +300,19 @@ void report_hooks_text(FILE *out, const struct report_hooks *hooks)
 		size_t length;
 
 		fputs("\nhook ", out);
-		escape_text(out, hook->is.name, SIZE_MAX);
-		fprintf(out, " (priority %" PRId32 ")", hook->is.priority);
-		print_taken(out, &hook->is);
+		escape_text(out, hook->info.name, SIZE_MAX);
+		fprintf(out, " (priority %" PRId32 ")", hook->info.priority);
+		print_taken(out, &hook->info);
 		fputc('\n', out);
-		for (size_t j = 0; j < hook->count; j += length) {
+		for (size_t j = 0; j < hook->row_count; j += length) {
 			length = table_length(hook, j);
-			if (strcmp(hook->row[j].map, hook->is.name) != 0) {
+			if (strcmp(hook->rows[j].map, hook->info.name) != 0) {
 				fputs("  ", out);
-				escape_text(out, hook->row[j].map, SIZE_MAX);
+				escape_text(out, hook->rows[j].map, SIZE_MAX);
 				fputc('\n', out);
 			}
-			if (length == 1 && !hook->row[j].key_count)
-				print_list(out, &hook->row[j]);
+			if (length == 1 && !hook->rows[j].key_count)
+				print_list(out, &hook->rows[j]);
 			else
 				print_table(out, hook, j, length);
 		}

@@ -7,7 +7,7 @@
 
 static void print_time(FILE *out, const struct timespec *time)
 {
-	/* years that ISO 8601 has four digits for; a broken file may claim any */
+	/* the last year with four digits (ISO 8601); a corrupt file may claim any */
 	const time_t last = 253402300799; /* 9999-12-31T23:59:59Z */
 	time_t seconds = time->tv_sec < 0 ? 0 : time->tv_sec > last ? last : time->tv_sec;
 	char text[32] = "1970-01-01T00:00:00";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* Reports: takes a snapshot, subtracts the last one, and writes the rest in full. */
+/* Reports: takes a snapshot, subtracts the last one, and writes the difference. */
 #include "tools/report/filter.h"
 #include "tools/report/rows.h"
 
@@ -89,8 +89,8 @@ void report_counts_add(struct socktally_counts *sum, const struct socktally_coun
 }
 
 /*
- * The rows of now less those of last, without what is then empty. Both are sorted, so they are gone
- * through side by side. The paths stay those of now.
+ * The differences of two sorted tables; rows without a packet are left out. The paths are not copied:
+ * they belong to `now`.
  */
 static int rows_since(const struct report_rows *now, const struct report_rows *last,
 		      struct report_rows *since)
@@ -122,7 +122,7 @@ static int write_all(int fd, const char *data, size_t size)
 			data += written;
 			size -= (size_t)written;
 		} else if (written < 0 && errno == EAGAIN) {
-			/* whoever shares the descriptor with us made it non-blocking */
+			/* another process has the same open file, and made it non-blocking */
 			struct pollfd writable = {.fd = fd, .events = POLLOUT};
 
 			if (poll(&writable, 1, -1) < 0 && errno != EINTR)
@@ -195,66 +195,65 @@ void report_follows(struct report *report)
 	report->written = true;
 }
 
-/* What is read for one report: counts since the opening, and since the last report. */
-struct reading {
+/* What one report is made of: counts since the meter was opened, and since the last report. */
+struct sample {
 	struct report_rows now, since;
 	struct report_hooks hooks, hooks_now;
 	struct report_classes classes_now, classes;
 	char *filter;
 };
 
-static int read_meter(struct reading *reading, const struct report *report, struct socktally *meter)
+static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter)
 {
-	int error = socktally_snapshot(meter, rows_add, &reading->now, NULL);
+	int error = socktally_snapshot(meter, rows_add, &sample->now, NULL);
 
 	if (error)
 		return error;
-	if (reading->now.count)
-		qsort(reading->now.row, reading->now.count, sizeof(*reading->now.row),
-		      compare_rows);
-	error = rows_since(&reading->now, &report->last, &reading->since);
+	if (sample->now.count)
+		qsort(sample->now.row, sample->now.count, sizeof(*sample->now.row), compare_rows);
+	error = rows_since(&sample->now, &report->last, &sample->since);
 	if (!error)
-		error = report_hooks_read(&reading->hooks, meter);
+		error = report_hooks_read(&sample->hooks, meter);
 	if (!error)
-		error = report_hooks_copy_taken(&reading->hooks_now, &reading->hooks);
+		error = report_hooks_copy_taken(&sample->hooks_now, &sample->hooks);
 	if (!error)
-		error = report_classes_read(&reading->classes_now, meter);
+		error = report_classes_read(&sample->classes_now, meter);
 	if (!error)
-		error = report_classes_since(&reading->classes_now, &report->last_classes,
-					     &reading->classes);
+		error = report_classes_since(&sample->classes_now, &report->last_classes,
+					     &sample->classes);
 	if (!error)
-		report_hooks_since(&reading->hooks, &report->last_hooks);
+		report_hooks_since(&sample->hooks, &report->last_hooks);
 	return error;
 }
 
-/* What was read becomes what the next report counts from; the reading gets what it was before. */
-static void keep_reading(struct report *report, struct reading *reading)
+/* The next report counts from this sample. The sample gets the one before, to be freed. */
+static void keep_sample(struct report *report, struct sample *sample)
 {
-	const struct reading before = {.now = report->last,
-				       .hooks_now = report->last_hooks,
-				       .classes_now = report->last_classes};
+	const struct sample before = {.now = report->last,
+				      .hooks_now = report->last_hooks,
+				      .classes_now = report->last_classes};
 
-	report->last = reading->now;
-	report->last_hooks = reading->hooks_now;
-	report->last_classes = reading->classes_now;
-	reading->now = before.now;
-	reading->hooks_now = before.hooks_now;
-	reading->classes_now = before.classes_now;
+	report->last = sample->now;
+	report->last_hooks = sample->hooks_now;
+	report->last_classes = sample->classes_now;
+	sample->now = before.now;
+	sample->hooks_now = before.hooks_now;
+	sample->classes_now = before.classes_now;
 	report->written = true;
 }
 
-static void reading_free(struct reading *reading)
+static void sample_free(struct sample *sample)
 {
-	free(reading->since.row);
-	rows_free(&reading->now);
-	report_hooks_free(&reading->hooks);
-	report_hooks_free(&reading->hooks_now);
-	report_classes_free(&reading->classes);
-	report_classes_free(&reading->classes_now);
-	free(reading->filter);
+	free(sample->since.row);
+	rows_free(&sample->now);
+	report_hooks_free(&sample->hooks);
+	report_hooks_free(&sample->hooks_now);
+	report_classes_free(&sample->classes);
+	report_classes_free(&sample->classes_now);
+	free(sample->filter);
 }
 
-/* The totals are those of the rows, as traffic may go on while a snapshot is taken. */
+/* Sums of the rows, not the meter's totals: traffic goes on while a snapshot is taken. */
 static void add_up(struct report_content *content)
 {
 	for (size_t i = 0; i < content->rows->count; i++) {
@@ -269,18 +268,18 @@ static void add_up(struct report_content *content)
 int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
 		 const struct timespec *start, const struct timespec *end)
 {
-	struct reading reading = {0};
+	struct sample sample = {0};
 	struct report_content content = {
 		.source = source,
 		.filter = source->filter,
 		.start = *start,
 		.end = *end,
-		.rows = &reading.since,
-		.hooks = &reading.hooks,
-		.classes = &reading.classes,
+		.rows = &sample.since,
+		.hooks = &sample.hooks,
+		.classes = &sample.classes,
 		.color = report->color,
 	};
-	int error = read_meter(&reading, report, meter);
+	int error = read_meter(&sample, report, meter);
 
 	if (!error) {
 		add_up(&content);
@@ -288,13 +287,13 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 		if (source->filter_name)
 			content.filter = source->filter_name;
 		else if (source->comm && report->format == REPORT_TEXT)
-			reading.filter = report_filter_words(meter);
-		if (reading.filter)
-			content.filter = reading.filter;
+			sample.filter = report_filter_words(meter);
+		if (sample.filter)
+			content.filter = sample.filter;
 		error = write_content(report, &content);
 	}
 	if (!error)
-		keep_reading(report, &reading);
-	reading_free(&reading);
+		keep_sample(report, &sample);
+	sample_free(&sample);
 	return error;
 }

@@ -10,7 +10,7 @@
 
 enum report_format { REPORT_TEXT, REPORT_JSON };
 
-/* Something that is to be known of what was counted, as that the tool has changed its filter. */
+/* An event that matters for the counts, for instance that the tool has changed its filter. */
 struct report_note {
 	struct timespec time;
 	const char *event; /* one word for scripts */
@@ -20,7 +20,7 @@ struct report_note {
 /* What was metered. Strings may be NULL for "". */
 struct report_source {
 	const char *kind;      /* "socket" or "file" */
-	const char *interface; /* "eth0", "eth0,eth1", "any"; for a file what it names itself */
+	const char *interface; /* "eth0", "eth0,eth1", "any"; of a file: the names in it */
 	const char *linktype;  /* "eth", "eth,raw" */
 	int pid;
 	const char *comm;
@@ -31,23 +31,22 @@ struct report_source {
 	size_t note_count;
 };
 
-struct report; /* holds the last snapshot, for the differences of an interval */
+struct report; /* holds the last snapshot: a report has the difference */
 
-/* fd: where to write, not owned. -errno. */
+/* fd stays the caller's. -errno. */
 int report_open(struct report **report, int fd, enum report_format format);
 void report_close(struct report *report);
-/* The descriptor has got another report before: the text begins with an empty line. */
+/* Another report was written to the same descriptor: an empty line separates the two in text. */
 void report_follows(struct report *report);
 
 /*
- * JSON lists the paths sorted by their text, "in" before "out"; the text's tree has the busiest
- * first. Both are the same for the same counts.
+ * JSON has the paths in the order of their text, "in" before "out"; the tree of the text report has the
+ * path with most packets first. The same counts give the same report.
  */
 
 /*
- * Writes one report of what was counted since the last report_write() on this handle (since the
- * opening, for the first), from start to end. Returns -errno if not all of it could be written;
- * the next report then covers this one's time too.
+ * Writes a report of what was counted since the last report_write(), or since report_open(). Returns
+ * -errno if it could not be written whole; the next report then covers this one's time, too.
  */
 int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
 		 const struct timespec *start, const struct timespec *end);

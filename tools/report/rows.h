@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What one report says, ready to be written in either form. */
+/* The content of one report, independent of its format. */
 #ifndef SOCKTALLY_TOOLS_REPORT_ROWS_H
 #define SOCKTALLY_TOOLS_REPORT_ROWS_H
 
@@ -34,7 +34,7 @@ struct report_content {
 	bool color;
 };
 
-#define REPORT_OVERFLOW "overflow" /* the path of what the full table could not hold */
+#define REPORT_OVERFLOW "overflow" /* the path of packets that the full table has no row for */
 
 void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
 /* What came since the last report: 0 and not 2^64 less where a counter began anew. */
@@ -43,7 +43,7 @@ void report_counts_subtract(struct socktally_counts *counts, const struct sockta
 
 #define NUMBER_TEXT_MAX 48 /* room for a number as text, with its unit */
 
-/* Three digits and a power of 1000: 1234567 B as "1.23 MB". What is whole stays without a point. */
+/* Three digits and a power of 1000: 1234567 B as "1.23 MB", 999 B as "999 B". */
 void report_number_short(char *text, double number, const char *unit);
 /* Percent: "12.3", "<0.1", ">99.9" */
 void report_number_share(char *text, uint64_t part, uint64_t whole);
@@ -53,7 +53,7 @@ void report_number_packets(char *text, uint64_t packets);
 /* "packets":...,"accepted_bytes":... */
 void report_json_counts(FILE *out, const struct socktally_counts *counts);
 
-/* Both only print to out, whose error flag tells a failure. */
+/* Failures of `out` are left to its error flag. */
 void report_json(FILE *out, const struct report_content *content);
 /* -ENOMEM if there is no room for the tree. */
 int report_text(FILE *out, const struct report_content *content);

@@ -24,7 +24,7 @@ struct layout {
 	const struct report_content *content;
 	bool shown[COLUMNS];
 	unsigned int width[COLUMNS];
-	unsigned int name_width; /* what the widest name takes, or what the columns leave */
+	unsigned int name_width; /* of the widest name, or the space that the columns leave */
 	unsigned int indent;     /* of each layer */
 	bool short_numbers;
 };
@@ -143,7 +143,7 @@ static void measure(struct layout *layout, const struct report_node *node)
 	}
 }
 
-/* What all shown columns take, with two blanks before each; a share stays near what it is of. */
+/* Width of all shown columns, with two blanks before each. */
 static unsigned int columns_width(const struct layout *layout)
 {
 	unsigned int width = 0;
@@ -154,8 +154,8 @@ static unsigned int columns_width(const struct layout *layout)
 }
 
 /*
- * Exact numbers and clear steps if they fit; else narrower steps, then short numbers. If even that
- * doesn't, the longest names get a line of their own.
+ * Exact numbers and an indent of two columns if they fit, else an indent of one, then short numbers. If
+ * that is still too wide, the numbers of the longest names go to the next line.
  */
 static void fit(struct layout *layout, const struct report_node *root)
 {
@@ -188,7 +188,7 @@ static void print_titles(FILE *out, const struct layout *layout)
 	fprintf(out, "%s\n", layout->content->color ? PLAIN : "");
 }
 
-/* What a reader looks for stands out: paths that a tenth of all packets end at. */
+/* Bold: paths of at least a tenth of all packets. Dim: nodes below a hundredth. */
 static const char *color_of(const struct layout *layout, const struct report_node *node)
 {
 	const struct socktally_counts *totals = &layout->content->totals;
@@ -297,7 +297,7 @@ static void print_rates(FILE *out, const struct report_content *content)
 	fprintf(out, ": %s packets/s, %s", packets, bits);
 }
 
-/* What of all packets the socket's filter let through; of a file, what of them is in it. */
+/* What the socket's filter accepted; of a file, the bytes of each packet that are in it. */
 static void print_accepted(FILE *out, const struct report_content *content)
 {
 	const struct socktally_counts *totals = &content->totals;

@@ -20,7 +20,7 @@ static struct report_node *node_new(const char *name, size_t length, unsigned in
 	return node;
 }
 
-/* Rows come sorted, so the child that was made last is the likeliest: it stands first. */
+/* Rows come sorted, so the child that was added last is the most likely one: it is the first in the list. */
 static struct report_node *child(struct report_node *parent, const char *name, size_t length,
 				 unsigned int depth)
 {
@@ -66,7 +66,7 @@ static bool add_row(struct report_node *root, const struct report_row *row)
 	return true;
 }
 
-/* Does a come before b among siblings? What didn't fit the table comes last. */
+/* Whether a comes before b among siblings. Overflow comes last. */
 static bool before(const struct report_node *a, const struct report_node *b)
 {
 	bool a_last = !a->depth && !strcmp(a->name, REPORT_OVERFLOW);
@@ -81,7 +81,7 @@ static bool before(const struct report_node *a, const struct report_node *b)
 	return strcmp(a->name, b->name) < 0;
 }
 
-/* Siblings are few: as many as protocols can follow another one. */
+/* Insertion sort: siblings are few, the protocols that can follow one protocol. */
 static void sort_children(struct report_node *parent)
 {
 	struct report_node *sorted = NULL, *node, **place;
@@ -112,7 +112,7 @@ struct report_node *report_tree(const struct report_rows *rows)
 	return root;
 }
 
-/* As deep as a path has layers at most. */
+/* Recursion is bounded by the layers of a path. */
 void report_tree_free(struct report_node *root)
 {
 	struct report_node *node;

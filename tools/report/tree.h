@@ -10,8 +10,8 @@ struct report_node {
 	unsigned int depth;          /* 0: outermost layer; meaningless at the root */
 	struct socktally_counts sum; /* this path and all below it */
 	struct socktally_counts own; /* packets that end here */
-	struct socktally_counts in;  /* of the sum: received */
-	struct report_node *first;   /* the busiest child */
+	struct socktally_counts in;  /* the part of the sum that was received */
+	struct report_node *first;   /* the child with most packets */
 	struct report_node *next;    /* sibling */
 };
 
