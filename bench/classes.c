@@ -218,7 +218,7 @@ static void compare(const struct work *work, const char *kind, unsigned int coun
 
 	if (!figures)
 		die("figures", ENOMEM);
-	make(kind, count, &work->with.meter->blocks);
+	make(kind, count, &work->with.meter->header_buffer);
 	set(work->with.meter, count);
 	set(work->native.meter, count);
 	run_native(work->native.meter, &work->packets[0], 1); /* makes the rule set */

@@ -36,7 +36,7 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 	};
 	struct st_skb_facts facts;
 
-	if (!st_is_live(meter) || !meter->userspace || (!data && caplen))
+	if (!st_registry_has(meter) || !meter->userspace || (!data && caplen))
 		return -EINVAL;
 	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
 	st_tally(st_region_of(meter, 0), meter->sizes,

@@ -41,14 +41,14 @@ static void meter_free(struct socktally *meter)
 	st_thresholds_free(meter);
 	if (meter->timer >= 0)
 		close(meter->timer);
-	if (meter->broker >= 0)
-		close(meter->broker);
+	if (meter->remote >= 0)
+		close(meter->remote);
 	if (meter->chain_map >= 0)
 		close(meter->chain_map);
 	if (meter->count_prog >= 0)
 		close(meter->count_prog);
-	if (meter->blocks.map >= 0)
-		close(meter->blocks.map);
+	if (meter->header_buffer.map >= 0)
+		close(meter->header_buffer.map);
 	if (meter->cells_map >= 0)
 		close(meter->cells_map);
 	if (meter->regions && meter->userspace)
@@ -84,8 +84,8 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->log_ctx = own.log_ctx;
 	meter->gap = own.gap;
 	meter->gap_ctx = own.gap_ctx;
-	meter->cells_map = meter->blocks.map = meter->chain_map = -1;
-	meter->count_prog = meter->broker = meter->timer = meter->shown = -1;
+	meter->cells_map = meter->header_buffer.map = meter->chain_map = -1;
+	meter->count_prog = meter->remote = meter->timer = meter->label_fd = -1;
 	st_hooks_init(&meter->hooks);
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
@@ -95,7 +95,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	if (meter->userspace)
 		error = userspace_open(meter);
 	else
-		error = own.broker ? st_broker_open(meter, own.broker) : st_meter_maps_open(meter);
+		error = own.broker ? st_remote_open(meter, own.broker) : st_meter_maps_open(meter);
 	st_path_labels_open(meter);
 	if (!error && !st_registry_add(meter))
 		error = st_fail(meter, -EMFILE, "there are %d meters already", ST_MAX_METERS);

@@ -32,7 +32,7 @@ static int snapshot(struct socktally *meter, const struct socktally_sink *sink, 
 	struct socktally_sink own;
 	int result;
 
-	if (!st_is_live(meter) || !sink)
+	if (!st_registry_has(meter) || !sink)
 		return -EINVAL;
 	result = st_options(&own, sizeof(own), sink);
 	if (!result)

@@ -27,7 +27,7 @@ int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 	struct itimerspec interval = {.it_interval = period, .it_value = period};
 	int saved = errno, result;
 
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	result = timer_make(meter);
 	if (!result && timerfd_settime(meter->timer, 0, &interval, NULL))
@@ -45,7 +45,7 @@ int socktally_fd(struct socktally *meter)
 {
 	int saved = errno, result;
 
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	result = timer_make(meter);
 	errno = saved;
@@ -79,7 +79,7 @@ int socktally_poll(struct socktally *meter, int timeout_ms)
 {
 	int saved = errno, result;
 
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	result = wait_and_call(meter, timeout_ms);
 	errno = saved;

@@ -93,7 +93,7 @@ int socktally_threshold_add(struct socktally *meter, const struct socktally_thre
 	struct socktally_threshold_opts own;
 	int saved = errno, result;
 
-	if (!st_is_live(meter) || !opts || !fn)
+	if (!st_registry_has(meter) || !opts || !fn)
 		return -EINVAL;
 	result = st_options(&own, sizeof(own), opts);
 	if (result)
@@ -120,13 +120,13 @@ static void sweep(struct socktally *meter)
 
 int socktally_threshold_remove(struct socktally *meter, int number)
 {
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	for (size_t i = 0; number > 0 && i < meter->threshold_count; i++) {
 		if (meter->thresholds[i]->number != number)
 			continue;
 		meter->thresholds[i]->number = 0;
-		if (!meter->looking)
+		if (!meter->thresholds_busy)
 			sweep(meter);
 		return 0;
 	}
@@ -186,7 +186,7 @@ void st_thresholds_look(struct socktally *meter)
 	uint64_t now = st_now(), since = meter->thresholds_at;
 	size_t count = meter->threshold_count; /* a callback may add more */
 
-	if (meter->looking) /* a callback polls: its interval becomes a part of the next one */
+	if (meter->thresholds_busy) /* a callback polls: its interval becomes a part of the next one */
 		return;
 	meter->thresholds_at = now;
 	if (!count)
@@ -194,7 +194,7 @@ void st_thresholds_look(struct socktally *meter)
 	for (size_t i = 0; i < count; i++)
 		meter->thresholds[i]->count = 0;
 	socktally_snapshot(meter, add_cell, meter, NULL);
-	meter->looking = true;
+	meter->thresholds_busy = true;
 	for (size_t i = 0; i < count; i++) {
 		struct st_threshold *threshold = meter->thresholds[i];
 
@@ -203,6 +203,6 @@ void st_thresholds_look(struct socktally *meter)
 		threshold->before = threshold->count;
 		threshold->started = true;
 	}
-	meter->looking = false;
+	meter->thresholds_busy = false;
 	sweep(meter);
 }

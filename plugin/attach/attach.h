@@ -7,18 +7,22 @@
 #include "plugin/meter/attachment.h"
 #include <linux/filter.h>
 
+/* Attaches again where a filter was set past the library. */
+void st_reattach(struct socktally *meter);
+
+/* --- plugin/attach/socket_program.c */
+
 /*
  * The program for a socket: the tool's filter, then the chain. A descriptor, or -errno with the error
  * noted.
  */
-int st_socket_program_load(struct socktally *meter, const struct st_socket_link *tap,
+int st_socket_program_load(struct socktally *meter, const struct st_socket_link *socket_link,
 			   const struct sock_filter *insns, size_t count);
 
 /* Loads a program with a function beside its tail call, which not every kernel takes. 0, or -errno. */
 int st_socket_program_try_functions(struct socktally *meter);
 
-/* Whether our program is still on the attachment's socket fd, which has an eBPF program. */
-bool st_may_be_on(const struct st_attachment *attachment, int fd);
+/* --- plugin/attach/filter_slot.c */
 
 /*
  * The socket's classic filter, malloc'ed; count 0 and NULL: it has none. -EACCES: it is eBPF. (The
@@ -26,9 +30,29 @@ bool st_may_be_on(const struct st_attachment *attachment, int fd);
  */
 int st_filter_read(int fd, struct sock_filter **insns, size_t *count);
 
-void st_attachments_free(struct socktally *meter);
+/* Whether the socket has an eBPF program: the kernel does not show it (-EACCES). */
+bool st_filter_is_hidden(int fd);
 
-/* Composes anew where a filter was set past the library. */
-void st_reattach(struct socktally *meter);
+/* Whether the socket has this classic filter; count 0: none. */
+bool st_filter_is(int fd, const struct sock_filter *insns, size_t count);
+
+/* What the socket's filter and other options take, as the kernel charges it; 0: it doesn't tell. */
+uint32_t st_option_memory(int fd);
+
+/* Whether our program is still on the attachment's socket fd. */
+bool st_attachment_is_on(const struct st_attachment *attachment, int fd);
+
+/* --- plugin/attach/attachments.c */
+
+/* NULL: the meter has no socket with this cookie. */
+struct st_attachment *st_attachment_find(const struct socktally *meter, uint64_t cookie);
+
+/* Room for one more, so that st_attachment_keep() can't fail. 0, or -ENOMEM, noted. */
+int st_attachments_reserve(struct socktally *meter);
+
+/* Takes a malloc'ed attachment, in the place of an older one of the same socket. */
+void st_attachment_keep(struct socktally *meter, struct st_attachment *attachment);
+void st_attachment_remove(struct socktally *meter, uint64_t cookie);
+void st_attachments_free(struct socktally *meter);
 
 #endif

@@ -31,6 +31,10 @@ enum {
 	LINKTYPE_UNKNOWN = 0x3fff, /* no such number: "DLT16383" */
 };
 
+/*
+ * RAW are devices whose packets have no link-layer header, as far as a packet socket sees: the kernel's
+ * drivers, and libpcap's map_arphrd_to_dlt(), say which these are.
+ */
 uint32_t st_link_of_hardware(unsigned int hardware)
 {
 	switch (hardware) {
@@ -41,10 +45,17 @@ uint32_t st_link_of_hardware(unsigned int hardware)
 	case ARPHRD_RAWIP:
 	case ARPHRD_PPP:
 	case ARPHRD_SLIP:
+	case ARPHRD_CSLIP:
+	case ARPHRD_SLIP6:
+	case ARPHRD_CSLIP6:
+	case ARPHRD_ADAPT: /* SLIP, adaptive */
 	case ARPHRD_TUNNEL:
 	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
 	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+	case ARPHRD_PIMREG:
+	case ARPHRD_6LOWPAN:
 		return ST_LINK_RAW;
 	case ARPHRD_IEEE80211:
 		return ST_LINK_OTHER | LINKTYPE_IEEE802_11;
@@ -83,54 +94,55 @@ static int interface_read(int fd, int ifindex, char name[16], uint32_t *link)
 	return 0;
 }
 
-void st_socket_link_widen(struct st_socket_link *tap, int fd)
+void st_socket_link_widen(struct st_socket_link *socket_link, int fd)
 {
 	char name[16];
 	uint32_t link;
 
-	if (tap->link == ST_LINK_SLL)
+	if (socket_link->link == ST_LINK_SLL)
 		return;
-	tap->link = 0;
-	tap->other_count = 0;
-	for (int i = 1; i <= ST_LAST_IFINDEX && tap->other_count < ST_MAX_LINKS; i++) {
+	socket_link->link = 0;
+	socket_link->other_count = 0;
+	for (int i = 1; i <= ST_LAST_IFINDEX && socket_link->other_count < ST_MAX_LINKS; i++) {
 		if (interface_read(fd, i, name, &link) || link == ST_LINK_ETH)
 			continue;
-		tap->others[tap->other_count].ifindex = i;
-		tap->others[tap->other_count++].link = link;
+		socket_link->others[socket_link->other_count].ifindex = i;
+		socket_link->others[socket_link->other_count++].link = link;
 	}
-	if (!tap->other_count)
-		tap->link = ST_LINK_ETH;
+	if (!socket_link->other_count)
+		socket_link->link = ST_LINK_ETH;
 }
 
-int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex)
+int st_socket_link_read(struct st_socket_link *socket_link, int fd, int ifindex)
 {
 	struct sockaddr_ll address;
 	socklen_t size = sizeof(address);
 	int type, result;
 
-	memset(tap, 0, sizeof(*tap));
+	memset(socket_link, 0, sizeof(*socket_link));
 	memset(&address, 0, sizeof(address));
 	if (getsockname(fd, (struct sockaddr *)&address, &size))
 		return -errno;
 	size = sizeof(type);
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
 		return -errno;
-	tap->ifindex = ifindex ? ifindex : address.sll_ifindex;
-	strcpy(tap->interface, "any");
-	if (tap->ifindex) {
-		result = interface_read(fd, tap->ifindex, tap->interface, &tap->link);
+	socket_link->ifindex = ifindex ? ifindex : address.sll_ifindex;
+	strcpy(socket_link->interface, "any");
+	if (socket_link->ifindex) {
+		result = interface_read(fd, socket_link->ifindex, socket_link->interface,
+					&socket_link->link);
 		if (result == -ENODEV || result == -ENXIO) {
 			/* gone in the meantime: the kernel still knows what kind it was */
-			tap->link = st_link_of_hardware(address.sll_hatype);
-			strcpy(tap->interface, "?");
+			socket_link->link = st_link_of_hardware(address.sll_hatype);
+			strcpy(socket_link->interface, "?");
 		} else if (result) {
 			return result;
 		}
 	}
 	if (type == SOCK_DGRAM)
-		tap->link = ST_LINK_SLL;
-	else if (!tap->ifindex)
-		st_socket_link_widen(tap, fd);
+		socket_link->link = ST_LINK_SLL;
+	else if (!socket_link->ifindex)
+		st_socket_link_widen(socket_link, fd);
 	return 0;
 }
 

@@ -6,10 +6,10 @@
 #include "plugin/meter/attachment.h"
 
 /* ifindex: what the socket is about to be bound to; 0: as it is bound. -errno. */
-int st_socket_link_read(struct st_socket_link *tap, int fd, int ifindex);
+int st_socket_link_read(struct st_socket_link *socket_link, int fd, int ifindex);
 
-/* Makes the tap one that is right whatever interface the socket gets packets of. */
-void st_socket_link_widen(struct st_socket_link *tap, int fd);
+/* Makes it right for whatever interface the socket gets packets of. */
+void st_socket_link_widen(struct st_socket_link *socket_link, int fd);
 
 /* The link of packets of an interface. hardware: ARPHRD_ETHER and the like. */
 uint32_t st_link_of_hardware(unsigned int hardware);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Filters that were set past the library: the program that owns the socket is free to, and so is
- * every other library in it. The last one that attaches has the slot, so the counting has ended.
+ * Filters that were set past the library. The program that owns the socket may do that, and so may
+ * every other library in it. A new filter takes the place of our program, so the counting ends.
  */
 #include "plugin/remote/remote.h"
 #include "plugin/attach/attach.h"
@@ -19,7 +19,7 @@
 
 #define SECOND 1000000000ull
 
-/* A descriptor's number says nothing of whose it is: the program may have closed and reused it. */
+/* The program may have closed the descriptor and reused its number: only the cookie tells. */
 static bool is_socket(int fd, uint64_t cookie)
 {
 	socklen_t size = sizeof(uint64_t);
@@ -28,20 +28,12 @@ static bool is_socket(int fd, uint64_t cookie)
 	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &now, &size) && now == cookie;
 }
 
-static bool is_ours(const struct st_attachment *attachment)
-{
-	socklen_t length = 0;
-
-	return getsockopt(attachment->fd, SOL_SOCKET, SO_GET_FILTER, NULL, &length) &&
-	       errno == EACCES && st_may_be_on(attachment, attachment->fd);
-}
-
-static void tell(struct socktally *meter, const struct st_attachment *attachment, int result,
-		 uint64_t since)
+static void report_gap(struct socktally *meter, const struct st_attachment *attachment, int result,
+		       uint64_t since)
 {
 	struct socktally_gap gap = {.cookie = attachment->cookie,
-				    .interface = attachment->tap.interface,
-				    .ifindex = attachment->tap.ifindex,
+				    .interface = attachment->socket_link.interface,
+				    .ifindex = attachment->socket_link.ifindex,
 				    .error = result,
 				    .nanoseconds = st_now() - since};
 	double seconds = (double)gap.nanoseconds / SECOND;
@@ -63,33 +55,25 @@ static void tell(struct socktally *meter, const struct st_attachment *attachment
 }
 
 /*
- * The number is held by a duplicate meanwhile, so that another thread that closes it can't make us
- * attach to what gets it next.
+ * Attaches by a duplicate of the descriptor. Another thread may close the number meanwhile and open
+ * another socket, which gets the same number and must not be attached.
  */
-static int compose_again(struct socktally *meter, int number, uint64_t cookie)
+static int attach_again(struct socktally *meter, int number, uint64_t cookie)
 {
 	int fd = fcntl(number, F_DUPFD_CLOEXEC, 0), result = -EBADF;
 
 	if (fd < 0)
 		return -errno;
-	meter->shown = number;
+	meter->label_fd = number;
 	if (is_socket(fd, cookie))
 		result = socktally_attach(meter, fd, NULL);
-	meter->shown = -1;
+	meter->label_fd = -1;
 	close(fd);
 	return result;
 }
 
-static struct st_attachment *find(const struct socktally *meter, uint64_t cookie)
-{
-	for (size_t i = 0; i < meter->attachment_count; i++)
-		if (meter->attachments[i]->cookie == cookie)
-			return meter->attachments[i];
-	return NULL;
-}
-
-/* false: the attachments are in another order now. */
-static bool look_at(struct socktally *meter, struct st_attachment *attachment)
+/* Returns false if the list of attachments has changed its order. */
+static bool check_socket(struct socktally *meter, struct st_attachment *attachment)
 {
 	uint64_t cookie = attachment->cookie, since = attachment->seen;
 	bool was_lost = attachment->lost;
@@ -99,22 +83,22 @@ static bool look_at(struct socktally *meter, struct st_attachment *attachment)
 		attachment->fd = -1;
 		return true;
 	}
-	if (is_ours(attachment)) {
+	if (st_attachment_is_on(attachment, attachment->fd)) {
 		attachment->seen = st_now();
 		attachment->lost = false;
 		return true;
 	}
 	meter->quiet = was_lost;
-	result = compose_again(meter, fd, cookie);
+	result = attach_again(meter, fd, cookie);
 	meter->quiet = false;
-	attachment = find(meter, cookie);
+	attachment = st_attachment_find(meter, cookie);
 	if (!attachment || result == -EAGAIN || result == -EBADF)
 		return true;
 	attachment->fd = fd; /* not the duplicate */
 	attachment->seen = result ? since : st_now();
 	attachment->lost = result != 0;
 	if (!result || !was_lost)
-		tell(meter, attachment, result, since);
+		report_gap(meter, attachment, result, since);
 	return result != 0;
 }
 
@@ -127,7 +111,7 @@ static void broker_gone(struct socktally *meter)
 		if (attachment->lost)
 			continue;
 		attachment->lost = true;
-		tell(meter, attachment, -ECONNRESET, attachment->seen);
+		report_gap(meter, attachment, -ECONNRESET, attachment->seen);
 	}
 }
 
@@ -135,18 +119,18 @@ void st_reattach(struct socktally *meter)
 {
 	bool retry = st_now() - meter->retried >= SECOND;
 
-	if (meter->broker >= 0 && st_broker_is_gone(meter)) {
+	if (meter->remote >= 0 && st_remote_is_gone(meter)) {
 		broker_gone(meter);
 		return;
 	}
 	if (retry)
 		meter->retried = st_now();
-	/* composing anew moves an attachment to the end: what comes to its place is next */
-	for (size_t i = 0, looks = 2 * meter->attachment_count;
-	     i < meter->attachment_count && looks; looks--) {
+	/* an attachment that is made anew goes to the end of the list: look at its place again */
+	for (size_t i = 0, checks = 2 * meter->attachment_count;
+	     i < meter->attachment_count && checks; checks--) {
 		struct st_attachment *attachment = meter->attachments[i];
 
-		if ((attachment->lost && !retry) || look_at(meter, attachment))
+		if ((attachment->lost && !retry) || check_socket(meter, attachment))
 			i++;
 	}
 }

@@ -41,29 +41,30 @@ static struct bpf_insn store_cb(enum st_cb slot, int from)
 }
 
 /* R8 = the link: known, or by the interface that the packet came from. */
-static void emit_link(struct st_code *code, const struct st_socket_link *tap)
+static void emit_link(struct st_code *code, const struct st_socket_link *socket_link)
 {
-	st_code_emit(code, move_number(BPF_REG_8, tap->link ? tap->link : ST_LINK_ETH));
-	if (tap->link)
+	st_code_emit(code,
+		     move_number(BPF_REG_8, socket_link->link ? socket_link->link : ST_LINK_ETH));
+	if (socket_link->link)
 		return;
 	st_code_emit(code, (struct bpf_insn){.code = BPF_LDX | BPF_MEM | BPF_W,
 					     .dst_reg = BPF_REG_9,
 					     .src_reg = BPF_REG_6,
 					     .off = offsetof(struct __sk_buff, ifindex)});
-	for (unsigned int i = 0; i < tap->other_count; i++) {
+	for (unsigned int i = 0; i < socket_link->other_count; i++) {
 		st_code_emit(code, (struct bpf_insn){.code = BPF_JMP | BPF_JNE | BPF_K,
 						     .dst_reg = BPF_REG_9,
 						     .off = 1,
-						     .imm = tap->others[i].ifindex});
-		st_code_emit(code, move_number(BPF_REG_8, tap->others[i].link));
+						     .imm = socket_link->others[i].ifindex});
+		st_code_emit(code, move_number(BPF_REG_8, socket_link->others[i].link));
 	}
 }
 
 /* From R0 = verdict, R6 = context. R7 keeps the verdict, as a tail call clobbers R0 to R5. */
-static void emit_chain(struct st_code *code, const struct st_socket_link *tap, int chain)
+static void emit_chain(struct st_code *code, const struct st_socket_link *socket_link, int chain)
 {
 	st_code_emit(code, move(BPF_REG_7, BPF_REG_0));
-	emit_link(code, tap);
+	emit_link(code, socket_link);
 	st_code_emit(code, store_cb(ST_CB_VERDICT, BPF_REG_7));
 	st_code_emit(code, store_cb(ST_CB_LINK, BPF_REG_8));
 	st_code_emit(code, move_number(BPF_REG_3, ST_CHAIN_ENTRY));
@@ -89,18 +90,18 @@ static int translate_failed(struct socktally *meter, int error, size_t count, co
 			meter, error,
 			"%s: the socket's filter uses %s, which eBPF can't express: it can't "
 			"be metered",
-			meter->attaching, what ? what : "an instruction");
+			meter->socket_label, what ? what : "an instruction");
 	case -EINVAL:
-		return st_fail(meter, error, "%s: not a valid filter", meter->attaching);
+		return st_fail(meter, error, "%s: not a valid filter", meter->socket_label);
 	default:
 		return st_fail(meter, error,
 			       "%s: can't translate its filter of %zu instructions: %s",
-			       meter->attaching, count, strerror(-error));
+			       meter->socket_label, count, strerror(-error));
 	}
 }
 
 /* A descriptor, or the failure: in the translation, with code->error or *what, or of the kernel. */
-static int load_piece(struct socktally *meter, const struct st_socket_link *tap,
+static int load_piece(struct socktally *meter, const struct st_socket_link *socket_link,
 		      const struct sock_filter *insns, size_t count, struct st_code *code,
 		      const char **what, bool *translated)
 {
@@ -109,7 +110,7 @@ static int load_piece(struct socktally *meter, const struct st_socket_link *tap,
 	*translated = false;
 	if (result)
 		return result;
-	emit_chain(code, tap, meter->chain_map);
+	emit_chain(code, socket_link, meter->chain_map);
 	result = st_code_finish(code);
 	if (result)
 		return result;
@@ -120,21 +121,22 @@ static int load_piece(struct socktally *meter, const struct st_socket_link *tap,
 	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
 }
 
-int st_socket_program_load(struct socktally *meter, const struct st_socket_link *tap,
+int st_socket_program_load(struct socktally *meter, const struct st_socket_link *socket_link,
 			   const struct sock_filter *insns, size_t count)
 {
 	/* where another filter writes to this CPU's block, it may cost a count, but not a packet */
-	struct st_code code = {.header_buffer = st_filters_interleave() ? NULL : &meter->blocks};
+	struct st_code code = {.header_buffer =
+				       st_filters_interleave() ? NULL : &meter->header_buffer};
 	const char *what = NULL;
 	bool translated;
 	int result;
 
-	result = load_piece(meter, tap, insns, count, &code, &what, &translated);
+	result = load_piece(meter, socket_link, insns, count, &code, &what, &translated);
 	/* Not every kernel can have functions beside a tail call. */
 	if (result < 0 && translated && code.function_count) {
 		st_code_free(&code);
 		code.plain = true;
-		result = load_piece(meter, tap, insns, count, &code, &what, &translated);
+		result = load_piece(meter, socket_link, insns, count, &code, &what, &translated);
 	}
 	if (result < 0 && !translated)
 		translate_failed(meter, result, count, what);
@@ -143,11 +145,11 @@ int st_socket_program_load(struct socktally *meter, const struct st_socket_link 
 			"%s: BPF is not permitted (any more), so it can't be metered: that takes "
 			"CAP_BPF and CAP_PERFMON whenever a filter is set (before Linux 5.8 "
 			"CAP_SYS_ADMIN), or a broker",
-			meter->attaching);
+			meter->socket_label);
 	else if (result < 0)
 		st_fail(meter, result,
 			"%s: the kernel refused its filter of %zu instructions as eBPF: %s",
-			meter->attaching, count, strerror(-result));
+			meter->socket_label, count, strerror(-result));
 	st_code_free(&code);
 	return result;
 }

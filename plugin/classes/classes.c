@@ -181,7 +181,7 @@ static int set_classes(struct socktally *meter, const struct socktally_class *gi
 
 	if (!count)
 		return classes_remove(meter);
-	if (meter->broker >= 0)
+	if (meter->remote >= 0)
 		return st_fail(meter, -EOPNOTSUPP,
 			       "a broker loads nobody's own programs: no classes");
 	if (!given || count > ST_CLASSES_MAX || opts->flags & ~SOCKTALLY_CLASSES_FIRST)
@@ -207,7 +207,7 @@ int socktally_set_classes(struct socktally *meter, const struct socktally_class 
 	size_t failed = SIZE_MAX;
 	int result, saved = errno;
 
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	result = st_options(&opts, sizeof(opts), callers);
 	if (!result)
@@ -236,7 +236,7 @@ int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void
 	const struct st_classes *classes;
 	int result = 0;
 
-	if (!st_is_live(meter) || !fn)
+	if (!st_registry_has(meter) || !fn)
 		return -EINVAL;
 	classes = meter->classes;
 	if (!classes)

@@ -152,7 +152,7 @@ static int targets_find(struct socktally *meter, const struct st_socket_link *co
 
 	*count = 0;
 	for (size_t i = 0; i < meter->attachment_count && !result; i++)
-		result = st_class_targets(targets, count, &meter->attachments[i]->tap);
+		result = st_class_targets(targets, count, &meter->attachments[i]->socket_link);
 	if (!result && coming)
 		result = st_class_targets(targets, count, coming);
 	if (!result && !*count)

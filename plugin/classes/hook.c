@@ -151,7 +151,7 @@ struct st_hook *st_class_hook_new(struct socktally *meter, const struct st_class
 {
 	struct st_class_plan plan = {.chain_map = meter->cells_map,
 				     .programs_map = meter->chain_map,
-				     .header_buffer = &meter->blocks,
+				     .header_buffer = &meter->header_buffer,
 				     .data_map = -1,
 				     .parts_map = -1};
 	struct class_hook *own;

@@ -130,8 +130,8 @@ static bool is_before(const struct snapshot *snapshot, uint32_t cpu, uint32_t nu
 	return false;
 }
 
-static void name_cells(struct socktally_cell cells[2], const char *text, const uint8_t *layers,
-		       uint32_t layer_count)
+static void label_cells(struct socktally_cell cells[2], const char *text, const uint8_t *layers,
+			uint32_t layer_count)
 {
 	for (int direction = SOCKTALLY_IN; direction <= SOCKTALLY_OUT; direction++) {
 		cells[direction].path = text;
@@ -140,18 +140,18 @@ static void name_cells(struct socktally_cell cells[2], const char *text, const u
 	}
 }
 
-/* What name_cells() is given, for a path that has no name yet. */
-struct words {
+/* The label of a path that has none yet. */
+struct text {
 	uint8_t layers[SOCKTALLY_MAX_LAYERS];
 	char text[SOCKTALLY_PATH_TEXT_MAX];
 };
 
-static void find_words(struct words *words, struct st_path path, struct socktally_cell cells[2])
+static void label_cells_anew(struct text *text, struct st_path path, struct socktally_cell cells[2])
 {
-	uint32_t count = st_path_layers(path, words->layers);
+	uint32_t count = st_path_layers(path, text->layers);
 
-	socktally_path_text(words->layers, count, words->text, sizeof(words->text));
-	name_cells(cells, words->text, words->layers, count);
+	socktally_path_text(text->layers, count, text->text, sizeof(text->text));
+	label_cells(cells, text->text, text->layers, count);
 }
 
 static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
@@ -159,15 +159,15 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 	const struct socktally *meter = snapshot->meter;
 	const struct st_cell *cell, *other;
 	struct socktally_cell sums[2];
-	const struct st_path_label *name;
-	struct words words;
+	const struct st_path_label *label;
+	struct text text;
 	struct st_path path;
 	uint64_t hash;
 
 	cell = &st_region_cells(st_region_of(meter, cpu), meter->sizes)[number];
 	hash = cell_check(cell);
 	path = cell->path;
-	name = st_path_label_of(meter, number, path, hash);
+	label = st_path_label_of(meter, number, path, hash);
 	if (is_before(snapshot, cpu, number, path, hash))
 		return 0;
 	sums[SOCKTALLY_IN].counts = (struct socktally_counts){0};
@@ -178,10 +178,10 @@ static int report_cell(struct snapshot *snapshot, uint32_t cpu, uint32_t number)
 		if (other)
 			cell_add(sums, other);
 	}
-	if (snapshot->fn && name) {
-		name_cells(sums, name->text, name->layers, name->layer_count);
+	if (snapshot->fn && label) {
+		label_cells(sums, label->text, label->layers, label->layer_count);
 	} else if (snapshot->fn) {
-		find_words(&words, path, sums);
+		label_cells_anew(&text, path, sums);
 		st_path_label_keep(meter, number, path, hash, sums);
 	}
 	return report(snapshot, sums);
@@ -249,7 +249,7 @@ int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void
 	uint16_t used[STACK_CPUS];
 	int result;
 
-	if (!st_is_live(meter))
+	if (!st_registry_has(meter))
 		return -EINVAL;
 	if (meter->region_count <= STACK_CPUS)
 		result = report_all(&snapshot, used);

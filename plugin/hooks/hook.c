@@ -221,7 +221,7 @@ static int hook_add(struct socktally *meter, const char *replaced,
 	struct socktally_hook_opts opts;
 	int result;
 
-	if (!st_is_live(meter) || !callers)
+	if (!st_registry_has(meter) || !callers)
 		return -EINVAL;
 	result = st_options(&opts, sizeof(opts), callers);
 	if (!result && (opts.flags || (opts.variable_count && !opts.variables)))
@@ -230,7 +230,7 @@ static int hook_add(struct socktally *meter, const char *replaced,
 		return st_fail(meter, result, "a hook's options that make no sense");
 	if (meter->userspace)
 		return st_fail(meter, -EINVAL, "a meter without a kernel part has no hooks");
-	if (meter->broker >= 0)
+	if (meter->remote >= 0)
 		return st_fail(meter, -EOPNOTSUPP,
 			       "a broker loads nobody's own programs: no hooks");
 	if (replaced) {
@@ -270,7 +270,7 @@ static struct st_hook *find(struct socktally *meter, const char *name, int *erro
 	struct st_hook *hook;
 
 	*error = -EINVAL;
-	if (!st_is_live(meter) || !name)
+	if (!st_registry_has(meter) || !name)
 		return NULL;
 	hook = st_hook_find(meter, name);
 	if (!hook)
@@ -321,7 +321,7 @@ int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx)
 	struct socktally_hook described;
 	int result = 0;
 
-	if (!st_is_live(meter) || !fn)
+	if (!st_registry_has(meter) || !fn)
 		return -EINVAL;
 	for (unsigned int i = 0; i < meter->hooks.count && !result; i++) {
 		hook_describe(meter, meter->hooks.hook[i], &described);

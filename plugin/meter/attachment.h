@@ -30,7 +30,7 @@ struct st_attachment {
 	uint64_t cookie;
 	uint32_t program;       /* id of the attached program */
 	uint32_t option_memory; /* that the socket took when it had been attached */
-	struct st_socket_link tap;
+	struct st_socket_link socket_link;
 	struct sock_filter *insns; /* the tool's own filter */
 	size_t count;              /* 0: none */
 	int fd;        /* its number when it was last given to us, which may be another's by now */

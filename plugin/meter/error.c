@@ -11,7 +11,7 @@ const char *socktally_error(const struct socktally *meter)
 {
 	if (!meter)
 		return open_error;
-	return st_is_live(meter) ? meter->error : "there is no such meter (any more)";
+	return st_registry_has(meter) ? meter->error : "there is no such meter (any more)";
 }
 
 void st_log(const struct socktally *meter, enum socktally_log_level level, const char *format, ...)

@@ -85,7 +85,7 @@ static int maps_make(struct socktally *meter)
 	if (result < 0)
 		return map_failed(meter, result, "table of cells");
 	meter->cells_map = result;
-	result = st_header_buffer_make(&meter->blocks, meter->region_count);
+	result = st_header_buffer_make(&meter->header_buffer, meter->region_count);
 	if (result)
 		return map_failed(meter, result, "scratch for headers");
 	result = st_bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, ST_CHAIN_NAME, sizeof(uint32_t),
@@ -111,8 +111,8 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 		{"socktally_regions", BPF_PSEUDO_MAP_FD, (uint32_t)meter->cells_map},
 		{"socktally_programs", BPF_PSEUDO_MAP_FD, (uint32_t)meter->chain_map},
 		{"socktally_bank", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->hooks.bank_map},
-		{"blocks", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->blocks.map},
-		{"cpu_mask", 0, meter->blocks.mask},
+		{"blocks", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->header_buffer.map},
+		{"cpu_mask", 0, meter->header_buffer.mask},
 		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
 		{"paths", 0, meter->sizes.paths},
 		{"slots", 0, meter->sizes.slots},

@@ -22,17 +22,17 @@ struct socktally {
 	uint32_t region_size;
 	uint32_t region_count;
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
-	struct st_path_label *names; /* plugin/count/path_labels.h; NULL: no memory */
+	struct st_path_label *path_labels; /* plugin/count/path_labels.h; NULL: no memory */
 	bool userspace;
 	bool records; /* plugin/attach/saved_filter.h */
 	int cells_map;
-	struct st_header_buffer blocks;
+	struct st_header_buffer header_buffer;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
 	int count_prog; /* the whole chain while there are no hooks */
 	struct st_hooks hooks;
 	struct st_classes *classes; /* NULL: none */
 	struct st_pcap *pcap;       /* once it has been needed */
-	int broker; /* the connection to the one that has the maps and loads programs; -1: none */
+	int remote; /* connection to a broker, which has the maps and loads programs; -1: none */
 	int timer;
 	socktally_interval_fn interval_fn;
 	void *interval_ctx;
@@ -43,14 +43,14 @@ struct socktally {
 	size_t threshold_count;
 	int threshold_last;     /* number */
 	uint64_t thresholds_at; /* nanoseconds, CLOCK_MONOTONIC: the last look; 0: none yet */
-	bool looking;           /* thresholds are being gone through: none is freed */
+	bool thresholds_busy;   /* they are being gone through: none is freed */
 	socktally_log_fn log;
 	void *log_ctx;
 	socktally_gap_fn gap;
 	void *gap_ctx;
-	bool quiet;         /* failures are not logged: what is tried again and again */
-	char attaching[64]; /* "eth0: socket 5", for messages */
-	int shown;          /* the number in them, when it is a duplicate that is attached; or -1 */
+	bool quiet;            /* failures are not logged: what is tried again and again */
+	char socket_label[64]; /* "eth0: socket 5", for messages */
+	int label_fd;          /* the number in it where a duplicate is attached; or -1 */
 	char error[320];
 };
 
@@ -78,7 +78,7 @@ int st_options(void *own, size_t own_size, const void *callers);
 /* plugin/meter/registry.c; false: there is no place, or it isn't there. */
 bool st_registry_add(const struct socktally *meter);
 bool st_registry_remove(const struct socktally *meter);
-bool st_is_live(const struct socktally *meter);
+bool st_registry_has(const struct socktally *meter);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t st_now(void);

@@ -36,7 +36,7 @@ bool st_registry_remove(const struct socktally *meter)
 	return false;
 }
 
-bool st_is_live(const struct socktally *meter)
+bool st_registry_has(const struct socktally *meter)
 {
 	for (unsigned int i = 0, count = atomic_load_explicit(&used, memory_order_acquire);
 	     meter && i < count; i++)

@@ -46,11 +46,11 @@ static int broker_connect(struct socktally *meter, const char *path)
 		return st_fail(meter, -ENAMETOOLONG, "%.100s...: too long for a socket's path",
 			       path);
 	memcpy(address.sun_path, path, strlen(path));
-	meter->broker = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (meter->broker < 0)
+	meter->remote = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (meter->remote < 0)
 		return st_fail(meter, -errno, "can't make a socket: %s", strerror(errno));
-	result = set_up(meter->broker);
-	if (!result && connect(meter->broker, (struct sockaddr *)&address, sizeof(address)))
+	result = set_up(meter->remote);
+	if (!result && connect(meter->remote, (struct sockaddr *)&address, sizeof(address)))
 		result = -errno;
 	if (result == -EACCES)
 		return st_fail(meter, result,
@@ -62,7 +62,7 @@ static int broker_connect(struct socktally *meter, const char *path)
 			       "%s: no broker answers there (%s): start one with socktally broker "
 			       "--socket",
 			       path, strerror(-result));
-	if (!is_trusted(meter->broker))
+	if (!is_trusted(meter->remote))
 		return st_fail(meter, -EPERM,
 			       "%s: belongs neither to root nor to this user: not trusted", path);
 	return 0;
@@ -94,7 +94,7 @@ static int take_reply(struct socktally *meter, struct service_reply *reply, int 
 	ssize_t size;
 
 	do
-		size = recvmsg(meter->broker, &header, MSG_CMSG_CLOEXEC);
+		size = recvmsg(meter->remote, &header, MSG_CMSG_CLOEXEC);
 	while (size < 0 && errno == EINTR);
 	if (size < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -126,7 +126,7 @@ static int ask(struct socktally *meter, struct service_request *request,
 	request->version = SERVICE_VERSION;
 	memset(reply, 0, sizeof(*reply));
 	do
-		sent = sendmsg(meter->broker, &header, MSG_NOSIGNAL);
+		sent = sendmsg(meter->remote, &header, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		result = errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -139,7 +139,7 @@ static int ask(struct socktally *meter, struct service_request *request,
 	if (!result)
 		return st_fail(meter, reply->error, "%s", reply->text);
 	/* an answer that comes late must not be taken for the next one */
-	shutdown(meter->broker, SHUT_RDWR);
+	shutdown(meter->remote, SHUT_RDWR);
 	return st_fail(meter, result == -EPIPE ? -ECONNRESET : result,
 		       "the broker %s: nothing is counted any more",
 		       result == -ETIMEDOUT ? "does not answer"
@@ -147,7 +147,7 @@ static int ask(struct socktally *meter, struct service_request *request,
 					    : "is gone");
 }
 
-int st_broker_open(struct socktally *meter, const char *path)
+int st_remote_open(struct socktally *meter, const char *path)
 {
 	struct service_request request = {
 		.op = SERVICE_OPEN,
@@ -181,33 +181,34 @@ int st_broker_open(struct socktally *meter, const char *path)
 	return 0;
 }
 
-int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_socket_link *tap,
-		   const struct sock_filter *insns, size_t count, uint32_t *program)
+int st_remote_load(struct socktally *meter, uint64_t cookie,
+		   const struct st_socket_link *socket_link, const struct sock_filter *insns,
+		   size_t count, uint32_t *program)
 {
 	struct service_request request = {
 		.op = SERVICE_LOAD,
 		.cookie = cookie,
-		.ifindex = tap->ifindex,
-		.link = tap->link,
-		.other_count = tap->other_count,
+		.ifindex = socket_link->ifindex,
+		.link = socket_link->link,
+		.other_count = socket_link->other_count,
 		.count = (uint32_t)count,
 	};
 	struct service_reply reply;
 	int fd;
 
-	for (unsigned int i = 0; i < tap->other_count; i++) {
-		request.others[i].ifindex = tap->others[i].ifindex;
-		request.others[i].link = tap->others[i].link;
+	for (unsigned int i = 0; i < socket_link->other_count; i++) {
+		request.others[i].ifindex = socket_link->others[i].ifindex;
+		request.others[i].link = socket_link->others[i].link;
 	}
-	memcpy(request.what, meter->attaching, sizeof(request.what));
+	memcpy(request.what, meter->socket_label, sizeof(request.what));
 	fd = ask(meter, &request, insns, &reply);
 	*program = reply.program;
 	return fd;
 }
 
-bool st_broker_is_gone(const struct socktally *meter)
+bool st_remote_is_gone(const struct socktally *meter)
 {
 	char byte;
 
-	return !recv(meter->broker, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return !recv(meter->remote, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 }

@@ -8,13 +8,14 @@
 #include <linux/filter.h>
 
 /* Connects and maps the table. -errno, with the meter's message. */
-int st_broker_open(struct socktally *meter, const char *path);
+int st_remote_open(struct socktally *meter, const char *path);
 
 /* As st_socket_program_load(); *program is set to its id. */
-int st_broker_load(struct socktally *meter, uint64_t cookie, const struct st_socket_link *tap,
-		   const struct sock_filter *insns, size_t count, uint32_t *program);
+int st_remote_load(struct socktally *meter, uint64_t cookie,
+		   const struct st_socket_link *socket_link, const struct sock_filter *insns,
+		   size_t count, uint32_t *program);
 
 /* Whether the broker has ended, and with it the counting. */
-bool st_broker_is_gone(const struct socktally *meter);
+bool st_remote_is_gone(const struct socktally *meter);
 
 #endif

@@ -137,7 +137,7 @@ static struct socktally *open_meter(uint32_t link, int *prog)
 	meter->attachments = malloc(sizeof(struct st_attachment *));
 	if (*prog < 0 || !meter->attachments)
 		die("program");
-	attachment->tap = socket_link;
+	attachment->socket_link = socket_link;
 	meter->attachments[0] = attachment;
 	meter->attachment_count = meter->attachment_room = 1;
 	return meter;

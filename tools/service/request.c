@@ -117,7 +117,7 @@ static bool load(struct service *service, struct service_client *client,
 		return false;
 	if (!has_room(service, client))
 		return refuse(client, -ENOSPC, "the broker serves no more sockets on one meter");
-	snprintf(client->meter->attaching, sizeof(client->meter->attaching), "%.*s",
+	snprintf(client->meter->socket_label, sizeof(client->meter->socket_label), "%.*s",
 		 (int)sizeof(request->what), request->what);
 	prog = st_socket_program_load(client->meter, &tap, message->insns, request->count);
 	if (prog < 0)
