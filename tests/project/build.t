@@ -36,7 +36,7 @@ listing() { find "$here" -printf '%P %s %T@\n' | sort; }
 
 mkdir -p "$build" && cd "$build" || exit 1
 listing >"$work/want"
-"$here/configure" --prefix=/opt/tally --mandir=/opt/tally/man --enable-werror --enable-frobs \
+"$here/configure" --prefix=/opt/tally --mandir=/opt/tally/man --docdir=/opt/tally/docs --enable-werror --enable-frobs \
 	--with-frobs --sysconfdir=/etc --build=x --disable-dependency-tracking "CC=$CC" \
 	"CFLAGS=-O1 -g" >"$work/log" 2>&1
 ok "configure works out of tree and passes over options that it doesn't know" $? "$work/log" || finish
@@ -50,6 +50,16 @@ echo '#error "not this one"' >"$work/broken/pcap/pcap.h"
 	grep -q 'libpcap: apt-get install libpcap-dev$' "$work/log" && [ ! -e "$work/lacking/Makefile" ]
 ok "configure lists all that is missing, and the package that has it" $? "$work/log"
 
+echo 'int main(void) { return sizeof(void *) == 4; }' >"$work/small.c"
+if $CC -m32 -fsyntax-only "$work/small.c" 2>/dev/null; then
+	mkdir -p "$work/small"
+	(cd "$work/small" && "$here/configure" "CC=$CC -m32") >"$work/log" 2>&1
+	[ $? -eq 1 ] && grep -q 'socktally is for 64-bit machines only\|does not compile' "$work/log"
+	ok "configure refuses a 32-bit compiler" $? "$work/log"
+else
+	skip "configure refuses a 32-bit compiler" "the compiler has none"
+fi
+
 # --- build
 
 $MAKE -j4 >"$work/log" 2>&1
@@ -58,6 +68,12 @@ $MAKE -q >"$work/log" 2>&1
 ok "a second make has nothing to do" $? "$work/log"
 listing >"$work/have"
 same "the source tree is as it was"
+touch "$here/preload/bind.c" && $MAKE V=0 >"$work/log" 2>&1 && printf '  CC preload/bind.o\n  LD libsocktally-preload.so\n' |
+	cmp - "$work/log" >/dev/null
+ok "make V=0 says what it makes, in a line each" $? "$work/log"
+! grep -l -- '-lpcap\|-lz\|-lzstd' preload/*.d >/dev/null 2>&1 &&
+	! $MAKE -n -W "$here/preload/bind.c" preload/bind.o 2>/dev/null | grep -q 'dbus\|pcap'
+ok "the shim is compiled with no library's flags" $?
 for header in include/socktally/protocols.def bpf/table.h; do
 	touch "$here/$header"
 	$MAKE -n >"$work/log" 2>&1
@@ -77,6 +93,10 @@ ok "make install DESTDIR=" $? "$work/log" || finish
 		echo "./lib/$name"
 	done
 	for page in "$here"/man/*.[0-9]; do echo "./man/man${page##*.}/${page##*/}"; done
+	for file in "$here"/README.md "$here"/docs/*.md; do echo "./docs/${file##*/}"; done
+	for file in "$here"/examples/*.c "$here"/examples/*.cc "$here"/examples/*.h "$here"/examples/*.py; do
+		echo "./docs/examples/${file##*/}"
+	done
 } | sort >"$work/want"
 same "exactly what should be is installed"
 "$dest/opt/tally/bin/socktally" --version >"$work/log" 2>&1 && grep -q "^socktally $version\\b" "$work/log"
