@@ -174,8 +174,8 @@ static struct side open_side(bool kernel)
 		free(attachment);
 		return side;
 	}
-	attachment->tap.link = ST_LINK_ETH;
-	side.prog = st_socket_program_load(side.meter, &attachment->tap, NULL, 0);
+	attachment->socket_link.link = ST_LINK_ETH;
+	side.prog = st_socket_program_load(side.meter, &attachment->socket_link, NULL, 0);
 	side.meter->attachments = malloc(sizeof(struct st_attachment *));
 	if (side.prog < 0 || !side.meter->attachments)
 		die(socktally_error(side.meter), side.prog);

@@ -45,8 +45,8 @@ struct st_cell {
 	__u64 spare[3];
 };
 
-/* Scratch for a block of headers, of each CPU, in a map of its own: see plugin/bpf/header_buffer.h. */
-#define ST_BLOCK 256
+/* Header buffer of each CPU, in a map of its own: see plugin/bpf/header_buffer.h. */
+#define ST_HEADER_BUFFER 256
 
 /*
  * The array of a meter's programs. The attached program goes on at the entry. With hooks, that is
@@ -96,7 +96,8 @@ static inline __u64 st_region_size(__u32 paths)
 enum st_cb {
 	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */
 	ST_CB_LINK = 1,    /* enum st_link, or ST_LINK_OTHER | DLT number */
-	ST_CB_BLOCK = 2,   /* 1: the packet's first ST_BLOCK_LOAD bytes are in this CPU's block */
+	ST_CB_HEADERS =
+		2, /* 1: the packet's first ST_HEADERS_LOAD bytes are in this CPU's header buffer */
 	ST_CB_PART =
 		3, /* of the parser's walk: 0, and one more with each run that goes on with it */
 };

@@ -12,9 +12,9 @@
 /*
  * The kernel build loads this many bytes at a time: room for eth:ip:udp:vxlan:eth:ip:tcp, and below
  * 128, as from there on a copy of variable length is slow on some CPUs. The window of the last
- * layer may reach past the block, but not past the scratch memory.
+ * layer may reach past them, but not past the header buffer.
  */
-#define ST_BLOCK_LOAD 124
+#define ST_HEADERS_LOAD 124
 
 /* VLAN tags that are read in front of a cooked packet; the link header with them. */
 #define ST_SENT_TAGS 4
@@ -27,8 +27,8 @@ struct st_walk {
 	__u32 next;            /* its code, see dispatch.h; 0: none */
 	struct st_found found; /* its entry in dispatch.def */
 	__u32 len;             /* of the packet: bytes that are there */
-	__u32 base;            /* kernel: where in the packet the block starts */
-	__u32 size;            /* kernel: of the block */
+	__u32 base;            /* kernel: where in the packet the buffer starts */
+	__u32 size;            /* kernel: of what is in the buffer */
 };
 
 #endif

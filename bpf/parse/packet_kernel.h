@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How the parser reads a packet in the kernel: a block of headers at a time. */
+/* How the parser reads a packet in the kernel: headers into a buffer, a part of the packet at a time. */
 #ifndef SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
 #define SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
 
@@ -12,7 +12,7 @@
 
 struct st_packet {
 	struct __sk_buff *skb;
-	__u8 *block;          /* ST_BLOCK bytes of a map's value */
+	__u8 *buffer;         /* ST_HEADER_BUFFER bytes of a map's value */
 	struct st_walk *walk; /* in a map's value, too */
 	__u32 zero;           /* 0, but unknown to the verifier */
 };
@@ -25,46 +25,47 @@ struct st_packet {
  */
 #define ST_WALK(pkt) ((pkt)->walk)
 
-_Static_assert(ST_BLOCK_LOAD + ST_WINDOW <= ST_BLOCK, "block and window have to fit the scratch");
+_Static_assert(ST_HEADERS_LOAD + ST_WINDOW <= ST_HEADER_BUFFER,
+	       "headers and window have to fit the buffer");
 _Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
 
 /* A compiler barrier: values are stored before it and loaded again after it. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
 
-/* Loads the block with what starts at off, of which there are size bytes. */
+/* Fills the buffer with what starts at off, of which there are size bytes. */
 static __always_inline _Bool st_packet_load(const struct st_packet *pkt, __u32 off, __u32 size)
 {
-	if (size > ST_BLOCK_LOAD)
-		size = ST_BLOCK_LOAD;
+	if (size > ST_HEADERS_LOAD)
+		size = ST_HEADERS_LOAD;
 	/* The subtraction: verifiers up to Linux 6.2 don't learn from "is not 0". */
 	size--;
 	__asm__("" : "+r"(size)); /* so that the next line stays: the verifier needs it */
-	if (size >= ST_BLOCK_LOAD)
+	if (size >= ST_HEADERS_LOAD)
 		return 0;
-	return !bpf_skb_load_bytes(pkt->skb, off, pkt->block, size + 1);
+	return !bpf_skb_load_bytes(pkt->skb, off, pkt->buffer, size + 1);
 }
 
 static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_buff *skb, __u32 cpu,
 					    struct st_region *region)
 {
-	__u8 *blocks = ST_EXTERN_PTR(blocks);
+	__u8 *header_buffer = ST_EXTERN_PTR(header_buffer);
 
 	pkt->skb = skb;
-	pkt->block = blocks + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_BLOCK;
+	pkt->buffer = header_buffer + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_HEADER_BUFFER;
 	pkt->walk = (struct st_walk *)region->walk;
 	pkt->zero = region->zero;
 }
 
 /*
- * The first block; the attached program may have loaded it already. *len: the packet's length, or 0
+ * The first headers; the attached program may have loaded them already. *len: the packet's length, or 0
  * if it can't be read.
  */
 static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
 {
 	*len = pkt->skb->len;
-	if (pkt->skb->cb[ST_CB_BLOCK] != 1 && !st_packet_load(pkt, 0, *len))
+	if (pkt->skb->cb[ST_CB_HEADERS] != 1 && !st_packet_load(pkt, 0, *len))
 		*len = 0;
-	return pkt->block;
+	return pkt->buffer;
 }
 
 /* The ethertype of a VLAN tag in the metadata, or 0. */
@@ -84,7 +85,7 @@ _Static_assert(ST_LINK_BYTES <= ST_WINDOW, "the link header goes where a window 
 /* The first ST_LINK_BYTES of the link header, which may lie before the packet; NULL: not there. */
 static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 {
-	__u8 *link = pkt->block + ST_BLOCK_LOAD;
+	__u8 *link = pkt->buffer + ST_HEADERS_LOAD;
 
 	if (bpf_skb_load_bytes_relative(pkt->skb, 0, link, ST_LINK_BYTES, BPF_HDR_START_MAC))
 		link = NULL;
@@ -113,15 +114,15 @@ static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st
 {
 	__u32 at = walk->off - walk->base;
 
-	if (at > ST_BLOCK_LOAD - ST_WINDOW && walk->len - walk->base > ST_BLOCK_LOAD &&
+	if (at > ST_HEADERS_LOAD - ST_WINDOW && walk->len - walk->base > ST_HEADERS_LOAD &&
 	    !st_packet_next(pkt, walk))
 		return 0;
 	/* One bounds check after all three branches: one verifier state instead of three. */
 	ST_FORGET();
 	at = walk->off - walk->base;
-	if (at > ST_BLOCK_LOAD)
+	if (at > ST_HEADERS_LOAD)
 		return 0;
-	*h = pkt->block + at;
+	*h = pkt->buffer + at;
 	return 1;
 }
 

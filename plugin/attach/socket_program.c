@@ -124,7 +124,7 @@ static int load_piece(struct socktally *meter, const struct st_socket_link *sock
 int st_socket_program_load(struct socktally *meter, const struct st_socket_link *socket_link,
 			   const struct sock_filter *insns, size_t count)
 {
-	/* where another filter writes to this CPU's block, it may cost a count, but not a packet */
+	/* where another filter writes to this CPU's header buffer, it may cost a count, but not a packet */
 	struct st_code code = {.header_buffer =
 				       st_filters_interleave() ? NULL : &meter->header_buffer};
 	const char *what = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Scratch for the start of a packet, ST_BLOCK bytes for each CPU: a socket's attached program loads
+ * Scratch for the start of a packet, ST_HEADER_BUFFER bytes for each CPU: a socket's attached program loads
  * it for its own filter, and the parser behind finds it there. It is one value of a map, so that
  * programs have its address as a constant and need no lookup that could fail. A map of its own,
  * because attached programs may outlive the meter, and shall not keep the table of cells.
@@ -16,6 +16,6 @@ struct st_header_buffer {
 };
 
 /* 0, or -errno. */
-int st_header_buffer_make(struct st_header_buffer *blocks, uint32_t cpus);
+int st_header_buffer_make(struct st_header_buffer *buffer, uint32_t cpus);
 
 #endif

@@ -110,7 +110,7 @@ static void emit_own_region(struct st_code *code, int map, int reg)
 	land(code, found);
 }
 
-/* From R6 and R7: the region and the block are ready for the packet. */
+/* From R6 and R7: the region and the header buffer are ready for the packet. */
 static void emit_start(struct st_code *code, int chain_map)
 {
 	size_t there, empty, fits, loaded, other;
@@ -132,8 +132,8 @@ static void emit_start(struct st_code *code, int chain_map)
 	st_emit_header_buffer(code);
 	emit(code, ST_READ(BPF_W, BPF_REG_4, REG_REGION, REGION(len)));
 	empty = jump(code, ST_JUMP(BPF_JLT, BPF_REG_4, 1, 0));
-	fits = jump(code, ST_JUMP(BPF_JLE, BPF_REG_4, ST_BLOCK_LOAD, 0));
-	emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
+	fits = jump(code, ST_JUMP(BPF_JLE, BPF_REG_4, ST_HEADERS_LOAD, 0));
+	emit(code, ST_SET_W(BPF_REG_4, ST_HEADERS_LOAD));
 	land(code, fits);
 	emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	emit(code, ST_SET_W(BPF_REG_2, 0));

@@ -111,7 +111,7 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 		{"socktally_regions", BPF_PSEUDO_MAP_FD, (uint32_t)meter->cells_map},
 		{"socktally_programs", BPF_PSEUDO_MAP_FD, (uint32_t)meter->chain_map},
 		{"socktally_bank", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->hooks.bank_map},
-		{"blocks", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->header_buffer.map},
+		{"header_buffer", BPF_PSEUDO_MAP_VALUE, (uint32_t)meter->header_buffer.map},
 		{"cpu_mask", 0, meter->header_buffer.mask},
 		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
 		{"paths", 0, meter->sizes.paths},

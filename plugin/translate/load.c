@@ -42,7 +42,7 @@ static bool is_indirect(const struct sock_filter *insn)
 static __u32 header_offset(const struct st_translation *t, __u32 pc)
 {
 	const struct sock_filter *insn = &t->insns[pc];
-	__u32 last = ST_BLOCK_LOAD - st_load_size(insn);
+	__u32 last = ST_HEADERS_LOAD - st_load_size(insn);
 
 	if (is_absolute(insn) && insn->k <= last)
 		return insn->k;
@@ -80,7 +80,7 @@ void st_plan_stack(struct st_translation *t)
  */
 void st_emit_header_buffer(struct st_code *code)
 {
-	int shift = __builtin_ctz(ST_BLOCK);
+	int shift = __builtin_ctz(ST_HEADER_BUFFER);
 
 	st_code_emit(code, ST_CALL(BPF_FUNC_get_smp_processor_id));
 	st_code_emit(code, ST_ALU_W(BPF_AND, BPF_REG_0, code->header_buffer->mask));
@@ -110,14 +110,14 @@ void st_emit_start(struct st_translation *t)
 	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	st_code_emit(code, ST_SET_W(BPF_REG_2, 0));
 	st_code_emit(code, ST_MOV(BPF_REG_3, REG_HEADERS));
-	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_BLOCK_LOAD));
-	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_BLOCK_LOAD, 2));
+	st_code_emit(code, ST_SET_W(BPF_REG_4, ST_HEADERS_LOAD));
+	st_code_emit(code, ST_JUMP(BPF_JGE, REG_LEN, ST_HEADERS_LOAD, 2));
 	/* JLT 1 instead of JEQ 0: verifiers up to Linux 6.2 learn nothing from JEQ 0 */
 	st_code_emit(code, ST_JUMP(BPF_JLT, REG_LEN, 1, 4));
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
 	st_code_emit(code, ST_ADD(BPF_REG_0, 1));
-	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_BLOCK), BPF_REG_0));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_HEADERS), BPF_REG_0));
 }
 
 static __u32 ld_size(__u32 size)

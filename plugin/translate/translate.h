@@ -28,10 +28,10 @@ struct st_code {
 	bool plain; /* set before st_translate(): no functions, see there */
 	/*
 	 * Set before st_translate(): where translated code may copy the packet's first bytes; it
-	 * then sets cb[ST_CB_BLOCK]. NULL: each load is a helper call or LD_ABS.
+	 * then sets cb[ST_CB_HEADERS]. NULL: each load is a helper call or LD_ABS.
 	 */
 	const struct st_header_buffer *header_buffer;
-	bool headers_are_loaded; /* they are in the header buffer, whatever cb[ST_CB_BLOCK] says */
+	bool headers_are_loaded; /* they are in the header buffer, whatever cb[ST_CB_HEADERS] says */
 	__u32 functions[ST_LOAD_FUNCTIONS]; /* where they begin; set by st_code_finish() */
 	size_t function_count;
 };

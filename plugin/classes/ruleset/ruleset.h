@@ -70,7 +70,7 @@ struct st_fields {
 };
 
 /* Rule sets look at this part of a packet only; a filter that looks further stays a filter. */
-#define ST_RULESET_HEADERS ST_BLOCK_LOAD
+#define ST_RULESET_HEADERS ST_HEADERS_LOAD
 
 /* A filter, and the number that stands for it in the result. */
 struct st_filter {

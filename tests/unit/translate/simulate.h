@@ -241,7 +241,7 @@ static const struct st_header_buffer simulated_header_buffer = {.map = 12345, .m
 #define CONTEXT_ADDRESS 0x100000000000ull
 #define STACK_ADDRESS 0x200000000000ull /* of its end */
 #define STACK_SIZE 512
-#define BLOCKS_ADDRESS 0x300000000000ull
+#define BUFFER_ADDRESS 0x300000000000ull
 
 struct ebpf_machine {
 	const struct bpf_insn *insns;
@@ -251,8 +251,8 @@ struct ebpf_machine {
 	bool known[BPF_REG_10 + 1]; /* written before */
 	unsigned char stack[STACK_SIZE];
 	bool stack_known[STACK_SIZE];
-	unsigned char block[ST_BLOCK]; /* of this CPU */
-	size_t pc, caller;             /* caller: where to go on, in a function */
+	unsigned char buffer[ST_HEADER_BUFFER]; /* of this CPU */
+	size_t pc, caller;                      /* caller: where to go on, in a function */
 	__u64 saved[4];
 };
 
@@ -283,10 +283,10 @@ static unsigned char *memory(struct ebpf_machine *m, __u64 address, __u32 size, 
 			 offset < offsetof(struct __sk_buff, cb) + sizeof(m->packet->skb.cb)));
 		return (unsigned char *)&m->packet->skb + offset;
 	}
-	if (address >= BLOCKS_ADDRESS) {
-		offset = address - BLOCKS_ADDRESS - (__u64)CPU * ST_BLOCK;
-		REQUIRE(size && offset < ST_BLOCK && offset + size <= ST_BLOCK);
-		return m->block + offset;
+	if (address >= BUFFER_ADDRESS) {
+		offset = address - BUFFER_ADDRESS - (__u64)CPU * ST_HEADER_BUFFER;
+		REQUIRE(size && offset < ST_HEADER_BUFFER && offset + size <= ST_HEADER_BUFFER);
+		return m->buffer + offset;
 	}
 	REQUIRE(size && offset < STACK_SIZE && offset + size <= STACK_SIZE);
 	REQUIRE(!aligned || offset % size == 0);
@@ -431,7 +431,7 @@ static void run_wide(struct ebpf_machine *m, const struct bpf_insn *insn)
 {
 	REQUIRE(insn->code == (BPF_LD | BPF_DW | BPF_IMM) && insn->src_reg == BPF_PSEUDO_MAP_VALUE);
 	REQUIRE(insn->imm == simulated_header_buffer.map && !insn[1].code && !insn[1].imm);
-	set(m, insn->dst_reg, BLOCKS_ADDRESS);
+	set(m, insn->dst_reg, BUFFER_ADDRESS);
 	m->pc++;
 }
 
@@ -466,7 +466,7 @@ static __u32 run_translated(const struct st_code *code, size_t length, struct pa
 	m->insns = code->insns;
 	m->count = code->count;
 	m->packet = packet;
-	memset(m->block, 0xa5, sizeof(m->block)); /* as if from the packet before */
+	memset(m->buffer, 0xa5, sizeof(m->buffer)); /* as if from the packet before */
 	m->regs[BPF_REG_10] = STACK_ADDRESS;
 	m->known[BPF_REG_10] = true;
 	set(m, BPF_REG_1, CONTEXT_ADDRESS);
