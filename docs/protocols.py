@@ -15,8 +15,8 @@ A path names the layers of a packet, outermost first, as Wireshark's `frame.prot
 on it if its fixed header is whole; the outermost one always is. A packet has one path of at most
 14 layers; the walk takes at most 12 steps after the link layer, of which each label of an MPLS
 stack after the first, each part of a GTP extension and each of Teredo's headers takes one too. What goes
-deeper ends there. UDP's tunnels are known by the port: the lower one, and the higher one where the
-lower is neither known nor below 1024. `dlt` is never printed: a link type that isn't read is named as
+deeper ends there. UDP's tunnels are recognised by the destination port; by the source port where the destination
+port is neither known nor below 1024. `dlt` is never printed: a link type that isn't read is named as
 libpcap names it.
 
 | name | kind | recognised by | source |

@@ -48,7 +48,7 @@ struct st_entry {
  * A factor for which no two codes have the same slot. If a new code collides, the compiler says so
  * (-Winitializer-overrides, -Woverride-init): find another odd number.
  */
-#define ST_SLOT_FACTOR 0x6df5eaf1
+#define ST_SLOT_FACTOR 0x882917f
 #define ST_SLOT(code) ((__u32)((__u32)(code)*ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
 #define ST_CODE(CODE, PARSER, PROTOCOL, FIXED)                                                     \
@@ -56,6 +56,7 @@ struct st_entry {
 #define ST_PART(CODE, PARSER, FIXED) [ST_SLOT(CODE)] = {CODE, {ST_PARSER_##PARSER, 0, 0, FIXED}},
 
 static const struct st_entry st_entries[1 << ST_SLOT_BITS] = {
+	[ST_SLOT(ST_STOP)] = {~0u, {0}}, /* so that an empty entry, with code 0, is not ST_STOP's */
 #include "bpf/parse/dispatch.def"
 };
 

@@ -5,19 +5,21 @@
 
 #include "bpf/parse/walk.h"
 
-/* What uses the lower port, and if that is nothing known, the higher one. */
+/*
+ * A tunnel is recognised by its destination port, whatever the source port: senders choose that by a hash
+ * of what is inside, or take 0. By the source port only if the destination is no service's port: answers
+ * of GTP, L2TP and Teredo go to the port from which they were asked.
+ */
 static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h)
 {
 	__u32 source = ST_UDPPORT(st_get16(h));
 	__u32 destination = ST_UDPPORT(st_get16(h + 2));
-	__u32 low = source < destination ? source : destination;
-	__u32 high = source < destination ? destination : source;
 
 	step->more = 1;
-	if (st_find(low)->code == low)
-		step->next = low;
-	else if (low >= ST_UDPPORT(1024)) /* else a system's service that the path doesn't name */
-		step->next = high;
+	if (st_find(destination)->code == destination)
+		step->next = destination;
+	else if (destination >= ST_UDPPORT(1024))
+		step->next = source;
 }
 
 static __always_inline void st_udp(struct st_step *step, const __u8 *h)

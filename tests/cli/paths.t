@@ -14,7 +14,7 @@ COMMAND = os.environ.get("SOCKTALLY", "./socktally")
 
 def cases():
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
-        return list(packets.read(line.removeprefix("!") for line in lines))
+        return list(packets.read(line.lstrip("!?") for line in lines))
 
 
 def names():

@@ -53,7 +53,7 @@ def main():
     make = {"parser": parser, "capture_file": capture_file,
             "broker": broker}.get(os.path.basename(sys.argv[1]))
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
-        all_packets = list(packets.read(line.removeprefix("!") for line in lines))
+        all_packets = list(packets.read(line.lstrip("!?") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)
     for number, data in enumerate(make(all_packets) if make else []):
         with open(os.path.join(sys.argv[2], f"own-{number}"), "wb") as file:

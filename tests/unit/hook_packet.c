@@ -120,7 +120,7 @@ static void check_all(void)
 	close(fd);
 	snprintf(
 		command, sizeof(command),
-		"sed 's/^!//' '%s/tests/data/paths.txt' | python3 '%s/tests/lib/packets.py' - %s pcapng",
+		"sed 's/^[!?]//' '%s/tests/data/paths.txt' | python3 '%s/tests/lib/packets.py' - %s pcapng",
 		sources, sources, name);
 	if (system(command))
 		bail("tests/lib/packets.py");

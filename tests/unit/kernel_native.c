@@ -126,9 +126,10 @@ static void check_many(void)
 		if (paths[i].lo == many.paths[i].lo && paths[i].hi == many.paths[i].hi)
 			continue;
 		memcpy(packet.bytes, many.bytes[i], packet.size);
-		printf("# one of %u at once:\n", many.count);
-		if (different++ < 10)
+		if (different++ < 10) {
+			printf("# one of %u at once:\n", many.count);
 			report(&packet, paths[i]);
+		}
 	}
 	many.count = 0;
 }
@@ -207,7 +208,7 @@ static void take_own(void)
 	close(fd);
 	snprintf(
 		command, sizeof(command),
-		"sed 's/^!//' '%s/tests/data/paths.txt' | python3 '%s/tests/lib/packets.py' - %s pcapng",
+		"sed 's/^[!?]//' '%s/tests/data/paths.txt' | python3 '%s/tests/lib/packets.py' - %s pcapng",
 		sources, sources, name);
 	if (system(command))
 		bail("tests/lib/packets.py");
