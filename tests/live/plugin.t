@@ -113,7 +113,7 @@ def compile_to(output, text, *flags, compiler=None, language="c"):
 
 
 def variant(folder, name, functions, abi=1):
-    """libsocktally.a with a table of these functions."""
+    """The library's objects with a table of these functions."""
     values = ", ".join("(void (*)(void))" + ("unknown" if function == "unknown" else
                                              NAMES.get(function, f"socktally_{function}"))
                        for function in functions)
@@ -123,7 +123,7 @@ def variant(folder, name, functions, abi=1):
     compile_to(os.path.join(folder, f"{name}.o"), text, "-std=gnu11", "-fPIC", "-c",
                "-I", os.path.join(place.SOURCES, "include"))
     subprocess.run([*CC, "-shared", "-o", path, os.path.join(folder, f"{name}.o"),
-                    os.path.join(place.BUILD, "libsocktally.a"), "-ldl"], check=True)
+                    os.path.join(place.BUILD, "plugin/library.a"), "-ldl"], check=True)
     return path
 
 

@@ -24,6 +24,21 @@ same "the version map has exactly what the headers declare"
 nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/have"
 same "the library exports exactly what the headers declare"
 
+# A program that is linked with the static library may have any other name for itself.
+nm --extern-only --defined-only "$build/libsocktally.a" | awk 'NF == 3 { print $3 }' | sort >"$work/have"
+sed -n 's/^\t\(socktally_[a-z_]*\);/\1/p' "$map" | sort >"$work/want"
+same "the static library defines no other name"
+cat >"$work/own.c" <<'EOP'
+#include <socktally/socktally.h>
+int st_fail(void) { return 0; }
+int st_options(void) { return st_fail(); }
+int main(void) { return st_options() || socktally_open(NULL, NULL) != -22 || !socktally_plugin.abi; }
+EOP
+# shellcheck disable=SC2086
+${CC:-cc} ${CFLAGS:-} -I"$top/include" -o "$work/own" "$work/own.c" "$build/libsocktally.a" -ldl >"$work/log" 2>&1 &&
+	"$work/own" >>"$work/log" 2>&1
+ok "and a program with functions of the same names works with it" $? "$work/log"
+
 # --- one place for each number
 
 readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' >"$work/have"
