@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* bind(): with a protocol and an interface a packet socket starts to receive. */
+/* bind(): with a protocol a packet socket begins to receive, so it is metered just before. */
 #undef _GNU_SOURCE /* plain types in the C library's declaration */
 #include "preload/preload.h"
 #include "preload/syscall.h"
@@ -8,7 +8,7 @@
 PRELOAD_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length);
 
 /* The protocol that the socket receives now; 0: nothing yet. */
-static unsigned short protocol_now(int fd)
+static unsigned short current_protocol(int fd)
 {
 	struct sockaddr_ll address = {0};
 	socklen_t length = sizeof(address);
@@ -23,23 +23,22 @@ static bool attach(int fd, const struct sockaddr *tools)
 {
 	struct sockaddr_ll address;
 	struct channel_reply reply;
-	struct exchange exchange;
+	struct rpc rpc;
 	unsigned short now;
 	bool rebound = false;
 
-	if (!exchange_begin(&exchange))
+	if (!rpc_begin(&rpc))
 		return false;
-	if (exchange_copy(&exchange, &address, tools, sizeof(address)) &&
-	    address.sll_family == AF_PACKET) {
-		now = protocol_now(fd);
+	if (rpc_copy(&rpc, &address, tools, sizeof(address)) && address.sll_family == AF_PACKET) {
+		now = current_protocol(fd);
 		if (now || address.sll_protocol) { /* protocol 0 keeps the one before */
-			preload_memory_ask_kernel(fd);
-			rebound = exchange_ask(&exchange, fd, CHANNEL_ATTACH, address.sll_ifindex,
-					       now ? 0 : CHANNEL_BEFORE_BIND, NULL, &reply) &&
+			filter_cache_read_kernel(fd);
+			rebound = rpc_ask(&rpc, fd, CHANNEL_ATTACH, address.sll_ifindex,
+					  now ? 0 : CHANNEL_BEFORE_BIND, NULL, &reply) &&
 				  now && reply.answer == CHANNEL_DONE;
 		}
 	}
-	exchange_end(&exchange);
+	rpc_end(&rpc);
 	return rebound;
 }
 
@@ -48,13 +47,13 @@ static int metered_bind(int fd, const struct sockaddr *address, socklen_t length
 	int result, error, ignored;
 	bool rebound;
 
-	if (!preload_meters(fd))
-		return real_bind(fd, address, length);
+	if (!packet_socket_can_ask(fd))
+		return next_bind(fd, address, length);
 	rebound = attach(fd, address);
-	result = real_bind(fd, address, length);
+	result = next_bind(fd, address, length);
 	if (result && rebound) {
 		error = errno;
-		preload_ask(fd, CHANNEL_ATTACH, 0, 0, &ignored); /* as it still is */
+		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &ignored); /* as it still is */
 		errno = error;
 	}
 	return result;
@@ -65,11 +64,11 @@ static int preload_bind(int fd, const struct sockaddr *address, socklen_t length
 	int result;
 
 	if (length < sizeof(struct sockaddr_ll))
-		return real_bind(fd, address, length);
+		return next_bind(fd, address, length);
 	if (!preload_enter()) {
-		result = real_bind(fd, address, length);
+		result = next_bind(fd, address, length);
 		/* the kernel has just read it */
-		if (!result && address->sa_family == AF_PACKET && preload_noted(fd) != NOTE_METERED)
+		if (!result && address->sa_family == AF_PACKET)
 			preload_passed_on();
 		return result;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* Where the broker is, as the environment says. */
+/* How to reach the broker, from the environment. */
 #include "preload/preload.h"
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@ enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
 
 static _Atomic(enum state) state;
 static struct channel_address channel;
-/* The variable's value itself, where the next program finds it. */
+/* CHANNEL_VARIABLE's value in the environment itself: what is changed here, programs to come inherit. */
 static char *shared;
 static const char *none_what = "no broker was started";
 static int none_error;
@@ -35,9 +35,8 @@ void preload_channel_end(void)
 }
 
 /*
- * Before the shim's constructor has run, another library's may open a socket already. Only the first
- * thread reads the variable; others that come meanwhile go on unmetered, which can't be helped
- * without a lock.
+ * Also called before the shim's constructor: another library's may open a socket. Only the first thread
+ * reads the variable. A call that another thread makes at that moment is not metered: there is no lock.
  */
 const struct channel_address *preload_channel(void)
 {
@@ -60,13 +59,13 @@ bool preload_has_channel(void)
 	if (preload_channel())
 		return true;
 	if (atomic_load(&state) != ENDED)
-		preload_say(none_what, none_error);
+		warn(none_what, none_error);
 	return false;
 }
 
 /*
- * A field of the value, counted from its end. NULL: it isn't there; a tool that shows its state in ps(1)
- * has copied its environment and writes over the memory where it was.
+ * A field of the value in the environment, counted from its end. NULL: it isn't there any more. A tool that
+ * shows its state in ps(1) has copied its environment, and overwrites this memory.
  */
 static char *field(size_t back)
 {
@@ -90,13 +89,12 @@ bool preload_first_warning(void)
 	return true;
 }
 
-void preload_channel_filters(uint32_t number)
+void preload_channel_filtered(void)
 {
 	char *filters = field(CHANNEL_FILTERS_BACK);
 
-	channel.filters = number;
 	if (filters)
-		channel_put_filters(filters, number);
+		channel_put_filters(filters, CHANNEL_FILTERED);
 }
 
 bool preload_channel_is_open(const struct channel_address *address)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * close(), close_range() and closefrom(): a tool that closes all that it doesn't know would close the
- * channel as well, and a daemon that a script starts would take the broker with it, as nobody else holds
- * it; and some tell how many descriptors they have closed (p0f). The channel isn't the tool's: it hears
- * that there is no such descriptor, and the channel stays.
+ * close(), close_range() and closefrom() leave the channel open, and say that there is no such descriptor.
+ * Else a tool that closes all descriptors would close the channel. A daemon that a script starts would then
+ * end the broker, which ends when nobody holds the channel; and some tools count what they close (p0f).
  */
 #include "preload/preload.h"
 #include "preload/syscall.h"
@@ -13,7 +12,7 @@ PRELOAD_EXPORT int close(int fd);
 PRELOAD_EXPORT int close_range(unsigned int first, unsigned int last, int flags);
 PRELOAD_EXPORT void closefrom(int first);
 
-/* The channel's descriptor, if it is one of these; -1: it isn't. Looks at no other. */
+/* The channel's descriptor, if it is among these; else -1. */
 static int channel_within(unsigned int first, unsigned int last)
 {
 	const struct channel_address *address = preload_channel();
@@ -32,7 +31,7 @@ static int channel_within(unsigned int first, unsigned int last)
 PRELOAD_EXPORT int close(int fd)
 {
 	if (fd < 0 || channel_within((unsigned int)fd, (unsigned int)fd) < 0)
-		return real_close(fd);
+		return next_close(fd);
 	errno = EBADF;
 	return -1;
 }
@@ -42,13 +41,13 @@ PRELOAD_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 	int fd = channel_within(first, last), result;
 
 	if (fd < 0)
-		return real_close_range(first, last, flags);
-	/* no descriptor has the highest number: this is for what flags do, or are wrong */
-	result = real_close_range(UINT_MAX, UINT_MAX, flags);
+		return next_close_range(first, last, flags);
+	/* closes nothing, as no descriptor has this number: applies the flags, or finds them wrong */
+	result = next_close_range(UINT_MAX, UINT_MAX, flags);
 	if (!result && first < (unsigned int)fd)
-		result = real_close_range(first, (unsigned int)fd - 1, flags);
+		result = next_close_range(first, (unsigned int)fd - 1, flags);
 	if (!result && (unsigned int)fd < last)
-		result = real_close_range((unsigned int)fd + 1, last, flags);
+		result = next_close_range((unsigned int)fd + 1, last, flags);
 	return result;
 }
 
@@ -58,12 +57,12 @@ PRELOAD_EXPORT void closefrom(int first)
 	int saved = errno;
 
 	if (fd < 0) {
-		real_closefrom(first);
+		next_closefrom(first);
 		return;
 	}
-	if (from < fd && real_close_range((unsigned int)from, (unsigned int)fd - 1, 0))
+	if (from < fd && next_close_range((unsigned int)from, (unsigned int)fd - 1, 0))
 		for (int each = from; each < fd; each++) /* a kernel before 5.9 */
 			raw_close(each);
 	errno = saved;
-	real_closefrom(fd + 1);
+	next_closefrom(fd + 1);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The tool's own filters, for when the broker that knows them is gone: the kernel does not show what
- * stands in front of ours. A few sockets by their cookies, in memory that a forked child has as well;
- * no lock, so a slot that another thread is just using is passed over.
+ * The tool's own filters, for when the broker that knows them is gone: the kernel shows no classic filter
+ * where an eBPF program, ours, is attached. They are those of a few sockets, known by their cookies, in
+ * memory that a forked child has as well. There is no lock: what another thread is using is passed over.
  */
 #include "preload/preload.h"
 #include <errno.h>
@@ -13,103 +13,103 @@
 #define SO_COOKIE 57
 #endif
 
-enum { SLOTS = 32 };
+enum { FILTERS = 32 };
 
-/* version is odd while the slot is taken; cookie 0: it is of no socket. */
-struct preload_slot {
+/* version is odd while a thread writes here; cookie 0: no socket's. */
+struct cached_filter {
 	_Atomic uint64_t cookie;
 	atomic_uint version;
 	_Atomic uint32_t count;
 	struct sock_filter insns[CHANNEL_MAX_INSNS];
 };
 
-static struct preload_slot slots[SLOTS];
-static atomic_uint next_slot;
+static struct cached_filter filters[FILTERS];
+static atomic_uint next_filter;
 
 static uint64_t cookie_of(int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
 
-	return real_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
+	return next_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
 }
 
-static struct preload_slot *find(uint64_t cookie)
+static struct cached_filter *find(uint64_t cookie)
 {
-	for (size_t i = 0; i < SLOTS && cookie; i++)
-		if (slots[i].cookie == cookie)
-			return &slots[i];
+	for (size_t i = 0; i < FILTERS && cookie; i++)
+		if (filters[i].cookie == cookie)
+			return &filters[i];
 	return NULL;
 }
 
-struct preload_slot *preload_memory_take(int fd)
+struct cached_filter *filter_cache_take(int fd)
 {
 	int saved = errno;
-	const struct preload_slot *present = find(cookie_of(fd));
-	struct preload_slot *slot;
+	const struct cached_filter *present = find(cookie_of(fd));
+	struct cached_filter *filter;
 	unsigned int version;
 
 	errno = saved;
 	do
-		slot = &slots[atomic_fetch_add(&next_slot, 1) % SLOTS];
-	while (slot == present);
-	version = atomic_load(&slot->version);
-	if (version & 1 || !atomic_compare_exchange_strong(&slot->version, &version, version + 1))
+		filter = &filters[atomic_fetch_add(&next_filter, 1) % FILTERS];
+	while (filter == present);
+	version = atomic_load(&filter->version);
+	if (version & 1 || !atomic_compare_exchange_strong(&filter->version, &version, version + 1))
 		return NULL;
-	slot->cookie = 0;
-	return slot;
+	filter->cookie = 0;
+	return filter;
 }
 
-struct sock_filter *preload_memory_insns(struct preload_slot *slot)
+struct sock_filter *filter_cache_insns(struct cached_filter *filter)
 {
-	return slot->insns;
+	return filter->insns;
 }
 
-void preload_memory_drop(struct preload_slot *slot)
+void filter_cache_drop(struct cached_filter *filter)
 {
-	if (slot)
-		atomic_fetch_add(&slot->version, 1);
+	if (filter)
+		atomic_fetch_add(&filter->version, 1);
 }
 
-void preload_memory_forget(int fd)
+void filter_cache_forget(int fd)
 {
 	int saved = errno;
-	struct preload_slot *slot = find(cookie_of(fd));
+	struct cached_filter *filter = find(cookie_of(fd));
 
-	if (slot)
-		slot->cookie = 0;
+	if (filter)
+		filter->cookie = 0;
 	errno = saved;
 }
 
-void preload_memory_keep(struct preload_slot *slot, int fd, uint32_t count)
+void filter_cache_keep(struct cached_filter *filter, int fd, uint32_t count)
 {
 	int saved = errno;
 
-	preload_memory_forget(fd);
-	if (!slot)
+	filter_cache_forget(fd);
+	if (!filter)
 		return;
-	slot->count = count;
-	slot->cookie = cookie_of(fd);
+	filter->count = count;
+	filter->cookie = cookie_of(fd);
 	errno = saved;
-	preload_memory_drop(slot);
+	filter_cache_drop(filter);
 }
 
-void preload_memory_ask_kernel(int fd)
+void filter_cache_read_kernel(int fd)
 {
 	int saved = errno;
 	socklen_t count = 0;
-	struct preload_slot *slot;
+	struct cached_filter *filter;
 
-	if (!real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count)) {
-		slot = preload_memory_take(fd);
-		if (slot && count) {
+	if (!next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count)) {
+		filter = filter_cache_take(fd);
+		if (filter && count) {
 			count = CHANNEL_MAX_INSNS;
-			if (real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, slot->insns, &count)) {
-				preload_memory_drop(slot);
-				slot = NULL;
+			if (next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, filter->insns, &count)) {
+				filter_cache_drop(filter);
+				filter = NULL;
 			}
 		}
-		preload_memory_keep(slot, fd, count);
+		filter_cache_keep(filter, fd, count);
 	}
 	errno = saved;
 }
@@ -119,17 +119,17 @@ static bool is_hidden(int fd)
 {
 	socklen_t none = 0;
 
-	return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) && errno == EACCES;
+	return next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) && errno == EACCES;
 }
 
-int preload_memory_count(int fd, const struct sock_filter **insns)
+int filter_cache_get(int fd, const struct sock_filter **insns)
 {
 	int saved = errno, count = -1;
-	struct preload_slot *slot = is_hidden(fd) ? find(cookie_of(fd)) : NULL;
+	struct cached_filter *filter = is_hidden(fd) ? find(cookie_of(fd)) : NULL;
 
-	if (slot && !(slot->version & 1)) {
-		*insns = slot->insns;
-		count = (int)slot->count;
+	if (filter && !(filter->version & 1)) {
+		*insns = filter->insns;
+		count = (int)filter->count;
 	}
 	errno = saved;
 	return count;

@@ -10,20 +10,19 @@ PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_
 static enum channel_answer ask(int fd, void *value, const socklen_t *length, int *error, int *count)
 {
 	enum channel_answer answer = CHANNEL_PASS;
-	struct exchange_body body = {.receive = value};
+	struct rpc_body body = {.receive = value};
 	struct channel_reply reply;
-	struct exchange exchange;
+	struct rpc rpc;
 	int room;
 
-	if (!exchange_begin(&exchange))
+	if (!rpc_begin(&rpc))
 		return CHANNEL_PASS;
-	if (exchange_copy(&exchange, &room, length, sizeof(room)) && room >= 0) {
+	if (rpc_copy(&rpc, &room, length, sizeof(room)) && room >= 0) {
 		if (room > CHANNEL_MAX_INSNS)
 			room = CHANNEL_MAX_INSNS;
 		body.receive_size = (size_t)room * sizeof(struct sock_filter);
 		errno = 0;
-		if (exchange_ask(&exchange, fd, CHANNEL_GET_FILTER, 0, (uint32_t)room, &body,
-				 &reply)) {
+		if (rpc_ask(&rpc, fd, CHANNEL_GET_FILTER, 0, (uint32_t)room, &body, &reply)) {
 			answer = reply.answer;
 			*error = reply.error;
 			*count = (int)reply.count;
@@ -32,19 +31,19 @@ static enum channel_answer ask(int fd, void *value, const socklen_t *length, int
 			*error = EFAULT;
 		}
 	}
-	exchange_end(&exchange);
+	rpc_end(&rpc);
 	return answer;
 }
 
 static bool put_length(socklen_t *length, int count)
 {
-	struct exchange exchange;
+	struct rpc rpc;
 	bool put;
 
-	if (!exchange_begin(&exchange))
+	if (!rpc_begin(&rpc))
 		return false;
-	put = exchange_copy(&exchange, length, &count, sizeof(count));
-	exchange_end(&exchange);
+	put = rpc_copy(&rpc, length, &count, sizeof(count));
+	rpc_end(&rpc);
 	return put;
 }
 
@@ -56,21 +55,21 @@ static enum channel_answer recall(int fd, void *value, const socklen_t *length, 
 				  int *count)
 {
 	const struct sock_filter *insns;
-	struct exchange exchange;
+	struct rpc rpc;
 	int room;
 
-	*count = preload_memory_count(fd, &insns);
-	if (*count < 0 || !exchange_begin(&exchange))
+	*count = filter_cache_get(fd, &insns);
+	if (*count < 0 || !rpc_begin(&rpc))
 		return CHANNEL_PASS;
 	*error = EFAULT;
-	if (exchange_copy(&exchange, &room, length, sizeof(room))) {
+	if (rpc_copy(&rpc, &room, length, sizeof(room))) {
 		if (room < 0 || (room && room < *count))
 			*error = EINVAL;
 		else if (!room || !*count ||
-			 exchange_copy(&exchange, value, insns, (size_t)*count * sizeof(*insns)))
+			 rpc_copy(&rpc, value, insns, (size_t)*count * sizeof(*insns)))
 			*error = 0;
 	}
-	exchange_end(&exchange);
+	rpc_end(&rpc);
 	return CHANNEL_DONE;
 }
 
@@ -78,10 +77,10 @@ static int get_filter(int fd, void *value, socklen_t *length)
 {
 	int error = 0, count = 0;
 
-	if (!(preload_meters(fd) && ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
-	    !(preload_noted(fd) != NOTE_OTHER &&
-	      recall(fd, value, length, &error, &count) == CHANNEL_DONE))
-		return real_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
+	if (!(packet_socket_can_ask(fd) &&
+	      ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
+	    !(packet_socket_noted(fd) && recall(fd, value, length, &error, &count) == CHANNEL_DONE))
+		return next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
 	if (!error && put_length(length, count))
 		return 0;
 	errno = error ? error : EFAULT;
@@ -93,7 +92,7 @@ static int preload_getsockopt(int fd, int level, int name, void *value, socklen_
 	int result;
 
 	if (level != SOL_SOCKET || name != SO_GET_FILTER || !preload_enter())
-		return real_getsockopt(fd, level, name, value, length);
+		return next_getsockopt(fd, level, name, value, length);
 	result = get_filter(fd, value, length);
 	preload_leave();
 	return result;

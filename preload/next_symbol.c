@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The next definition of each interposed call: another interposer's or the C library's. Bound before
- * main(), as dlsym() is not for signal handlers; where it can't be found, the kernel is called.
+ * The next definition of each interposed call: another interposer's or the C library's. Looked up before
+ * main(), as dlsym() may not be called in a signal handler. Where there is none, the kernel is called.
  */
 #include "preload/preload.h"
 #include "preload/syscall.h"
@@ -26,13 +26,13 @@ static void *find(int call)
 	return found;
 }
 
-void preload_bind_all(void)
+void next_symbols_find(void)
 {
 	for (int call = 0; call < CALLS; call++)
 		find(call);
 }
 
-int real_socket(int domain, int type, int protocol)
+int next_socket(int domain, int type, int protocol)
 {
 	int (*call)(int, int, int) = (int (*)(int, int, int))find(SOCKET);
 
@@ -40,7 +40,7 @@ int real_socket(int domain, int type, int protocol)
 		    : (int)syscall(SYS_socket, domain, type, protocol);
 }
 
-int real_bind(int fd, const void *address, socklen_t length)
+int next_bind(int fd, const void *address, socklen_t length)
 {
 	int (*call)(int, const void *, socklen_t) =
 		(int (*)(int, const void *, socklen_t))find(BIND);
@@ -48,7 +48,7 @@ int real_bind(int fd, const void *address, socklen_t length)
 	return call ? call(fd, address, length) : (int)syscall(SYS_bind, fd, address, length);
 }
 
-int real_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+int next_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
 	int (*call)(int, int, int, const void *, socklen_t) =
 		(int (*)(int, int, int, const void *, socklen_t))find(SETSOCKOPT);
@@ -57,7 +57,7 @@ int real_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 		    : (int)syscall(SYS_setsockopt, fd, level, name, value, length);
 }
 
-int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+int next_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
 	int (*call)(int, int, int, void *, socklen_t *) =
 		(int (*)(int, int, int, void *, socklen_t *))find(GETSOCKOPT);
@@ -66,14 +66,14 @@ int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 		    : (int)syscall(SYS_getsockopt, fd, level, name, value, length);
 }
 
-int real_close(int fd)
+int next_close(int fd)
 {
 	int (*call)(int) = (int (*)(int))find(CLOSE);
 
 	return call ? call(fd) : (int)syscall(SYS_close, fd);
 }
 
-int real_close_range(unsigned int first, unsigned int last, int flags)
+int next_close_range(unsigned int first, unsigned int last, int flags)
 {
 	int (*call)(unsigned int, unsigned int, int) =
 		(int (*)(unsigned int, unsigned int, int))find(CLOSE_RANGE);
@@ -82,7 +82,7 @@ int real_close_range(unsigned int first, unsigned int last, int flags)
 		    : (int)syscall(PRELOAD_CLOSE_RANGE, first, last, flags);
 }
 
-void real_closefrom(int first)
+void next_closefrom(int first)
 {
 	void (*call)(int) = (void (*)(int))find(CLOSEFROM);
 
@@ -92,12 +92,12 @@ void real_closefrom(int first)
 		syscall(PRELOAD_CLOSE_RANGE, first < 0 ? 0 : first, ~0u, 0);
 }
 
-preload_prctl_fn *real_prctl(void)
+prctl_fn *next_prctl(void)
 {
-	return (preload_prctl_fn *)find(PRCTL);
+	return (prctl_fn *)find(PRCTL);
 }
 
-preload_syscall_fn *real_syscall(void)
+syscall_fn *next_syscall(void)
 {
-	return (preload_syscall_fn *)find(SYSCALL);
+	return (syscall_fn *)find(SYSCALL);
 }

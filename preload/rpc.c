@@ -10,9 +10,9 @@
 enum { BEGIN_TIMEOUT = 5000, DONE_TIMEOUT = 30000, FINISH_TIMEOUT = 2000 };
 
 /*
- * The descriptors that were ours last: a child that is forked meanwhile has those that are open, too. Its
- * memory is copied after its descriptors, so what is open there may be in use here no more; the inode
- * tells whether it is what it was.
+ * The shim's last descriptors. A child that is forked by another thread meanwhile has copies of those that
+ * are open, and must close them. fork() copies memory after descriptors, so the list may be of a later
+ * moment than the child's descriptors: the inode tells whether a number is still that socket.
  */
 enum { RECENT = 32 };
 static struct {
@@ -33,7 +33,7 @@ static void note_descriptor(int fd)
 	recent[at].inode = status.st_ino;
 }
 
-void exchange_forked(void)
+void rpc_forked(void)
 {
 	int saved = errno;
 
@@ -49,55 +49,55 @@ void exchange_forked(void)
 	errno = saved;
 }
 
-int exchange_try(struct exchange *exchange)
+int rpc_try(struct rpc *rpc)
 {
 	int pair[2], error;
 
-	exchange->saved_errno = errno;
-	raw_block_signals(exchange->mask);
+	rpc->saved_errno = errno;
+	raw_block_signals(rpc->mask);
 	if (!syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-		exchange->mine = pair[0];
-		exchange->theirs = pair[1];
-		note_descriptor(exchange->mine);
-		note_descriptor(exchange->theirs);
+		rpc->mine = pair[0];
+		rpc->theirs = pair[1];
+		note_descriptor(rpc->mine);
+		note_descriptor(rpc->theirs);
 		return 0;
 	}
 	error = errno;
-	raw_restore_signals(exchange->mask);
-	errno = exchange->saved_errno;
+	raw_restore_signals(rpc->mask);
+	errno = rpc->saved_errno;
 	return error;
 }
 
-bool exchange_begin(struct exchange *exchange)
+bool rpc_begin(struct rpc *rpc)
 {
-	int error = exchange_try(exchange);
+	int error = rpc_try(rpc);
 
 	if (error)
-		preload_say("can't ask the broker", error);
+		warn("can't ask the broker", error);
 	return !error;
 }
 
-void exchange_end(struct exchange *exchange)
+void rpc_end(struct rpc *rpc)
 {
-	raw_close(exchange->mine);
-	if (exchange->theirs >= 0)
-		raw_close(exchange->theirs);
-	raw_restore_signals(exchange->mask);
-	errno = exchange->saved_errno;
+	raw_close(rpc->mine);
+	if (rpc->theirs >= 0)
+		raw_close(rpc->theirs);
+	raw_restore_signals(rpc->mask);
+	errno = rpc->saved_errno;
 }
 
-bool exchange_copy(struct exchange *exchange, void *to, const void *from, size_t size)
+bool rpc_copy(struct rpc *rpc, void *to, const void *from, size_t size)
 {
 	struct iovec out = {.iov_base = (void *)from, .iov_len = size};
 	struct iovec in = {.iov_base = to, .iov_len = size};
 	struct msghdr send = {.msg_iov = &out, .msg_iovlen = 1};
 	struct msghdr receive = {.msg_iov = &in, .msg_iovlen = 1};
 
-	return raw_sendmsg(exchange->mine, &send) == (long)size &&
-	       raw_recvmsg(exchange->theirs, &receive) == (long)size;
+	return raw_sendmsg(rpc->mine, &send) == (long)size &&
+	       raw_recvmsg(rpc->theirs, &receive) == (long)size;
 }
 
-/* Sends when there is room: a broker that is behind has a while to catch up. */
+/* Waits for room, for a while: the broker may be behind. */
 static bool send_waiting(int fd, const struct msghdr *message)
 {
 	int64_t deadline = raw_milliseconds() + BEGIN_TIMEOUT;
@@ -114,8 +114,8 @@ static bool send_waiting(int fd, const struct msghdr *message)
 }
 
 /*
- * A new connection, for a process that has closed the channel. The address is not secret once it
- * is in use, so after the broker's end anybody could listen on it: see who it was.
+ * A new connection, for a process that has closed the channel. An address in use can be seen by anybody
+ * (/proc/net/unix), who could listen on it after the broker's end: so look who listens.
  */
 static int connect_broker(const struct channel_address *address)
 {
@@ -166,10 +166,10 @@ static bool send_request(const struct channel_address *address, const struct msg
 	return sent;
 }
 
-static bool ask(struct exchange *exchange, const struct channel_address *address,
+static bool ask(struct rpc *rpc, const struct channel_address *address,
 		struct channel_request *request, int fd, const void *body, size_t size)
 {
-	int descriptors[2] = {exchange->theirs, fd};
+	int descriptors[2] = {rpc->theirs, fd};
 	size_t count = fd >= 0 ? 2 : 1;
 	union {
 		struct cmsghdr header;
@@ -193,25 +193,25 @@ static bool ask(struct exchange *exchange, const struct channel_address *address
 	request->count = (uint32_t)(size / sizeof(struct sock_filter));
 	if (!send_request(address, &message))
 		return false;
-	raw_close(exchange->theirs); /* so that the broker's end is the last one */
-	exchange->theirs = -1;
+	raw_close(rpc->theirs); /* the broker's copy is the last one: its end is seen here */
+	rpc->theirs = -1;
 	return true;
 }
 
-/* One message of the broker's: what it answers; 0 with errno if there is none. */
-static int receive(const struct exchange *exchange, struct channel_reply *reply, void *body,
-		   size_t size, int64_t deadline)
+/* The answer in the broker's next message; 0 with errno: there is none. */
+static int receive(const struct rpc *rpc, struct channel_reply *reply, void *body, size_t size,
+		   int64_t deadline)
 {
 	struct iovec parts[2] = {{.iov_base = reply, .iov_len = sizeof(*reply)},
 				 {.iov_base = body, .iov_len = size}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = size ? 2 : 1};
 	long got;
 
-	if (!raw_wait(exchange->mine, POLLIN, deadline)) {
+	if (!raw_wait(rpc->mine, POLLIN, deadline)) {
 		errno = ETIMEDOUT;
 		return 0;
 	}
-	got = raw_recvmsg(exchange->mine, &message);
+	got = raw_recvmsg(rpc->mine, &message);
 	if (got < 0)
 		return 0;
 	if (!got) {
@@ -227,24 +227,24 @@ static int receive(const struct exchange *exchange, struct channel_reply *reply,
 }
 
 /*
- * The broker hasn't begun in time. From here on it can't; but it may have done so just now, and then
- * the socket is in its hands until it closes its end. Once is enough: the next calls don't wait.
+ * The broker hasn't begun in time. After the shutdown() it can't any more. If it has begun just before, it
+ * changes the socket until it closes its end: wait for that. Later calls of the tool's don't ask.
  */
-static void give_up(const struct exchange *exchange)
+static void give_up(const struct rpc *rpc)
 {
 	struct channel_reply reply;
 
-	syscall(SYS_shutdown, exchange->mine, SHUT_RD);
-	if (receive(exchange, &reply, NULL, 0, 0) == CHANNEL_BEGIN)
-		raw_wait(exchange->mine, 0, raw_milliseconds() + DONE_TIMEOUT);
+	syscall(SYS_shutdown, rpc->mine, SHUT_RD);
+	if (receive(rpc, &reply, NULL, 0, 0) == CHANNEL_BEGIN)
+		raw_wait(rpc->mine, 0, raw_milliseconds() + DONE_TIMEOUT);
 	preload_channel_end();
 	errno = ETIMEDOUT;
 }
 
-bool exchange_ask(struct exchange *exchange, int fd, enum channel_op op, int ifindex,
-		  uint32_t flags, const struct exchange_body *body, struct channel_reply *reply)
+bool rpc_ask(struct rpc *rpc, int fd, enum channel_op op, int ifindex, uint32_t flags,
+	     const struct rpc_body *body, struct channel_reply *reply)
 {
-	static const struct exchange_body nothing;
+	static const struct rpc_body nothing;
 	const struct channel_address *address = preload_channel();
 	struct channel_request request = {.op = op, .ifindex = ifindex, .flags = flags};
 	int answer;
@@ -253,84 +253,53 @@ bool exchange_ask(struct exchange *exchange, int fd, enum channel_op op, int ifi
 		return false;
 	if (!body)
 		body = &nothing;
-	if (!ask(exchange, address, &request, fd, body->send, body->send_size)) {
+	if (!ask(rpc, address, &request, fd, body->send, body->send_size)) {
 		if (errno != EFAULT)
-			preload_say("can't ask the broker", errno);
+			warn("can't ask the broker", errno);
 		return false;
 	}
-	answer = receive(exchange, reply, body->receive, body->receive_size,
+	answer = receive(rpc, reply, body->receive, body->receive_size,
 			 raw_milliseconds() + BEGIN_TIMEOUT);
 	if (answer == CHANNEL_BEGIN)
-		answer = receive(exchange, reply, NULL, 0, raw_milliseconds() + DONE_TIMEOUT);
+		answer = receive(rpc, reply, NULL, 0, raw_milliseconds() + DONE_TIMEOUT);
 	else if (!answer && errno == ETIMEDOUT)
-		give_up(exchange);
-	if (answer == CHANNEL_DONE && (op == CHANNEL_ATTACH || op == CHANNEL_SET_FILTER))
-		preload_note(fd, NOTE_METERED);
+		give_up(rpc);
 	if (answer == CHANNEL_DONE || answer == CHANNEL_PASS)
 		return true;
 	if (errno != EFAULT)
-		preload_say("can't hear the broker", errno);
+		warn("can't hear the broker", errno);
 	return false;
 }
 
-enum channel_answer preload_ask(int fd, enum channel_op op, int ifindex, uint32_t flags, int *error)
+enum channel_answer rpc_call(int fd, enum channel_op op, int ifindex, uint32_t flags, int *error)
 {
 	enum channel_answer answer = CHANNEL_PASS;
 	struct channel_reply reply;
-	struct exchange exchange;
+	struct rpc rpc;
 
-	if (!exchange_begin(&exchange))
+	if (!rpc_begin(&rpc))
 		return CHANNEL_PASS;
-	if (exchange_ask(&exchange, fd, op, ifindex, flags, NULL, &reply)) {
+	if (rpc_ask(&rpc, fd, op, ifindex, flags, NULL, &reply)) {
 		answer = reply.answer;
 		*error = reply.error;
 	}
-	exchange_end(&exchange);
+	rpc_end(&rpc);
 	return answer;
 }
 
-void preload_finish(const struct channel_address *address)
+void rpc_finish(const struct channel_address *address)
 {
 	struct channel_request request = {.op = CHANNEL_FINISH};
 	struct channel_reply reply;
-	struct exchange exchange;
+	struct rpc rpc;
 
 	preload_channel_end();
-	if (exchange_try(&exchange))
+	if (rpc_try(&rpc))
 		return;
-	if (ask(&exchange, address, &request, -1, NULL, 0)) {
+	if (ask(&rpc, address, &request, -1, NULL, 0)) {
 		if (preload_channel_is_open(address))
 			raw_close(address->fd);
-		receive(&exchange, &reply, NULL, 0, raw_milliseconds() + FINISH_TIMEOUT);
+		receive(&rpc, &reply, NULL, 0, raw_milliseconds() + FINISH_TIMEOUT);
 	}
-	exchange_end(&exchange);
-}
-
-enum { NOTED = 1024 };
-static _Atomic unsigned char noted[NOTED];
-
-enum preload_note preload_noted(int fd)
-{
-	return fd >= 0 && fd < NOTED ? noted[fd] : NOTE_OTHER;
-}
-
-void preload_note(int fd, enum preload_note note)
-{
-	if (fd >= 0 && fd < NOTED)
-		noted[fd] = (unsigned char)note;
-}
-
-bool preload_meters(int fd)
-{
-	int saved = errno, domain;
-	socklen_t size = sizeof(domain);
-	bool packet =
-		!real_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
-
-	errno = saved;
-	if (!packet)
-		preload_note(fd, NOTE_OTHER);
-	else if (preload_noted(fd) == NOTE_OTHER)
-		preload_note(fd, NOTE_PACKET);
-	return packet && preload_has_channel();
+	rpc_end(&rpc);
 }

@@ -8,8 +8,8 @@
 PRELOAD_EXPORT int socket(int domain, int type, int protocol);
 
 /*
- * Made with protocol 0 it receives nothing; bound to the protocol and no interface afterwards, it is
- * as the kernel would have made it.
+ * Made with protocol 0 the socket receives nothing. Bound afterwards, to the protocol and no interface, it is
+ * as socket() with that protocol makes it.
  */
 static int metered_socket(int type, int protocol)
 {
@@ -18,27 +18,27 @@ static int metered_socket(int type, int protocol)
 	int fd, ignored, saved = errno;
 
 	if (!preload_has_channel())
-		return real_socket(AF_PACKET, type, protocol);
-	fd = real_socket(AF_PACKET, type, 0);
+		return next_socket(AF_PACKET, type, protocol);
+	fd = next_socket(AF_PACKET, type, 0);
 	if (fd < 0)
 		return fd;
-	preload_memory_keep(preload_memory_take(fd), fd, 0);
-	preload_ask(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
-	if (!real_bind(fd, &address, sizeof(address)))
+	filter_cache_keep(filter_cache_take(fd), fd, 0);
+	rpc_call(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
+	if (!next_bind(fd, &address, sizeof(address)))
 		return fd;
 	raw_close(fd);
 	errno = saved;
-	return real_socket(AF_PACKET, type, protocol);
+	return next_socket(AF_PACKET, type, protocol);
 }
 
-/* It can't be metered, and the broker is to say so. */
+/* Can't be metered; the broker says so. */
 static int obsolete_socket(int domain, int type, int protocol)
 {
-	int fd = real_socket(domain, type, protocol), ignored;
+	int fd = next_socket(domain, type, protocol), ignored;
 
 	if (fd >= 0 && preload_enter()) {
 		if (preload_has_channel())
-			preload_ask(fd, CHANNEL_ATTACH, 0, 0, &ignored);
+			rpc_call(fd, CHANNEL_ATTACH, 0, 0, &ignored);
 		preload_leave();
 	}
 	return fd;
@@ -52,11 +52,11 @@ static int preload_socket(int domain, int type, int protocol)
 	if ((domain == AF_PACKET || domain == AF_INET) && (type & 15) == SOCK_PACKET)
 		return obsolete_socket(domain, type, protocol);
 	if (domain != AF_PACKET)
-		return real_socket(domain, type, protocol);
+		return next_socket(domain, type, protocol);
 	if (!(unsigned short)protocol || !preload_enter()) {
-		fd = real_socket(domain, type, protocol);
+		fd = next_socket(domain, type, protocol);
 		if (fd >= 0)
-			preload_note(fd, NOTE_PACKET);
+			packet_socket_note(fd, true);
 		if (fd >= 0 && (unsigned short)protocol)
 			preload_passed_on();
 		return fd;

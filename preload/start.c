@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Without `socktally run` around it, the first process of the tool starts a broker, before main() and
- * so before privileges are dropped; and when it exits, it waits for the report.
+ * Without `socktally run` the first process of the tool starts a broker: before main(), so before the
+ * tool drops privileges. When that process exits, it waits for the report.
  *
- * The tool must not notice: the broker is no child of it (it never sees a SIGCHLD, nor does a wait()
- * find anything), has a session of its own, and holds none of the tool's descriptors but stderr.
+ * The tool must not notice. So the broker is no child of it (no SIGCHLD, nothing for wait() to find), has
+ * its own session, and holds none of the tool's descriptors but stderr.
  */
 #include "proto/channel_open.h"
 #include "proto/install_path.h"
@@ -37,7 +37,7 @@ static bool is_program(const char *path)
 	return !stat(path, &status) && S_ISREG(status.st_mode) && !access(path, X_OK);
 }
 
-/* The command that has the broker in it: as told, in the build tree, or installed, moved or not. */
+/* The socktally command: from the environment, beside the shim, or where it was installed. */
 static bool find_command(void)
 {
 	const char *told = secure_getenv("SOCKTALLY_COMMAND");
@@ -50,11 +50,11 @@ static bool find_command(void)
 		return is_program(command);
 	}
 	if (dladdr(variable, &shim) && shim.dli_fname && strchr(shim.dli_fname, '/')) {
-		if (moved_path(command, sizeof(command), shim.dli_fname, "/", "/", "socktally") &&
+		if (install_path(command, sizeof(command), shim.dli_fname, "/", "/", "socktally") &&
 		    is_program(command))
 			return true;
-		if (moved_path(command, sizeof(command), shim.dli_fname, SOCKTALLY_LIBDIR,
-			       SOCKTALLY_BINDIR, "socktally") &&
+		if (install_path(command, sizeof(command), shim.dli_fname, SOCKTALLY_LIBDIR,
+				 SOCKTALLY_BINDIR, "socktally") &&
 		    is_program(command))
 			return true;
 	}
@@ -63,7 +63,7 @@ static bool find_command(void)
 }
 
 /*
- * A lock that lasts as long as this program and what it forks have the file mapped. It stays empty: to
+ * The lock lasts as long as this program or a forked child has the file mapped. The file stays empty: to
  * make it longer is a signal (SIGXFSZ) where the size of files is limited.
  */
 static int make_lifeline(void)
@@ -83,7 +83,7 @@ static int make_lifeline(void)
 	return fd;
 }
 
-/* In the broker's process: what the exec would hand down that is none of its business. */
+/* In the broker's process: what it must not inherit from the tool. */
 static void leave_tool(void)
 {
 	struct sigaction by_default = {.sa_handler = SIG_DFL};
@@ -113,7 +113,7 @@ static void close_from(unsigned int first)
 		raw_close((int)fd);
 }
 
-/* The descriptors get the numbers that the broker expects; first all of them out of the way. */
+/* Gives the descriptors the numbers that the broker expects; first moves all of them out of the way. */
 static void place_descriptors(const int *descriptors, int count)
 {
 	int moved[8], null;
@@ -161,7 +161,7 @@ static void spawn(const int *descriptors, int count)
 
 static int start(const int *descriptors, int count)
 {
-	unsigned long mask[sizeof(((struct exchange *)0)->mask) / sizeof(unsigned long)];
+	unsigned long mask[sizeof(((struct rpc *)0)->mask) / sizeof(unsigned long)];
 	int status, error = 0;
 	long child;
 
@@ -179,8 +179,8 @@ static int start(const int *descriptors, int count)
 }
 
 /*
- * A tool that shows its state in ps(1) takes the memory from its first argument to the end of its last
- * variable for that, which must be one that the kernel has put there.
+ * The new variable becomes the first. A tool that shows its state in ps(1) overwrites the memory from its
+ * first argument to the end of its last variable: the last one must be one that the kernel put there.
  */
 static void put_first(char *entry)
 {
@@ -238,12 +238,12 @@ __attribute__((constructor)) static void preload_start(void)
 {
 	int saved = errno;
 
-	preload_bind_all();
-	if (!preload_enter_first()) {
+	next_symbols_find();
+	if (!preload_may_start()) {
 		errno = saved;
 		return;
 	}
-	preload_say_init();
+	warn_init();
 	pthread_atfork(NULL, NULL, preload_forked);
 	if (getauxval(AT_SECURE))
 		preload_channel_none("a setuid program or one with file capabilities", 0);
@@ -252,7 +252,7 @@ __attribute__((constructor)) static void preload_start(void)
 	errno = saved;
 }
 
-/* The program that replaced the first one of the tool has its process number, and is waited for. */
+/* Also in a program that the tool's first process has executed since: it has the same process number. */
 __attribute__((destructor)) static void preload_end(void)
 {
 	const struct channel_address *address = preload_channel();
@@ -263,7 +263,7 @@ __attribute__((destructor)) static void preload_end(void)
 	if (address && address->pid == (uint32_t)getpid()) {
 		if (lifeline != MAP_FAILED)
 			munmap(lifeline, LIFELINE_SIZE);
-		preload_finish(address);
+		rpc_finish(address);
 	}
 	preload_leave();
 	errno = saved;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * System calls of the shim's own. Made directly: the C library's functions may be interposed by
- * somebody else, and those that wait are cancellation points, which setsockopt() and bind() are not.
+ * The shim's own system calls, not by the C library's functions: others may interpose those too, and
+ * those that wait are cancellation points, which setsockopt() and bind() are not.
  */
 #ifndef SOCKTALLY_PRELOAD_SYSCALL_H
 #define SOCKTALLY_PRELOAD_SYSCALL_H
@@ -18,18 +18,6 @@
 
 /* Bytes of the kernel's signal set, which is smaller than the C library's. */
 #define PRELOAD_SIGSET_SIZE ((_NSIG - 1) / 8)
-
-#ifdef SYS_rt_sigtimedwait
-#define PRELOAD_SIGTIMEDWAIT SYS_rt_sigtimedwait
-#else
-#define PRELOAD_SIGTIMEDWAIT SYS_rt_sigtimedwait_time64
-#endif
-
-#if defined(SYS_ppoll_time64) && !defined(SYS_ppoll)
-#define PRELOAD_PPOLL SYS_ppoll_time64
-#else
-#define PRELOAD_PPOLL SYS_ppoll
-#endif
 
 #ifdef SYS_close_range
 #define PRELOAD_CLOSE_RANGE SYS_close_range
@@ -76,26 +64,17 @@ static inline int64_t raw_milliseconds(void)
 /* What has come of `events` by the deadline; 0 if nothing has. */
 static inline int raw_wait(int fd, short events, int64_t deadline)
 {
-#if defined(SYS_ppoll_time64) && !defined(SYS_ppoll)
-	struct {
-		int64_t seconds, nanoseconds;
-	} timeout;
-#else
-	struct {
-		long seconds, nanoseconds;
-	} timeout;
-#endif
-
 	for (;;) {
 		struct pollfd wanted = {.fd = fd, .events = events};
 		int64_t left = deadline - raw_milliseconds();
+		struct timespec timeout;
 		long ready;
 
 		if (left < 0)
 			left = 0;
-		timeout.seconds = left / 1000;
-		timeout.nanoseconds = left % 1000 * 1000000;
-		ready = syscall(PRELOAD_PPOLL, &wanted, 1, &timeout, NULL, PRELOAD_SIGSET_SIZE);
+		timeout =
+			(struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+		ready = syscall(SYS_ppoll, &wanted, 1, &timeout, NULL, PRELOAD_SIGSET_SIZE);
 		if (ready > 0)
 			return wanted.revents;
 		if (!ready || errno != EINTR)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The one line that the shim may write: why the tool goes on unmetered. */
+/* One line on the tool's standard error: why it goes on unmetered. */
+#include "proto/proc_status.h"
 #include "preload/preload.h"
 #include "preload/syscall.h"
 #include <fcntl.h>
@@ -10,12 +11,11 @@
 static atomic_bool said_here;
 static atomic_bool *said = &said_here; /* shared with the processes that this one forks */
 static atomic_bool stderr_known;
-static atomic_bool files_limited;
 static dev_t stderr_device;
 static ino_t stderr_inode;
 
-/* Remembers what standard error is, so that nothing is ever written into another file. */
-void preload_say_init(void)
+/* Remembers which file standard error is: should the tool put another one there, nothing is written. */
+void warn_init(void)
 {
 	struct stat status;
 	void *shared = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -30,11 +30,6 @@ void preload_say_init(void)
 	atomic_store(&stderr_known, true);
 }
 
-void preload_say_files_limited(void)
-{
-	atomic_store(&files_limited, true);
-}
-
 static bool stderr_is_the_same(void)
 {
 	struct stat status;
@@ -43,7 +38,7 @@ static bool stderr_is_the_same(void)
 	       status.st_dev == stderr_device && status.st_ino == stderr_inode;
 }
 
-/* strerror() takes locks and memory; these are the errors that the shim's own calls can have. */
+/* The errors that the shim's own calls can have; strerror() takes locks and memory. */
 static const char *error_text(int error)
 {
 	static const struct {
@@ -88,8 +83,8 @@ static int signal_of(int error)
 /* Signals are blocked, so that none of this write's, SIGTTOU among them, reaches the tool. */
 static void write_line(const char *line, size_t length)
 {
-	static const int64_t no_time[2] = {0}; /* a timespec of either size */
-	unsigned long mask[sizeof(((struct exchange *)0)->mask) / sizeof(unsigned long)];
+	static const struct timespec no_time;
+	unsigned long mask[sizeof(((struct rpc *)0)->mask) / sizeof(unsigned long)];
 	sigset_t pending, ours;
 	int number;
 
@@ -101,68 +96,93 @@ static void write_line(const char *line, size_t length)
 		if (number && !sigismember(&pending, number)) {
 			sigemptyset(&ours);
 			sigaddset(&ours, number);
-			syscall(PRELOAD_SIGTIMEDWAIT, &ours, NULL, no_time, PRELOAD_SIGSET_SIZE);
+			syscall(SYS_rt_sigtimedwait, &ours, NULL, &no_time, PRELOAD_SIGSET_SIZE);
 		}
 	}
 	raw_restore_signals(mask);
 }
 
-static char *append_name(char *to, const char *end)
+/* Whether this process may say something: nothing was said yet, and nothing is from now on. */
+static bool may_warn(void)
 {
-	to = append(to, end, ": ");
-	to = append(to, end, program_invocation_short_name);
-	to = append(to, end, " goes on unmetered");
-	*to++ = '\n';
-	return to;
+	return !atomic_exchange(said, true) && preload_first_warning();
 }
 
-void preload_say(const char *what, int error)
+void warn(const char *what, int error)
 {
-	char line[512], *to = line;
-	const char *end = line + sizeof(line) - 1, *reason = error ? error_text(error) : NULL;
+	char line[512], number[24], *to = line;
+	const char *end = line + sizeof(line) - 1, *reason = error ? error_text(error) : "";
 	int saved = errno;
 
-	if (atomic_exchange(said, true) || !preload_first_warning() || !stderr_is_the_same())
-		goto out;
-	to = append(to, end, "socktally: ");
-	to = append(to, end, what);
-	if (reason) {
-		to = append(to, end, ": ");
+	if (may_warn() && stderr_is_the_same()) {
+		to = append(to, end, "socktally: ");
+		to = append(to, end, what);
+		if (error)
+			to = append(to, end, ": ");
+		if (!reason) {
+			*decimal_put(number, (uint64_t)error) = 0;
+			to = append(to, end, "error ");
+			reason = number;
+		}
 		to = append(to, end, reason);
-	} else if (error) {
-		char number[24];
-
-		*decimal_put(number, (uint64_t)error) = 0;
-		to = append(to, end, ": error ");
-		to = append(to, end, number);
+		to = append(to, end, ": ");
+		to = append(to, end, program_invocation_short_name);
+		to = append(to, end, " goes on unmetered");
+		*to++ = '\n';
+		write_line(line, (size_t)(to - line));
 	}
-	to = append_name(to, end);
-	write_line(line, (size_t)(to - line));
-out:
 	errno = saved;
 }
 
+void warn_filter_comes(void)
+{
+	char line[512], *to = line;
+	const char *end = line + sizeof(line) - 1;
+	int saved = errno;
+
+	if (may_warn() && stderr_is_the_same()) {
+		to = append(to, end, "socktally: ");
+		to = append(to, end, program_invocation_short_name);
+		to = append(to, end,
+			    " sets a seccomp filter: packet sockets that it opens and filters ");
+		to = append(to, end, "that it sets from now on are not metered");
+		*to++ = '\n';
+		write_line(line, (size_t)(to - line));
+	}
+	errno = saved;
+}
+
+/* Whether a write to a regular file may be a signal, SIGXFSZ; found out by reading a file. */
+static bool files_are_limited(void)
+{
+	static char text[PROC_STATUS_SIZE];
+
+	return !proc_read("/proc/self/limits", text, sizeof(text)) ||
+	       !strstr(text, "\nMax file size             unlimited");
+}
+
 /*
- * Of a pipe or a terminal another open file that doesn't wait; a regular file has to be written to through the
- * descriptor that is there, and doesn't wait either.
+ * A pipe or a terminal is opened anew, so that the write doesn't wait. A regular file, which has to be
+ * written to through the descriptor that is there, doesn't make it wait either.
  */
-void preload_say_sandboxed(void)
+void warn_filtered(void)
 {
 	char line[512], *to = line;
 	const char *end = line + sizeof(line) - 1;
 	struct stat status;
 	int fd = STDERR_FILENO, saved = errno;
 
-	if (atomic_exchange(said, true) || !preload_first_warning() ||
-	    fstat(STDERR_FILENO, &status))
+	if (!may_warn() || fstat(STDERR_FILENO, &status))
 		goto out;
 	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
 		fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd/2",
 				  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	else if (!S_ISREG(status.st_mode) || atomic_load(&files_limited))
+	else if (!S_ISREG(status.st_mode) || files_are_limited())
 		goto out;
-	to = append(to, end, "socktally: a seccomp filter may forbid what metering takes");
-	to = append_name(to, end);
+	to = append(to, end, "socktally: a seccomp filter may forbid what metering takes: ");
+	to = append(to, end, program_invocation_short_name);
+	to = append(to, end, " goes on unmetered");
+	*to++ = '\n';
 	if (fd >= 0)
 		syscall(SYS_write, fd, line, (size_t)(to - line));
 	if (fd > STDERR_FILENO)

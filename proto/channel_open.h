@@ -6,8 +6,8 @@
 #ifndef SOCKTALLY_PROTO_CHANNEL_OPEN_H
 #define SOCKTALLY_PROTO_CHANNEL_OPEN_H
 
-#include "proto/channel.h"
-#include "proto/channel_status.h"
+#include "proto/channel_address.h"
+#include "proto/proc_status.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -28,12 +28,6 @@ struct channel_ends {
 /* Below this number a tool with few descriptors needs each of them itself. */
 #define CHANNEL_LOWEST_FD 48
 #define CHANNEL_HIGHEST_FD 1023 /* what select() can take: tools of all ages live with it */
-
-#ifdef SYS_geteuid32
-#define CHANNEL_GETEUID SYS_geteuid32
-#else
-#define CHANNEL_GETEUID SYS_geteuid
-#endif
 
 static inline socklen_t channel_sockaddr(struct sockaddr_un *to,
 					 const struct channel_address *address)
@@ -109,7 +103,7 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 			       int highest_fd)
 {
 	int pair[2], size = CHANNEL_BUFFER, on = 1, error;
-	struct channel_status own;
+	struct proc_status own;
 	struct stat status;
 
 	memset(address, 0, sizeof(*address));
@@ -134,9 +128,9 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 	address->fd = ends->client;
 	if (ends->client >= 0 && !fstat(ends->client, &status))
 		address->inode = status.st_ino;
-	address->uid = (uint32_t)syscall(CHANNEL_GETEUID);
+	address->uid = (uint32_t)syscall(SYS_geteuid);
 	address->pid = (uint32_t)syscall(SYS_getpid);
-	if (channel_status_read(0, &own)) /* the calls above went well under these */
+	if (proc_status_read(0, &own)) /* the calls above went well under these */
 		address->filters = own.filters;
 	return 0;
 }

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Finding what was installed with us, also where the whole installation was moved or unpacked
- * elsewhere (DESTDIR): it lies as far from us as it was configured to lie.
+ * Finding the files of this installation from one another, also where all of it was moved, or unpacked
+ * elsewhere (DESTDIR): the way between two files stays as it was configured.
  */
 #ifndef SOCKTALLY_PROTO_INSTALL_PATH_H
 #define SOCKTALLY_PROTO_INSTALL_PATH_H
@@ -11,11 +11,11 @@
 #include <string.h>
 
 /*
- * The path of `name`, that belongs in the folder `to`, as seen from the file `self`, that belongs in
- * `from`; false if it doesn't fit. Both folders are absolute.
+ * The path of the file `name`, configured to lie in the folder `to`, made of the path of another file,
+ * `self`, configured to lie in `from`. Both folders are absolute. false: it doesn't fit in size bytes.
  */
-static inline bool moved_path(char *path, size_t size, const char *self, const char *from,
-			      const char *to, const char *name)
+static inline bool install_path(char *path, size_t size, const char *self, const char *from,
+				const char *to, const char *name)
 {
 	const char *slash = strrchr(self, '/');
 	size_t common = 0, used;

@@ -25,9 +25,9 @@ static bool near_command(char path[PATH_MAX])
 	if (length <= 0)
 		return false;
 	self[length] = 0;
-	if (moved_path(path, PATH_MAX, self, "/", "/", SHIM) && !access(path, R_OK))
+	if (install_path(path, PATH_MAX, self, "/", "/", SHIM) && !access(path, R_OK))
 		return true;
-	return moved_path(path, PATH_MAX, self, SOCKTALLY_BINDIR, SOCKTALLY_LIBDIR, SHIM) &&
+	return install_path(path, PATH_MAX, self, SOCKTALLY_BINDIR, SOCKTALLY_LIBDIR, SHIM) &&
 	       !access(path, R_OK);
 }
 

@@ -20,7 +20,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What a byte of the input stands for. */
-enum kind { REPLY, PACKET, DGRAM_PACKET, UDP, PAGE, OPEN_PAGE, SMALL_PAGE, NOTHING, KINDS };
+enum kind { REPLY, PACKET, DGRAM_PACKET, UDP, MEMORY_FILE, NOTHING, KINDS };
 enum { MAX_DESCRIPTORS = 7 };
 
 static struct broker broker;
@@ -31,14 +31,6 @@ static void require(bool condition)
 {
 	if (!condition)
 		abort();
-}
-
-static int make_page(off_t size, int seals)
-{
-	int fd = memfd_create("page", MFD_ALLOW_SEALING | MFD_CLOEXEC);
-
-	require(fd >= 0 && !ftruncate(fd, size) && !fcntl(fd, F_ADD_SEALS, seals));
-	return fd;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -55,9 +47,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	descriptors[UDP] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	descriptors[PACKET] = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	descriptors[DGRAM_PACKET] = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	descriptors[PAGE] = make_page(CHANNEL_PAGE_SIZE, F_SEAL_SHRINK);
-	descriptors[OPEN_PAGE] = make_page(CHANNEL_PAGE_SIZE, 0);
-	descriptors[SMALL_PAGE] = make_page(1, F_SEAL_SHRINK);
+	descriptors[MEMORY_FILE] = memfd_create("file", MFD_CLOEXEC);
 	descriptors[NOTHING] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int kind = PACKET; kind < KINDS; kind++)
 		if (descriptors[kind] < 0)
@@ -122,11 +112,6 @@ static void drop_kept(void)
 	if (broker.finish >= 0)
 		close(broker.finish);
 	broker.finish = -1;
-	for (int i = 0; i < BROKER_SANDBOXES; i++) {
-		if (broker.sandboxes[i].page >= 0)
-			close(broker.sandboxes[i].page);
-		broker.sandboxes[i].page = -1;
-	}
 }
 
 static void one_message(const uint8_t *data, size_t size, const uint8_t *kinds, size_t count)
@@ -142,7 +127,6 @@ static void one_message(const uint8_t *data, size_t size, const uint8_t *kinds, 
 	send_message(channel[0], data, size, fds, count);
 	close(answers[1]);
 	broker_request(&broker, channel[1]);
-	broker_look_at_sandboxes(&broker);
 	memcpy(&request, data, size < sizeof(request) ? size : sizeof(request));
 	check_answers(answers[0], &request, size);
 	drop_kept();

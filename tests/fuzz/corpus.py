@@ -28,22 +28,22 @@ def capture_file(all_packets):
 def broker(_packets):
     """Requests, as proto/channel.h has them, with the descriptors that they need (as in broker.c), and
     the variable in the environment."""
-    reply, packet, dgram, page = 0, 1, 2, 4
-    attach, set_filter, detach, get, forget, finish, sandbox = range(1, 8)
+    reply, packet, dgram = 0, 1, 2
+    attach, set_filter, detach, get, forget, finish = range(1, 7)
     head = struct.Struct("=IHH16siIiI")
     accept = struct.pack("=HBBI", 6, 0, 0, 0x40000)
     udp = struct.pack("=HBBI", 0x30, 0, 0, 23) + struct.pack("=HBBI", 0x15, 0, 1, 17) + accept + \
         struct.pack("=HBBI", 6, 0, 0, 0)
 
     def request(op, kinds, filter_=b"", ifindex=0, flags=0):
-        return bytes([len(kinds), *kinds]) + head.pack(0x79746b73, 2, op, bytes(16), ifindex, flags, 3,
+        return bytes([len(kinds), *kinds]) + head.pack(0x79746b73, 3, op, bytes(16), ifindex, flags, 3,
                                                        len(filter_) // 8) + filter_
     return [request(attach, [reply, packet]), request(attach, [reply, dgram], ifindex=1, flags=1),
             request(set_filter, [reply, packet], accept), request(set_filter, [reply, packet], udp),
             request(set_filter, [reply, dgram], accept * 700), request(detach, [reply, packet]),
             request(get, [reply, packet], flags=4096), request(forget, [reply, packet], flags=1),
-            request(finish, [reply]), request(sandbox, [reply, page]),
-            f"2:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
+            request(finish, [reply]),
+            f"3:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
 
 
 def main():

@@ -73,12 +73,14 @@ static void seccomp_allow(const int *numbers, size_t count)
 
 /*
  * how: "tool", "exec", "shell": allow these; "mild": forbids one call, with an error, as containers do;
- * "strict": the old mode; "invalid": the kernel refuses it. By prctl(), or with a "+" in front by
+ * "strict": the old mode; "invalid": the kernel refuses it; "none": no filter, which asks whether the
+ * kernel has them. By prctl(), or with a "+" in front by
  * syscall() for all threads.
  */
 static long seccomp_step(const char *how)
 {
 	struct sock_fprog program = {.filter = seccomp_insns};
+	const struct sock_fprog *address;
 	bool all = *how == '+';
 
 	how += all;
@@ -109,10 +111,11 @@ static long seccomp_step(const char *how)
 	program.len = (unsigned short)seccomp_count;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
+	address = strcmp(how, "none") ? &program : NULL;
 	if (all)
 		return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-			       &program);
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+			       address);
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, address);
 }
 
 #endif

@@ -30,7 +30,7 @@ CASES = [
     ("no such shim", "/nowhere", [], {"SOCKTALLY_PRELOAD": "/nowhere"}),
     ("a shim with a space", "space", [], {"SOCKTALLY_PRELOAD": "SPACE"}),
     ("a channel of nobody's", "out of reach", [],
-     {"SOCKTALLY_CHANNEL": f"2:3:77:0:1:{'0' * 32}:{'1' * 32}:000:0"}),
+     {"SOCKTALLY_CHANNEL": f"3:3:77:0:1:{'0' * 32}:{'1' * 32}:000:0"}),
 ]
 
 

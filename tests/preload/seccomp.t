@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """A tool under a seccomp filter that kills for what it does not need itself: it is not killed for what
-we would do, in whatever order things are done. It is metered as far as the filter lets it be, and
-one line says what is not."""
+we would do, in whatever order things are done. What is metered when it sets the filter stays metered,
+and one line says that no more is."""
 import os
 import tempfile
 
@@ -13,15 +13,15 @@ import tap
 OPEN = "socket:raw:0 bind:near:3 filter:udp"
 SEE = "ready packets"
 
-# steps, packets counted, whether something has to be said
+# steps, packets counted, whether a line is said: always when the tool sets a filter itself
 CASES = [
     # all is set up before: nothing of ours comes after, not even at the end
-    (f"{OPEN} seccomp=tool {SEE}", 6, False),
-    (f"{OPEN} seccomp=+tool {SEE}", 6, False),
-    (f"{OPEN} seccomp=tool {SEE} exit", 6, False),
-    (f"socket:raw:3 bind:near:3 seccomp=tool {SEE}", 6, False),
+    (f"{OPEN} seccomp=tool {SEE}", 6, True),
+    (f"{OPEN} seccomp=+tool {SEE}", 6, True),
+    (f"{OPEN} seccomp=tool {SEE} exit", 6, True),
+    (f"socket:raw:3 bind:near:3 seccomp=tool {SEE}", 6, True),
     # metered already when it is bound to another interface
-    (f"socket:raw:3 filter:udp seccomp=tool bind:near:3 {SEE}", 6, False),
+    (f"socket:raw:3 filter:udp seccomp=tool bind:near:3 {SEE}", 6, True),
     # a socket or a filter that comes after
     (f"seccomp=tool {OPEN} {SEE}", 0, True),
     (f"seccomp=+tool {OPEN} {SEE}", 0, True),
@@ -30,19 +30,19 @@ CASES = [
     (f"{OPEN} {SEE} seccomp=tool filter:reject {SEE} detach {SEE}", 6, True),
     (f"{OPEN} {SEE} seccomp=+tool detach {SEE} filter:udp {SEE}", 6, True),
     # the same from a thread, for all of them
-    (f"{OPEN} thread seccomp=+tool {SEE}", 6, False),
+    (f"{OPEN} thread seccomp=+tool {SEE}", 6, True),
     (f"thread seccomp=+tool {OPEN} {SEE}", 0, True),
-    # a process that opens nothing has nothing to be said about
-    (f"{OPEN} {SEE} seccomp=tool name", 6, False),
+    (f"{OPEN} {SEE} seccomp=tool name", 6, True),
     (f"fork seccomp=tool {OPEN} {SEE}", 0, True),
-    # filters that let us do what we do, and one that is refused
-    (f"seccomp=mild {OPEN} {SEE} get:4", 6, False),
-    (f"seccomp=+mild seccomp=mild {OPEN} {SEE}", 6, False),
-    (f"seccomp=mild fork exec {OPEN} {SEE}", 6, False),
-    (f"seccomp=mild seccomp=tool {OPEN} {SEE}", 0, True),
-    (f"seccomp=invalid {OPEN} {SEE}", 6, False),
+    # a filter that would let us do what we do is a filter like any other
+    (f"seccomp=mild {OPEN} {SEE} detach", 0, True),
+    (f"{OPEN} seccomp=mild {SEE} seccomp=+mild seccomp=tool", 6, True),
+    (f"seccomp=mild fork exec {OPEN} {SEE}", 0, True),
+    # a filter that the kernel refuses, and the question whether it knows of filters
+    (f"seccomp=invalid {OPEN} {SEE}", 6, True),
+    (f"seccomp=none seccomp=+none {OPEN} {SEE}", 6, False),
     # another program under the filter
-    (f"{OPEN} seccomp=exec exec {SEE}", 6, False),
+    (f"{OPEN} seccomp=exec exec {SEE}", 6, True),
     (f"seccomp=exec exec {OPEN} {SEE}", 0, True),
     (f"seccomp=exec exec socket:raw:3 filter:udp bind:near:3 {SEE} exit", 0, True),
     (f"seccomp=mild exec seccomp=exec exec {OPEN} {SEE}", 0, True),

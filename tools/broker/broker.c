@@ -32,8 +32,6 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 	clock_gettime(CLOCK_REALTIME, &broker->start);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
-	for (int i = 0; i < BROKER_SANDBOXES; i++)
-		broker->sandboxes[i].page = -1;
 }
 
 bool broker_has_descriptors(void)
@@ -60,8 +58,6 @@ void broker_close(struct broker *broker)
 	close_if_open(broker->finish_reply);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		close_if_open(broker->connections[i]);
-	for (int i = 0; i < BROKER_SANDBOXES; i++)
-		close_if_open(broker->sandboxes[i].page);
 }
 
 /* The open file shows a later name, too: it changes when the process executes another program. */
@@ -234,6 +230,5 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 		accept_connection(broker);
 	if (fds[METER].revents)
 		socktally_poll(broker->meter, 0);
-	broker_look_at_sandboxes(broker);
 	return fds[OTHER].revents;
 }

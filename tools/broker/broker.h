@@ -8,7 +8,7 @@
 #ifndef SOCKTALLY_TOOLS_BROKER_BROKER_H
 #define SOCKTALLY_TOOLS_BROKER_BROKER_H
 
-#include "proto/channel.h"
+#include "proto/channel_address.h"
 #include "tools/options/options.h"
 #include "tools/common/name_list.h"
 #include <poll.h>
@@ -26,16 +26,8 @@
  */
 #define BROKER_RATE 1000
 #define BROKER_BURST 10000
-/* Processes under a seccomp filter that are known at a time (CHANNEL_SANDBOX). */
-#define BROKER_SANDBOXES 16
 /* Different causes of messages; each is said once. */
 #define BROKER_CAUSES 32
-
-/* A process under a seccomp filter, and the page where it notes what it could not do. */
-struct broker_sandbox {
-	pid_t pid;
-	int page; /* -1: none */
-};
 
 struct broker {
 	const struct report_options *options;
@@ -46,8 +38,6 @@ struct broker {
 	int listener;
 	int connections[BROKER_CONNECTIONS];
 	unsigned int next_connection;
-	struct broker_sandbox sandboxes[BROKER_SANDBOXES];
-	unsigned int next_sandbox;
 	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
 	int scratch;       /* a socket of our own, on which the kernel checks filters */
 
@@ -109,11 +99,6 @@ bool broker_has_room(struct broker *broker, uint64_t cookie);
 bool broker_report(struct broker *broker, bool final);
 /* Keeps the names of a socket's interface and link type for the report; then the meter may forget it. */
 void broker_keep_names(struct broker *broker, uint64_t cookie);
-
-/* Takes over the descriptor of such a page; false: it is none, and stays the caller's. */
-bool broker_keep_sandbox(struct broker *broker, pid_t pid, int page);
-/* Says which sandboxed process has something that is not metered. */
-void broker_look_at_sandboxes(struct broker *broker);
 
 /* The name of a process: at least "?". */
 void broker_comm(const struct broker *broker, pid_t pid, char comm[32]);

@@ -13,7 +13,7 @@
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
 
-enum { REPLY, TOOL_SOCKET, DESCRIPTORS, PAGE = TOOL_SOCKET };
+enum { REPLY, TOOL_SOCKET, DESCRIPTORS };
 
 struct request {
 	struct channel_request head;
@@ -116,7 +116,7 @@ static bool message_is_valid(const struct broker *broker, const struct message *
 	if (!message->intact || message->size < sizeof(*head) || head->magic != CHANNEL_MAGIC ||
 	    head->version != CHANNEL_VERSION || !token_is_ours(broker, head->token))
 		return false;
-	if (head->op < CHANNEL_ATTACH || head->op > CHANNEL_SANDBOX)
+	if (head->op < CHANNEL_ATTACH || head->op > CHANNEL_FINISH)
 		return false;
 	filter = head->op == CHANNEL_SET_FILTER;
 	if (filter != (head->count > 0) || head->count > CHANNEL_MAX_INSNS ||
@@ -127,7 +127,7 @@ static bool message_is_valid(const struct broker *broker, const struct message *
 	if (socket_option(message->fds[REPLY], SO_DOMAIN) != AF_UNIX ||
 	    socket_option(message->fds[REPLY], SO_TYPE) != SOCK_SEQPACKET)
 		return false;
-	return head->op == CHANNEL_FINISH || head->op == CHANNEL_SANDBOX ||
+	return head->op == CHANNEL_FINISH ||
 	       socket_option(message->fds[TOOL_SOCKET], SO_DOMAIN) == AF_PACKET;
 }
 
@@ -361,16 +361,6 @@ static void finish(struct broker *broker, struct message *message)
 	message->fd_count = 0; /* kept until the report is written */
 }
 
-/* false: the descriptor is none that this request has. */
-static bool sandbox(struct broker *broker, struct message *message)
-{
-	if (!broker_keep_sandbox(broker, message->pid, message->fds[PAGE]))
-		return false;
-	message->fd_count = PAGE; /* the page is kept */
-	done(message, 0);
-	return true;
-}
-
 /* Each request takes its share of a second; unused time adds up to at most the burst. */
 static void limit_rate(struct broker *broker, const struct message *message)
 {
@@ -413,8 +403,7 @@ static bool can_be_metered(struct broker *broker, const struct message *message)
 	return false;
 }
 
-/* false: the request makes no sense. */
-static bool serve(struct broker *broker, struct message *message)
+static void serve(struct broker *broker, struct message *message)
 {
 	static void (*const serve_op[])(struct broker *, const struct message *) = {
 		[CHANNEL_ATTACH] = attach,
@@ -426,13 +415,11 @@ static bool serve(struct broker *broker, struct message *message)
 
 	if (op == CHANNEL_FINISH) {
 		finish(broker, message);
-		return true;
+		return;
 	}
-	if (op == CHANNEL_SANDBOX)
-		return sandbox(broker, message);
 	broker->contacted = true;
 	if (op != CHANNEL_GET_FILTER && !reply(message, CHANNEL_BEGIN, 0, NULL, 0))
-		return true; /* the shim has given up, and the tool uses its socket */
+		return; /* the shim has given up, and the tool uses its socket */
 	if (op == CHANNEL_FORGET) {
 		forget_socket(broker, message);
 	} else if (!can_be_metered(broker, message)) {
@@ -442,7 +429,6 @@ static bool serve(struct broker *broker, struct message *message)
 			limit_rate(broker, message);
 		serve_op[op](broker, message);
 	}
-	return true;
 }
 
 bool broker_request(struct broker *broker, int fd)
@@ -451,7 +437,9 @@ bool broker_request(struct broker *broker, int fd)
 	struct message message = {.request = &request};
 	bool more = take_message(fd, &message);
 
-	if (message_is_valid(broker, &message) ? !serve(broker, &message) : message.size > 0)
+	if (message_is_valid(broker, &message))
+		serve(broker, &message);
+	else if (message.size > 0)
 		broker_say(broker, message.pid, EBADMSG, "sent a request that makes no sense");
 	for (unsigned int i = 0; i < message.fd_count; i++)
 		close(message.fds[i]);

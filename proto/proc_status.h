@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * What /proc says of a process. A seccomp filter that was there when this program was executed has let
- * the loader open, read and close files: more than that is not done here.
+ * Seccomp filters and parent of a process, from /proc/PID/status. A seccomp filter that was there when
+ * this program was executed has let the loader open, read and close files: no other call is made here.
  */
-#ifndef SOCKTALLY_PROTO_CHANNEL_STATUS_H
-#define SOCKTALLY_PROTO_CHANNEL_STATUS_H
+#ifndef SOCKTALLY_PROTO_PROC_STATUS_H
+#define SOCKTALLY_PROTO_PROC_STATUS_H
 
-#include "proto/channel.h"
+#include "proto/decimal.h"
 #include <fcntl.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct channel_status {
+struct proc_status {
 	unsigned int filters; /* seccomp filters; before Linux 5.9 2 stands for any number */
 	long parent;
 };
 
 /* The file has some 1,500 bytes, and up to 11 for each group of the process. */
-enum { CHANNEL_STATUS_SIZE = 16384 };
+enum { PROC_STATUS_SIZE = 16384 };
 
-static inline size_t channel_read_file(const char *path, char *text, size_t room)
+/* How many bytes; 0: the file can't be read. The text ends with a NUL, what has no room is left out. */
+static inline size_t proc_read(const char *path, char *text, size_t room)
 {
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	size_t size = 0;
@@ -35,7 +37,7 @@ static inline size_t channel_read_file(const char *path, char *text, size_t room
 }
 
 /* The number on the line that starts so; false: there is no such line. */
-static inline bool channel_find_number(const char *text, const char *start, long *number)
+static inline bool proc_find_number(const char *text, const char *start, uint64_t *number)
 {
 	const char *at = strstr(text, start);
 
@@ -43,26 +45,25 @@ static inline bool channel_find_number(const char *text, const char *start, long
 		return false;
 	for (at += strlen(start); *at == '\t' || *at == ' '; at++)
 		;
-	for (*number = 0; *at >= '0' && *at <= '9' && *number < 100000000; at++)
-		*number = 10 * *number + (*at - '0');
-	return true;
+	return decimal_take(&at, INT32_MAX, number);
 }
 
 /* pid 0: this process. false: there is nothing to read. */
-static inline bool channel_status_read(long pid, struct channel_status *status)
+static inline bool proc_status_read(long pid, struct proc_status *status)
 {
-	char path[64] = "/proc/self/status", text[CHANNEL_STATUS_SIZE];
-	long filters;
+	char path[64] = "/proc/self/status", text[PROC_STATUS_SIZE];
+	uint64_t filters, parent;
 
 	if (pid)
 		strcpy(decimal_put(stpcpy(path, "/proc/"), (uint64_t)pid), "/status");
-	if (!channel_read_file(path, text, sizeof(text)))
+	if (!proc_read(path, text, sizeof(text)))
 		return false;
-	if (!channel_find_number(text, "\nPPid:", &status->parent))
+	if (!proc_find_number(text, "\nPPid:", &parent))
 		return false;
-	if (!channel_find_number(text, "\nSeccomp_filters:", &filters) &&
-	    !channel_find_number(text, "\nSeccomp:", &filters))
+	if (!proc_find_number(text, "\nSeccomp_filters:", &filters) &&
+	    !proc_find_number(text, "\nSeccomp:", &filters))
 		filters = 0; /* a kernel without */
+	status->parent = (long)parent;
 	status->filters = (unsigned int)filters;
 	return true;
 }
