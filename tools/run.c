@@ -207,6 +207,7 @@ static bool set_up_broker(struct run *run)
 	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->keep = COMMAND_KEEP_SIGNALS;
+	broker->signals = run->signals;
 	return (!run->options.hooks.count && !run->options.classes.count) ||
 	       broker_load_meter(broker);
 }

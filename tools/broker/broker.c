@@ -28,6 +28,7 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .listener = listener,
 				  .scratch = -1,
 				  .comm_fd = -1,
+				  .signals = -1,
 				  .finish_reply = -1};
 	clock_gettime(CLOCK_REALTIME, &broker->start);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
@@ -141,8 +142,10 @@ bool broker_open_meter(struct broker *broker)
 	if (!broker->open_error)
 		broker->open_error =
 			report_open(&broker->report, broker->report_fd, broker->options->format);
-	if (!broker->open_error)
+	if (!broker->open_error) {
+		report_never_wait(broker->report); /* the tool's requests would wait, too */
 		return true;
+	}
 	socktally_close(broker->meter);
 	broker->meter = NULL;
 	return false;

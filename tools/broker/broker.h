@@ -33,6 +33,7 @@ struct broker {
 	const struct report_options *options;
 	unsigned int keep; /* COMMAND_KEEP_*: privileges */
 	int report_fd;     /* not owned */
+	int signals;       /* signalfd that ends the wait for a report's reader; -1: a time does */
 	struct channel_address address;
 	int channel; /* our end; -1: all processes of the tool have closed theirs */
 	int listener;

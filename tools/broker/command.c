@@ -14,15 +14,20 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Milliseconds: between looks at the lifeline; and that an exiting tool waits while others of it go on. */
+/*
+ * Milliseconds: between looks at the lifeline; and that processes of the tool may take to end together
+ * with the first one.
+ */
 enum { LIFELINE_INTERVAL = 250, FINISH_GRACE = 100 };
 
 struct tool_life {
 	int pidfd;    /* of the first process; -1: it has ended */
 	int lifeline; /* CHANNEL_LIFELINE; -1: all that it has forked has ended, too */
 	int signals;
+	bool stderr_released;
 };
 
 /* Whether the shim has started us: its descriptors are there. */
@@ -141,20 +146,49 @@ static void let_finish(struct broker *broker)
 	broker->finish_reply = -1;
 }
 
+/*
+ * The first process has ended and others go on: a daemon, as a rule. Who started it may read its
+ * standard error to the end, as $(...), ssh and subprocess.run do, so a pipe or socket is given up.
+ * Nobody waits for the end of a terminal or a file.
+ */
+static void release_stderr(const struct broker *broker, struct tool_life *life)
+{
+	struct stat status;
+	int null;
+
+	life->stderr_released = true;
+	if (fstat(STDERR_FILENO, &status) ||
+	    !(S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	if (broker->attached && !broker->options->output)
+		command_fail("%s goes on in the background: SOCKTALLY_OUTPUT=FILE says where its "
+			     "report is to be written",
+			     broker->comm);
+	dup2(null, STDERR_FILENO);
+	close(null);
+}
+
 static void serve_until_gone(struct broker *broker, struct tool_life *life)
 {
 	while (!tool_is_gone(broker, life) && !is_readable(life->signals)) {
-		bool finishing = broker->finish_reply >= 0;
+		bool finishing = broker->finish_reply >= 0, alone = life->pidfd < 0;
 		int timeout = -1;
 
-		if (finishing)
+		if (finishing || (alone && !life->stderr_released))
 			timeout = FINISH_GRACE;
-		else if (life->pidfd < 0 && broker->channel < 0)
+		else if (alone && broker->channel < 0)
 			timeout = LIFELINE_INTERVAL;
 		broker_serve(broker, finishing ? life->signals : life->pidfd, timeout);
+		if (tool_is_gone(broker, life))
+			return;
 		/* another process of the tool goes on, so this one needn't wait */
-		if (finishing && !tool_is_gone(broker, life))
+		if (finishing)
 			let_finish(broker);
+		if (alone && !life->stderr_released)
+			release_stderr(broker, life);
 	}
 }
 
@@ -164,7 +198,7 @@ int command_broker(int argc, char **argv)
 	/* With all that they point to for the life of the process. */
 	static struct report_options options;
 	struct channel_address address;
-	struct tool_life life;
+	struct tool_life life = {0};
 	struct broker broker;
 	int report_fd;
 

@@ -7,6 +7,24 @@
 #include <linux/filter.h>
 #include <stdlib.h>
 
+/*
+ * Milliseconds that the last report waits for a reader that takes nothing. As long as an exiting tool
+ * waits for the report.
+ */
+enum { FLUSH_PATIENCE = 2000 };
+
+/* `run` waits for a pager as other commands do, until a signal comes. */
+static int flush(const struct broker *broker)
+{
+	struct pollfd signals = {.fd = broker->signals, .events = POLLIN};
+	int error;
+
+	do
+		error = report_flush(broker->report, FLUSH_PATIENCE);
+	while (error == -ETIMEDOUT && broker->signals >= 0 && !poll(&signals, 1, 0));
+	return error;
+}
+
 struct sources {
 	struct name_list interfaces, linktypes;
 	char *filter;
@@ -40,9 +58,16 @@ bool broker_report(struct broker *broker, bool final)
 		socktally_sockets(broker->meter, add_source, &sources);
 		source.filter = sources.filter;
 		clock_gettime(CLOCK_REALTIME, &now);
-		broker->report_error =
-			report_write(broker->report, broker->meter, &source, &broker->start, &now);
-		broker->start = now;
+		broker->report_error = final ? flush(broker) : 0;
+		if (!broker->report_error)
+			broker->report_error = report_write(broker->report, broker->meter, &source,
+							    &broker->start, &now);
+		if (broker->report_error == -EAGAIN)
+			broker->report_error = 0; /* the next report has this one's time, too */
+		else
+			broker->start = now;
+		if (final && !broker->report_error)
+			broker->report_error = flush(broker);
 		free(sources.filter);
 	} else if (!final) {
 		return false; /* said already */

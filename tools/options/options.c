@@ -101,10 +101,12 @@ int command_output(const struct report_options *options, int descriptor, int inp
 	signal(SIGXFSZ, SIG_IGN);
 	if (!options->output)
 		return descriptor;
-	fd = open(options->output, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	/* O_NONBLOCK: without it the open of a FIFO waits for a reader */
+	fd = open(options->output, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		command_fail("%s: can't write the report there: %s", options->output,
-			     strerror(errno));
+			     errno == ENXIO ? "nobody reads it: start its reader first"
+					    : strerror(errno));
 		return -1;
 	}
 	if (input >= 0 && same_file(fd, input)) {

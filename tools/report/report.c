@@ -4,6 +4,7 @@
 #include "tools/report/rows.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@ struct report {
 	enum report_format format;
 	bool color;
 	bool written; /* one at least */
+	bool never_wait;
+	char *kept; /* what is still to be written, malloc'ed */
+	size_t kept_size, kept_at;
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
@@ -113,25 +117,41 @@ static int rows_since(const struct report_rows *now, const struct report_rows *l
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+/*
+ * The descriptor may block or not: another process may have the same open file. So poll() comes first;
+ * a pipe that is writable takes PIPE_BUF bytes without waiting.
+ */
+int report_flush(struct report *report, int milliseconds)
 {
-	while (size) {
-		ssize_t written = write(fd, data, size);
+	struct pollfd writable = {.fd = report->fd, .events = POLLOUT};
+	int error = 0;
 
-		if (written > 0) {
-			data += written;
-			size -= (size_t)written;
-		} else if (written < 0 && errno == EAGAIN) {
-			/* another process has the same open file, and made it non-blocking */
-			struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	while (report->kept_at < report->kept_size && !error) {
+		size_t left = report->kept_size - report->kept_at;
+		int ready = poll(&writable, 1, milliseconds);
+		ssize_t written = -1;
 
-			if (poll(&writable, 1, -1) < 0 && errno != EINTR)
-				return -errno;
-		} else if (!written || errno != EINTR) {
-			return written ? -errno : -EIO;
-		}
+		if (!ready)
+			return -ETIMEDOUT;
+		if (ready > 0)
+			written = write(report->fd, report->kept + report->kept_at,
+					left < PIPE_BUF ? left : PIPE_BUF);
+		if (written > 0)
+			report->kept_at += (size_t)written;
+		else if (!written)
+			error = -EIO;
+		else if (errno != EINTR && errno != EAGAIN)
+			error = -errno;
 	}
-	return 0;
+	free(report->kept);
+	report->kept = NULL;
+	report->kept_size = report->kept_at = 0;
+	return error;
+}
+
+void report_never_wait(struct report *report)
+{
+	report->never_wait = true;
 }
 
 static int write_content(struct report *report, const struct report_content *content)
@@ -154,10 +174,14 @@ static int write_content(struct report *report, const struct report_content *con
 		error = -ENOMEM;
 	if (fclose(out))
 		error = -ENOMEM;
-	if (!error)
-		error = write_all(report->fd, text, size);
-	free(text);
-	return error;
+	if (error) {
+		free(text);
+		return error;
+	}
+	report->kept = text;
+	report->kept_size = size;
+	error = report_flush(report, report->never_wait ? 0 : -1);
+	return error == -ETIMEDOUT ? 0 : error;
 }
 
 static bool wants_color(int fd)
@@ -187,6 +211,7 @@ void report_close(struct report *report)
 	rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
+	free(report->kept);
 	free(report);
 }
 
@@ -279,8 +304,11 @@ int report_write(struct report *report, struct socktally *meter, const struct re
 		.classes = &sample.classes,
 		.color = report->color,
 	};
-	int error = read_meter(&sample, report, meter);
+	int error = report_flush(report, report->never_wait ? 0 : -1);
 
+	if (error)
+		return error == -ETIMEDOUT ? -EAGAIN : error;
+	error = read_meter(&sample, report, meter);
 	if (!error) {
 		add_up(&content);
 		/* a tool's filter is known by its program only */

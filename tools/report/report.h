@@ -36,6 +36,14 @@ struct report; /* holds the last snapshot: a report has the difference */
 /* fd stays the caller's. -errno. */
 int report_open(struct report **report, int fd, enum report_format format);
 void report_close(struct report *report);
+/*
+ * From now on report_write() does not wait for a reader: what a full pipe does not take is kept, and
+ * written by the next report_write() or report_flush(). While something is kept report_write() does
+ * nothing and returns -EAGAIN.
+ */
+void report_never_wait(struct report *report);
+/* Writes what is kept. -ETIMEDOUT: for so many milliseconds nothing could be written; or -errno. */
+int report_flush(struct report *report, int milliseconds);
 /* Another report was written to the same descriptor: an empty line separates the two in text. */
 void report_follows(struct report *report);
 
