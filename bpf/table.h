@@ -92,6 +92,14 @@ static inline __u64 st_region_size(__u32 paths)
 	       (__u64)paths * sizeof(struct st_cell);
 }
 
+/* UDP ports of tunnels that a user has named; in the kernel they are constants of the program. */
+#define ST_MAX_PORTS 8
+
+struct st_ports {
+	__u32 count;
+	__u32 pairs[ST_MAX_PORTS]; /* port << 16 | the standard port that it stands for */
+};
+
 /* __sk_buff.cb, from the attached program to the chain */
 enum st_cb {
 	ST_CB_VERDICT = 0, /* bytes that the tool gets; 0: none */

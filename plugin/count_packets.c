@@ -40,7 +40,8 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 		return -EINVAL;
 	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
 	st_tally(st_region_of(meter, 0), meter->sizes,
-		 st_classify(st_link_of_linktype(linktype), data, packet.caplen), &facts);
+		 st_classify(&meter->ports, st_link_of_linktype(linktype), data, packet.caplen),
+		 &facts);
 	return count_classes(meter, &packet, &facts);
 }
 
@@ -63,7 +64,8 @@ int st_count_batch(struct socktally *meter, const struct st_batch_packet *packet
 	while (count && !result) {
 		size_t same = same_link(packets, count);
 
-		st_classify_batch(st_link_of_linktype(packets->linktype), packets, same, paths);
+		st_classify_batch(&meter->ports, st_link_of_linktype(packets->linktype), packets,
+				  same, paths);
 		for (size_t i = 0; i < same && !result; i++) {
 			struct st_skb_facts facts =
 				facts_of(packets[i].caplen, packets[i].len, false);

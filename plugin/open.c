@@ -2,6 +2,7 @@
 /* Opening and closing a meter. */
 #include "plugin/attach/attach.h"
 #include "plugin/classes/classes.h"
+#include "plugin/count/classify.h"
 #include "plugin/count/path_labels.h"
 #include "plugin/hooks/hook.h"
 #include "plugin/meter/maps.h"
@@ -62,6 +63,7 @@ static void meter_free(struct socktally *meter)
 int socktally_open(struct socktally **result, const struct socktally_open_opts *opts)
 {
 	struct socktally_open_opts own;
+	struct st_ports ports;
 	struct socktally *meter;
 	int error, saved = errno;
 
@@ -76,6 +78,10 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 		return st_open_fail(error, "the options don't begin with their size");
 	if (own.paths > ST_MAX_PATHS || own.flags & ~OPEN_FLAGS)
 		return st_open_fail(-EINVAL, "options: more than 32768 paths, or unknown flags");
+	if (!st_ports_take(&ports, own.ports, own.port_count))
+		return st_open_fail(-EINVAL,
+				    "options: more than 8 ports, a port 0 or given twice, or "
+				    "a protocol that is on no UDP port");
 	meter = calloc(1, sizeof(*meter));
 	errno = saved;
 	if (!meter)
@@ -87,6 +93,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->cells_map = meter->header_buffer.map = meter->chain_map = -1;
 	meter->count_prog = meter->remote = meter->timer = meter->label_fd = -1;
 	st_hooks_init(&meter->hooks);
+	meter->ports = ports;
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
 	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
@@ -95,7 +102,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	if (meter->userspace)
 		error = userspace_open(meter);
 	else
-		error = own.broker ? st_remote_open(meter, own.broker) : st_meter_maps_open(meter);
+		error = own.broker ? st_remote_open(meter, &own) : st_meter_maps_open(meter);
 	st_path_labels_open(meter);
 	if (!error && !st_registry_add(meter))
 		error = st_fail(meter, -EMFILE, "there are %d meters already", ST_MAX_METERS);

@@ -15,7 +15,7 @@
 
 #define SERVICE_MAGIC 0x76736b73u
 /* Goes up with each change here or in bpf/table.h: the client reads the broker's table directly. */
-#define SERVICE_VERSION 1
+#define SERVICE_VERSION 2
 
 /* Interfaces in a request for a socket that is bound to none. */
 #define SERVICE_MAX_LINKS 64
@@ -23,6 +23,13 @@
 enum service_op {
 	SERVICE_OPEN = 1,
 	SERVICE_LOAD,
+};
+
+#define SERVICE_MAX_PORTS 8
+
+struct service_port {
+	uint16_t port;
+	uint16_t protocol;
 };
 
 struct service_link {
@@ -34,10 +41,12 @@ struct service_request {
 	uint32_t magic;
 	uint16_t version;
 	uint16_t op;
-	uint32_t paths;  /* SERVICE_OPEN */
-	uint32_t flags;  /* SERVICE_OPEN: SOCKTALLY_OPEN_RECORDS */
-	uint64_t cookie; /* SERVICE_LOAD from here on: of the socket */
-	int32_t ifindex; /* as in struct st_socket_link */
+	uint32_t paths; /* SERVICE_OPEN */
+	uint32_t flags; /* SERVICE_OPEN: SOCKTALLY_OPEN_RECORDS */
+	struct service_port
+		ports[SERVICE_MAX_PORTS]; /* SERVICE_OPEN; the first with port 0 ends them */
+	uint64_t cookie;                  /* SERVICE_LOAD from here on: of the socket */
+	int32_t ifindex;                  /* as in struct st_socket_link */
 	uint32_t link;
 	uint32_t other_count;
 	uint32_t count; /* instructions that follow */
@@ -56,7 +65,7 @@ struct service_reply {
 	char text[320];
 };
 
-_Static_assert(sizeof(struct service_request) == 40 + 8 * SERVICE_MAX_LINKS + 64, "no padding");
+_Static_assert(sizeof(struct service_request) == 72 + 8 * SERVICE_MAX_LINKS + 64, "no padding");
 _Static_assert(sizeof(struct service_reply) == 24 + 320, "no padding");
 
 #endif

@@ -195,35 +195,43 @@ static int count_packets(struct read_session *session)
 	return status;
 }
 
-static int count_file(struct read_session *session)
+static int open_meter(struct read_session *session, uint32_t paths)
 {
 	struct socktally_open_opts opts = {
 		.sz = sizeof(opts),
-		.paths = session->options->report.paths ? session->options->report.paths
-							: PATHS_DEFAULT,
+		.paths = paths,
+		.ports = session->options->report.ports,
+		.port_count = session->options->report.port_count,
 		.flags = SOCKTALLY_OPEN_USERSPACE,
 	};
-	int status = EXIT_FAILED, error = socktally_open(&session->meter, &opts);
+
+	return socktally_open(&session->meter, &opts);
+}
+
+static int count_file(struct read_session *session)
+{
+	const struct report_options *options = &session->options->report;
+	int status = EXIT_FAILED,
+	    error = open_meter(session, options->paths ? options->paths : PATHS_DEFAULT);
 
 	if (!error)
-		error = report_open(&session->report, session->out,
-				    session->options->report.format);
+		error = report_open(&session->report, session->out, options->format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
-	else if (!class_options_add(&session->options->report.classes, session->meter))
+	else if (!class_options_add(&options->classes, session->meter))
 		status = count_packets(session);
 	report_close(session->report);
-	socktally_close(session->meter);
 	return status;
 }
 
 /* The line in a buffer of LINE_MAX_LENGTH; returns its length. */
-static size_t packet_line(char *line, uint64_t number, const struct capture_packet *packet)
+static size_t packet_line(const struct socktally *meter, char *line, uint64_t number,
+			  const struct capture_packet *packet)
 {
 	struct socktally_path path;
 	char *at = decimal_put(line, number);
 
-	socktally_classify(packet->linktype, packet->data, packet->caplen, &path);
+	socktally_classify_for(meter, packet->linktype, packet->data, packet->caplen, &path);
 	*at++ = '\t';
 	at = decimal_put(at, packet->len);
 	*at++ = '\t';
@@ -241,11 +249,14 @@ static int list_packets(struct read_session *session)
 	FILE *out;
 	int result;
 
+	/* nothing is counted on it: it has the ports */
+	if (session->options->report.port_count && open_meter(session, 1))
+		return command_fail("%s", socktally_error(NULL));
 	out = fdopen(dup(session->out), "w");
 	if (!out)
 		return command_fail("can't write the list: %s", strerror(errno));
 	while (!failed && (result = capture_file_next(session->file, &packet)) > 0) {
-		size_t length = packet_line(line, ++number, &packet);
+		size_t length = packet_line(session->meter, line, ++number, &packet);
 
 		failed = fwrite_unlocked(line, 1, length, out) != length;
 	}
@@ -272,6 +283,7 @@ static int read_file(const struct options *options)
 			status = command_fail("%s: can't finish the report: %s",
 					      options->report.output, strerror(errno));
 	}
+	socktally_close(session.meter);
 	capture_file_close(session.file);
 	return status;
 }

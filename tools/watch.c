@@ -222,6 +222,8 @@ static int watch(const struct options *options, int out)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->report.paths,
+					   .ports = options->report.ports,
+					   .port_count = options->report.port_count,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct watch_session session = {.options = options};
 	struct socket_opener opener = {.capture = &options->capture};

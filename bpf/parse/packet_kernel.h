@@ -126,6 +126,43 @@ static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st
 	return 1;
 }
 
+/*
+ * pair: see struct st_ports; 0: none, and the verifier drops the code. Without a branch, which would give
+ * the verifier two states to follow.
+ */
+#define ST_PORT_REPLACE(port, name)                                                                \
+	do {                                                                                       \
+		__u64 st_pair = ST_EXTERN_U64(name), st_same;                                      \
+                                                                                                   \
+		if (st_pair) {                                                                     \
+			st_same = (__s64)(((port) ^ (st_pair >> 16)) - 1) >> 63;                   \
+			__asm__("" : "+r"(st_same));                                               \
+			(port) ^= ((port) ^ (st_pair & 0xffff)) & st_same;                         \
+		}                                                                                  \
+	} while (0)
+
+static __always_inline __u32 st_standard_port(const struct st_ports *ports, __u32 udp_port)
+{
+	__u64 port = udp_port;
+
+	(void)ports;
+	ST_PORT_REPLACE(port, port0);
+	ST_PORT_REPLACE(port, port1);
+	ST_PORT_REPLACE(port, port2);
+	ST_PORT_REPLACE(port, port3);
+	ST_PORT_REPLACE(port, port4);
+	ST_PORT_REPLACE(port, port5);
+	ST_PORT_REPLACE(port, port6);
+	ST_PORT_REPLACE(port, port7);
+	return port;
+}
+
+static __always_inline const struct st_ports *st_packet_ports(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return NULL;
+}
+
 static __always_inline __u32 st_get16(const __u8 *bytes)
 {
 	return bpf_ntohs(*(const __u16 *)bytes);

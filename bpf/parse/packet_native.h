@@ -10,6 +10,7 @@
 struct st_packet {
 	const __u8 *data;
 	__u32 len;
+	const struct st_ports *ports; /* NULL: none */
 	__u8 tail[ST_WINDOW];
 	struct st_walk walk;
 };
@@ -63,6 +64,19 @@ static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, __u32 *
 	*len = pkt->len;
 	st_packet_at(pkt, &(struct st_walk){.len = pkt->len}, &h);
 	return h;
+}
+
+static __always_inline __u32 st_standard_port(const struct st_ports *ports, __u32 port)
+{
+	for (__u32 i = 0; ports && i < ports->count; i++)
+		if (ports->pairs[i] >> 16 == port)
+			return ports->pairs[i] & 0xffff;
+	return port;
+}
+
+static __always_inline const struct st_ports *st_packet_ports(const struct st_packet *pkt)
+{
+	return pkt->ports;
 }
 
 static __always_inline __u32 st_get16(const __u8 *bytes)

@@ -18,7 +18,8 @@
 /* Steps at most after the link layer. A further part, as a label of an MPLS stack, is a step too. */
 #define ST_MAX_STEPS 12
 
-static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 parser)
+static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 parser,
+				     const struct st_ports *ports)
 {
 	switch (parser) {
 	case ST_PARSER_HAS_ETH:
@@ -61,10 +62,10 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 		st_ah(step, h);
 		break;
 	case ST_PARSER_UDP:
-		st_udp(step, h);
+		st_udp(step, h, ports);
 		break;
 	case ST_PARSER_UDPLITE: /* its second field says how much the checksum covers */
-		st_udp_ports(step, h);
+		st_udp_ports(step, h, ports);
 		break;
 	case ST_PARSER_GRE:
 		st_gre(step, h);
@@ -238,10 +239,12 @@ static __always_inline void st_link(struct st_walk *walk, const struct st_packet
 }
 
 /* ST_TCP or ST_UDP if that is the last layer, left bytes long; 0: it may be another. */
-static __always_inline __u32 st_common_transport(const __u8 *h, __u32 protocol, __u32 left)
+static __always_inline __u32 st_common_transport(const struct st_packet *pkt, const __u8 *h,
+						 __u32 protocol, __u32 left)
 {
-	__u32 source = ST_UDPPORT(st_get16(h));
-	__u32 destination = ST_UDPPORT(st_get16(h + 2));
+	const struct st_ports *ports = st_packet_ports(pkt);
+	__u32 source = ST_UDPPORT(st_standard_port(ports, st_get16(h)));
+	__u32 destination = ST_UDPPORT(st_standard_port(ports, st_get16(h + 2)));
 
 	if (protocol == 6)
 		return left >= 20 ? ST_TCP : 0;
@@ -267,14 +270,14 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 		length = st_get16(h + 16);
 		if (length < 28 || len < 14 + length)
 			return 0;
-		last = st_common_transport(h + 34, h[23], length - 20);
+		last = st_common_transport(pkt, h + 34, h[23], length - 20);
 		return last ? ST_ETH << 16 | ST_IP << 8 | last : 0;
 	}
 	if (type == 0x86dd && h[14] >> 4 == 6) {
 		length = st_get16(h + 18);
 		if (length < 8 || len < 54 + length)
 			return 0;
-		last = st_common_transport(h + 54, h[20], length);
+		last = st_common_transport(pkt, h + 54, h[20], length);
 		return last ? ST_ETH << 16 | ST_IPV6 << 8 | last : 0;
 	}
 	return 0;
@@ -320,7 +323,7 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 		if (!st_packet_at(pkt, walk, &h))
 			return 0;
 		st_step_init(&step, walk->found.fixed);
-		st_layer(&step, h, walk->found.parser);
+		st_layer(&step, h, walk->found.parser, st_packet_ports(pkt));
 		ST_FORGET();
 		if (!st_advance(walk, &step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))

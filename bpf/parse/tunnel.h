@@ -10,10 +10,11 @@
  * of what is inside, or take 0. By the source port only if the destination is no service's port: answers
  * of GTP, L2TP and Teredo go to the port from which they were asked.
  */
-static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h)
+static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h,
+					 const struct st_ports *ports)
 {
-	__u32 source = ST_UDPPORT(st_get16(h));
-	__u32 destination = ST_UDPPORT(st_get16(h + 2));
+	__u32 source = ST_UDPPORT(st_standard_port(ports, st_get16(h)));
+	__u32 destination = ST_UDPPORT(st_standard_port(ports, st_get16(h + 2)));
 
 	step->more = 1;
 	if (st_find(destination)->code == destination)
@@ -22,13 +23,14 @@ static __always_inline void st_udp_ports(struct st_step *step, const __u8 *h)
 		step->next = source;
 }
 
-static __always_inline void st_udp(struct st_step *step, const __u8 *h)
+static __always_inline void st_udp(struct st_step *step, const __u8 *h,
+				   const struct st_ports *ports)
 {
 	__u32 length = st_get16(h + 4);
 
 	if (length) /* 0: a jumbogram (RFC 2675, 4) */
 		step->limit = length;
-	st_udp_ports(step, h);
+	st_udp_ports(step, h, ports);
 }
 
 #define ST_GRE_ERSPAN 0x88be

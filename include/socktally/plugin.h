@@ -89,6 +89,17 @@ struct socktally_gap {
 };
 typedef void (*socktally_gap_fn)(void *ctx, const struct socktally_gap *gap);
 
+#define SOCKTALLY_MAX_PORTS 8
+
+/*
+ * What is sent to this UDP port is this protocol: one of those that have a UDP port of their own, as
+ * SOCKTALLY_VXLAN, SOCKTALLY_GENEVE, SOCKTALLY_GTP. protocols.def says which have one.
+ */
+struct socktally_port {
+	uint16_t port;
+	uint16_t protocol; /* enum socktally_protocol */
+};
+
 struct socktally_open_opts {
 	size_t sz;            /* sizeof(struct socktally_open_opts) */
 	uint32_t paths;       /* paths the table holds on each CPU; 0: 1024; at most 32768 */
@@ -103,6 +114,9 @@ struct socktally_open_opts {
 	 * counting: that is a gap of every socket, with -ECONNRESET.
 	 */
 	const char *broker;
+	/* UDP ports of tunnels, besides the standard ones: up to SOCKTALLY_MAX_PORTS; read during the call. */
+	const struct socktally_port *ports;
+	size_t port_count;
 };
 
 /*

@@ -251,6 +251,11 @@ struct socktally_path {
 SOCKTALLY_API void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
 				      struct socktally_path *path);
 
+/* The same with the ports of the meter's options. meter may be NULL. */
+SOCKTALLY_API void socktally_classify_for(const struct socktally *meter, uint32_t linktype,
+					  const void *data, size_t caplen,
+					  struct socktally_path *path);
+
 /* Writes the path as text, as much as fits, always terminated; returns its full length. */
 SOCKTALLY_API size_t socktally_path_text(const uint8_t *layers, size_t layer_count, char *text,
 					 size_t size);

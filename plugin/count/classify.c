@@ -5,10 +5,14 @@
 #include "plugin/count/classify.h"
 #include "plugin/count/classify_parse.h"
 #include "plugin/count/path.h"
+#include "plugin/meter/meter.h"
 
-struct st_path st_classify(__u32 link, const void *data, size_t caplen)
+struct st_path st_classify(const struct st_ports *ports, __u32 link, const void *data,
+			   size_t caplen)
 {
-	struct st_packet packet = {.data = data, .len = caplen < ST_LONGEST ? caplen : ST_LONGEST};
+	struct st_packet packet = {.data = data,
+				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
+				   .ports = ports};
 
 	return st_path_or_link(st_parse(&packet, link), link);
 }
@@ -51,11 +55,18 @@ __u32 st_link_of_linktype(__u32 linktype)
 	return ST_LINK_OTHER | (linktype & 0xffff);
 }
 
-void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
-			struct socktally_path *path)
+void socktally_classify_for(const struct socktally *meter, uint32_t linktype, const void *data,
+			    size_t caplen, struct socktally_path *path)
 {
-	struct st_path found = st_classify(st_link_of_linktype(linktype), data, caplen);
+	const struct st_ports *ports = meter && st_registry_has(meter) ? &meter->ports : NULL;
+	struct st_path found = st_classify(ports, st_link_of_linktype(linktype), data, caplen);
 
 	memset(path, 0, sizeof(*path));
 	path->layer_count = st_path_layers(found, path->layers);
+}
+
+void socktally_classify(uint32_t linktype, const void *data, size_t caplen,
+			struct socktally_path *path)
+{
+	socktally_classify_for(NULL, linktype, data, caplen, path);
 }

@@ -5,9 +5,12 @@
 
 #include <stddef.h>
 #include "bpf/table.h"
+#include <socktally/socktally.h>
+#include <stdbool.h>
 
-/* The path of a packet of which caplen bytes are there. link: enum st_link. */
-struct st_path st_classify(__u32 link, const void *data, size_t caplen);
+/* The path of a packet of which caplen bytes are there. link: enum st_link; ports may be NULL. */
+struct st_path st_classify(const struct st_ports *ports, __u32 link, const void *data,
+			   size_t caplen);
 
 /* One of many packets. ST_BEHIND bytes past its end must be readable; their values don't matter. */
 #define ST_BEHIND 64
@@ -20,8 +23,11 @@ struct st_batch_packet {
 
 /* st_classify() for up to ST_BATCH packets of one link; their `linktype` is not used. */
 #define ST_BATCH 128
-void st_classify_batch(__u32 link, const struct st_batch_packet *packets, size_t count,
-		       struct st_path *paths);
+void st_classify_batch(const struct st_ports *ports, __u32 link,
+		       const struct st_batch_packet *packets, size_t count, struct st_path *paths);
+
+/* A user's ports; false: too many, a port 0 or given twice, or a protocol that has no UDP port. */
+bool st_ports_take(struct st_ports *ports, const struct socktally_port *given, size_t count);
 
 /* enum st_link for a capture file's LINKTYPE_; ST_LINK_OTHER | number if it is not parsed. */
 __u32 st_link_of_linktype(__u32 linktype);

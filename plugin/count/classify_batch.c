@@ -27,6 +27,7 @@ _Static_assert(1 + ST_MAX_STEPS <= ST_MAX_LAYERS, "steps are what ends a walk");
  */
 struct batch {
 	struct st_path *paths;
+	const struct st_ports *ports;
 	const __u8 *header[ST_BATCH]; /* of the layer to come */
 	__u32 left[ST_BATCH];         /* bytes from there */
 	__u32 next[ST_BATCH];         /* as in struct st_walk */
@@ -98,7 +99,7 @@ static __always_inline void take_steps(struct batch *batch, enum st_parser parse
 		if (batch->steps[i]++ == ST_MAX_STEPS)
 			continue;
 		st_step_init(&step, found.fixed);
-		st_layer(&step, batch->header[i], parser);
+		st_layer(&step, batch->header[i], parser, batch->ports);
 		if (!st_advance(&walk, &step, found.fixed, found.protocol, found.shift))
 			walk.next = ST_STOP;
 		enqueue(batch, i, &walk);
@@ -129,7 +130,7 @@ static void (*const take_steps_of[PARSERS])(struct batch *batch) = {
 static __always_inline void start(struct batch *batch, __u32 link,
 				  const struct st_batch_packet *packets, size_t count)
 {
-	const struct st_packet without_tag = {0};
+	const struct st_packet without_tag = {.ports = batch->ports};
 	__u32 uncommon = link == ST_LINK_ETH ? 0 : UNCOMMON_MOST;
 
 	for (__u32 i = 0; i < count; i++) {
@@ -150,13 +151,14 @@ static __always_inline void start(struct batch *batch, __u32 link,
 	}
 }
 
-void st_classify_batch(__u32 link, const struct st_batch_packet *packets, size_t count,
-		       struct st_path *paths)
+void st_classify_batch(const struct st_ports *ports, __u32 link,
+		       const struct st_batch_packet *packets, size_t count, struct st_path *paths)
 {
 	struct batch batch;
 	__u32 waiting;
 
 	batch.paths = paths;
+	batch.ports = ports && ports->count ? ports : NULL;
 	batch.waiting = 0;
 	for (__u32 parser = 0; parser <= ENDED; parser++)
 		batch.counts[parser] = 0;

@@ -116,7 +116,16 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
 		{"paths", 0, meter->sizes.paths},
 		{"slots", 0, meter->sizes.slots},
+		{"port0", 0, meter->ports.pairs[0]},
+		{"port1", 0, meter->ports.pairs[1]},
+		{"port2", 0, meter->ports.pairs[2]},
+		{"port3", 0, meter->ports.pairs[3]},
+		{"port4", 0, meter->ports.pairs[4]},
+		{"port5", 0, meter->ports.pairs[5]},
+		{"port6", 0, meter->ports.pairs[6]},
+		{"port7", 0, meter->ports.pairs[7]},
 	};
+	_Static_assert(ST_MAX_PORTS == 8, "as many as there are constants");
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (strcmp(symbol, known[i].name) != 0)

@@ -19,6 +19,7 @@ struct st_threshold;
 
 struct socktally {
 	struct st_sizes sizes;
+	struct st_ports ports; /* of tunnels, besides the standard ones */
 	uint32_t region_size;
 	uint32_t region_count;
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */

@@ -147,8 +147,9 @@ static int ask(struct socktally *meter, struct service_request *request,
 					    : "is gone");
 }
 
-int st_remote_open(struct socktally *meter, const char *path)
+int st_remote_open(struct socktally *meter, const struct socktally_open_opts *opts)
 {
+	const char *path = opts->broker;
 	struct service_request request = {
 		.op = SERVICE_OPEN,
 		.paths = meter->sizes.paths,
@@ -158,6 +159,11 @@ int st_remote_open(struct socktally *meter, const char *path)
 	void *mapped;
 	int fd, result;
 
+	/* checked by socktally_open() */
+	for (size_t i = 0; i < opts->port_count; i++) {
+		request.ports[i].port = opts->ports[i].port;
+		request.ports[i].protocol = opts->ports[i].protocol;
+	}
 	result = broker_connect(meter, path);
 	if (result)
 		return result;

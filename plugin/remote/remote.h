@@ -8,7 +8,7 @@
 #include <linux/filter.h>
 
 /* Connects and maps the table. -errno, with the meter's message. */
-int st_remote_open(struct socktally *meter, const char *path);
+int st_remote_open(struct socktally *meter, const struct socktally_open_opts *opts);
 
 /* As st_socket_program_load(); *program is set to its id. */
 int st_remote_load(struct socktally *meter, uint64_t cookie,

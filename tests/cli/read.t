@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 import captures
+import packets
 import tap
 from captures import START, Packet, block, enhanced, interface, option, pcap, pcapng, section
 
@@ -213,6 +214,31 @@ def full_table(sample):
     tap.ok(b"table full: 4 packets counted as overflow" in out, "a full table: said as text", out)
 
 
+def ports():
+    """Tunnels on other UDP ports than their own."""
+    lines = [
+        "eth/ip/udp(dport=8473)/vxlan/eth/ip/tcp",
+        "eth/ip/udp(dport=9000)/geneve/ip/tcp",
+        "eth/ip/udp(sport=53,dport=9001)/gtp/ipv6/udp",
+        "eth/ip/udp(sport=9001,dport=40000)/gtp/ip/tcp",
+        "eth/ip/udp/vxlan/eth/arp",
+        "eth/ip/udp(dport=8474)/vxlan/eth/ip/tcp -> eth:ip:udp",
+        "eth/ip/udp(sport=8473,dport=53)/vxlan/eth/ip/tcp -> eth:ip:udp",
+    ]
+    made = list(packets.read(lines))
+    name = put(packets.pcap(made))
+    options = ["--port", "udp/8473=vxlan", "--port", "udp/9000=geneve,udp/9001=gtp"]
+    status, out, _ = captures.run("read", "--packets", *options, name)
+    tap.same((status, [line.split(b"\t")[2].decode() for line in out.splitlines()]),
+             (0, [packet.path for packet in made]), "--port: by packet")
+    status, report, _ = captures.read_json(name, *options)
+    tap.same(sorted(row["path"] for row in report["paths"]), sorted({packet.path for packet in made}),
+             "--port: in the report")
+    status, report, _ = captures.read_json(name)
+    tap.same(sorted(row["path"] for row in report["paths"]),
+             ["eth:ip:udp", "eth:ip:udp:vxlan:eth:arp"], "without --port only the standard ones")
+
+
 def odd():
     check("no packets, pcap", pcap([]), [], times=False)
     check("no packets, pcapng", section() + interface(), [], times=False)
@@ -238,6 +264,7 @@ def main():
     listing(sample)
     intervals(sample)
     full_table(sample)
+    ports()
     odd()
     tap.done()
 

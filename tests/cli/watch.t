@@ -113,6 +113,16 @@ def counts_all(net):
            "-I: each begins where the last one ended")
 
 
+def ports(net):
+    """A tunnel on a port of the user's, and plain packets to the same port from the other side."""
+    watch = Watch("-i", "near", "--port", "udp/8473=vxlan")
+    netns.send(net.sender("far"), [packets.frame("eth/ip/udp(sport=53,dport=8473)/vxlan/eth/ip/tcp"),
+                                   packets.frame("eth/ip/udp(sport=8473,dport=53)/data(20)")] * 20)
+    _, reports = watch.end()
+    tap.same({path: counts.packets for (path, _), counts in added(reports).items()},
+             {"eth:ip:udp:vxlan:eth:ip:tcp": 20, "eth:ip:udp": 20}, "--port: in the kernel")
+
+
 def tags(net):
     """A filter on a tag that the kernel has taken out of the bytes."""
     watch = Watch("-i", "near", "-f", "vlan 8")
@@ -257,6 +267,7 @@ def main():
     net = netns.Net()
     counts_all(net)
     tags(net)
+    ports(net)
     raw_ip(net)
     ends(net)
     modes(net)

@@ -38,6 +38,9 @@ static struct socktally_path classify(uint32_t linktype, const uint8_t *data, si
 static void classify_many(uint32_t linktype, const uint8_t *data, size_t size, uint8_t behind)
 {
 	uint32_t link = st_link_of_linktype(linktype);
+	/* one of the input's own, so that all ways to a tunnel are taken */
+	const struct st_ports named = {.count = 1, .pairs = {(uint32_t)behind << 24 | 4789}};
+	const struct st_ports *ports = behind & 1 ? &named : NULL;
 	struct st_batch_packet packets[ST_BATCH];
 	struct st_path paths[ST_BATCH], path;
 	size_t count = size < ST_BATCH ? size + 1 : ST_BATCH;
@@ -50,9 +53,9 @@ static void classify_many(uint32_t linktype, const uint8_t *data, size_t size, u
 		memset(copy + size - i, behind, ST_BEHIND);
 		packets[i] = (struct st_batch_packet){.data = copy, .caplen = (uint32_t)(size - i)};
 	}
-	st_classify_batch(link, packets, count, paths);
+	st_classify_batch(ports, link, packets, count, paths);
 	for (size_t i = 0; i < count; i++) {
-		path = st_classify(link, packets[i].data, packets[i].caplen);
+		path = st_classify(ports, link, packets[i].data, packets[i].caplen);
 		require(path.hi == paths[i].hi && path.lo == paths[i].lo);
 		free((void *)packets[i].data);
 	}

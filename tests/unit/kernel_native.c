@@ -40,6 +40,7 @@ static struct socktally *meter;
 static int program;
 static int attached; /* a socket's, which loads Ethernet packets for its filter and the parser */
 static struct st_region *region;
+static const struct st_ports *ports;
 static uint64_t expected[PATHS]; /* packets of each cell */
 static uint64_t random_state;
 static unsigned long checked, different;
@@ -119,7 +120,7 @@ static void check_many(void)
 {
 	struct st_path paths[ST_BATCH];
 
-	st_classify_batch(many.link, many.packets, many.count, paths);
+	st_classify_batch(ports, many.link, many.packets, many.count, paths);
 	for (__u32 i = 0; i < many.count; i++) {
 		struct packet packet = {.link = many.link, .size = many.packets[i].caplen};
 
@@ -149,12 +150,12 @@ static void check_with_many(const struct packet *packet)
 	many.packets[many.count] = (struct st_batch_packet){.data = bytes,
 							    .caplen = packet->size,
 							    .len = packet->size};
-	many.paths[many.count++] = st_classify(packet->link, packet->bytes, packet->size);
+	many.paths[many.count++] = st_classify(ports, packet->link, packet->bytes, packet->size);
 }
 
 static void check(const struct packet *packet)
 {
-	struct st_packet native = {.data = packet->bytes, .len = packet->size};
+	struct st_packet native = {.data = packet->bytes, .len = packet->size, .ports = ports};
 	struct st_path path = st_parse(&native, packet->link);
 	const struct st_cell *cells = st_region_cells(region, meter->sizes);
 	uint64_t packets;
@@ -277,7 +278,16 @@ static void pin(void)
 
 static void start(void)
 {
-	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = PATHS};
+	/* on which there are other protocols in captures: both parsers have to make the same of them */
+	const struct socktally_port named[] = {
+		{.port = 5353, .protocol = SOCKTALLY_VXLAN},
+		{.port = 443, .protocol = SOCKTALLY_GTP},
+		{.port = 138, .protocol = SOCKTALLY_GENEVE},
+	};
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = PATHS,
+					   .ports = named,
+					   .port_count = sizeof(named) / sizeof(*named)};
 	const struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
 					     BPF_STMT(BPF_RET | BPF_K, 0xffff)};
 	const struct st_socket_link tap = {.link = ST_LINK_ETH};
@@ -298,6 +308,7 @@ static void start(void)
 	attached = st_socket_program_load(meter, &tap, filter, 2);
 	if (attached < 0)
 		bail(socktally_error(meter));
+	ports = &meter->ports;
 	pin();
 	seeds = malloc(SEEDS * sizeof(*seeds));
 	if (!seeds)

@@ -15,6 +15,8 @@ static struct attach_meter *meter_open(struct attach_session *session)
 	const struct report_options *options = &session->options->report;
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->paths,
+					   .ports = options->ports,
+					   .port_count = options->port_count,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct attach_meter *meter = calloc(1, sizeof(*meter));
 	int error;

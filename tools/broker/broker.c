@@ -122,6 +122,8 @@ bool broker_load_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = broker->options->paths,
+					   .ports = broker->options->ports,
+					   .port_count = broker->options->port_count,
 					   .flags = SOCKTALLY_OPEN_RECORDS,
 					   .log = log_line,
 					   .log_ctx = broker};

@@ -78,11 +78,9 @@ static bool take_options(struct report_options *options)
 		const char *variable;
 		int option;
 	} variables[] = {
-		{"SOCKTALLY_FORMAT", OPTION_FORMAT},
-		{"SOCKTALLY_INTERVAL", 'I'},
-		{"SOCKTALLY_OUTPUT", 'o'},
-		{"SOCKTALLY_PATHS", OPTION_PATHS},
-		{"SOCKTALLY_CLASSES", OPTION_CLASSES},
+		{"SOCKTALLY_FORMAT", OPTION_FORMAT}, {"SOCKTALLY_INTERVAL", 'I'},
+		{"SOCKTALLY_OUTPUT", 'o'},           {"SOCKTALLY_PATHS", OPTION_PATHS},
+		{"SOCKTALLY_PORTS", OPTION_PORT},    {"SOCKTALLY_CLASSES", OPTION_CLASSES},
 		{"SOCKTALLY_FIRST", OPTION_FIRST},
 	};
 

@@ -24,6 +24,7 @@ const char command_option_help[] =
 	"  -o, --output FILE       write the report there\n"
 	"      --format FORMAT     text (default), or json: one object a line\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
+	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
@@ -70,6 +71,8 @@ int command_option(struct report_options *options, int option, const char *argum
 	case OPTION_FIRST:
 		options->classes.first = true;
 		return 0;
+	case OPTION_PORT:
+		return port_option(options, argument);
 	case OPTION_PATHS:
 		return parse_paths(argument, &options->paths);
 	default:

@@ -8,12 +8,14 @@
 #include "tools/options/hooks.h"
 #include "tools/report/report.h"
 
-/* Options that every reporting subcommand has: --format, -I, -o, --paths, --hook, --class. */
+/* Options that every reporting subcommand has: --format, -I, -o, --paths, --port, --hook, --class. */
 struct report_options {
 	enum report_format format;
 	const char *output;    /* NULL: the subcommand's own stream */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
 	unsigned int paths;    /* 0: the default */
+	struct socktally_port ports[SOCKTALLY_MAX_PORTS];
+	size_t port_count;
 	struct hook_options hooks;
 	struct class_options classes;
 };
@@ -26,6 +28,7 @@ struct report_options {
 enum {
 	OPTION_FORMAT = OPTION_LONG,
 	OPTION_PATHS,
+	OPTION_PORT,
 	OPTION_HOOK,
 	OPTION_CLASS,
 	OPTION_CLASSES,
@@ -38,6 +41,7 @@ enum {
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
+		{"port", required_argument, NULL, OPTION_PORT},                                    \
 		{"hook", required_argument, NULL, OPTION_HOOK},                                    \
 		{"class", required_argument, NULL, OPTION_CLASS},                                  \
 		{"classes", required_argument, NULL, OPTION_CLASSES},                              \
@@ -46,6 +50,8 @@ enum {
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}
 int command_option(struct report_options *options, int option, const char *argument);
+/* --port's argument, "udp/8473=vxlan" or several with commas between: 0, or EXIT_USAGE after a message. */
+int port_option(struct report_options *options, const char *argument);
 /*
  * Puts the hooks and classes that are asked for on the meter, before it has sockets: 0, or EXIT_FAILED
  * after a message.

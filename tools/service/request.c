@@ -48,7 +48,10 @@ static bool refuse(const struct service_client *client, int error, const char *t
 
 static bool open_meter(struct service_client *client, const struct service_request *request)
 {
-	struct socktally_open_opts opts = {.sz = sizeof(opts), .paths = request->paths};
+	struct socktally_port ports[SERVICE_MAX_PORTS];
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .paths = request->paths,
+					   .ports = ports};
 	struct service_reply reply = {0};
 	int result;
 
@@ -59,6 +62,12 @@ static bool open_meter(struct service_client *client, const struct service_reque
 			 "the broker makes tables of at most %d paths", SERVICE_PATHS);
 		reply.error = -EINVAL;
 		return answer(client, &reply, -1);
+	}
+	while (opts.port_count < SERVICE_MAX_PORTS && request->ports[opts.port_count].port) {
+		const struct service_port *port = &request->ports[opts.port_count];
+
+		ports[opts.port_count++] =
+			(struct socktally_port){.port = port->port, .protocol = port->protocol};
 	}
 	result = socktally_open(&client->meter, &opts);
 	if (result)
