@@ -320,7 +320,6 @@ int socktally_set_filter(struct socktally *meter, int fd, const struct sock_filt
 static int detach(struct socktally *meter, int fd)
 {
 	const struct st_attachment *known;
-	struct sock_fprog program;
 	uint64_t cookie;
 	int result;
 
@@ -334,14 +333,9 @@ static int detach(struct socktally *meter, int fd)
 		st_attachment_remove(meter, cookie); /* the socket has got another filter since */
 		return 0;
 	}
-	program.len = (unsigned short)known->count;
-	program.filter = known->insns;
-	if (known->count)
-		result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-	else
-		result = setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &result, sizeof(result));
+	result = st_filter_write(fd, known->insns, known->count);
 	if (result)
-		return attach_failed(meter, -errno, known->count);
+		return attach_failed(meter, result, known->count);
 	st_attachment_remove(meter, cookie);
 	return 0;
 }

@@ -36,6 +36,9 @@ bool st_filter_is_hidden(int fd);
 /* Whether the socket has this classic filter; count 0: none. */
 bool st_filter_is(int fd, const struct sock_filter *insns, size_t count);
 
+/* Gives the socket a classic filter; count 0: none. 0, or -errno. */
+int st_filter_write(int fd, const struct sock_filter *insns, size_t count);
+
 /* What the socket's filter and other options take, as the kernel charges it; 0: it doesn't tell. */
 uint32_t st_option_memory(int fd);
 

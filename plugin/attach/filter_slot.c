@@ -60,6 +60,20 @@ bool st_filter_is(int fd, const struct sock_filter *insns, size_t count)
 	return same;
 }
 
+int st_filter_write(int fd, const struct sock_filter *insns, size_t count)
+{
+	const struct sock_fprog program = {.len = (unsigned short)count,
+					   .filter = (struct sock_filter *)insns};
+	const int ignored = 0;
+	int result;
+
+	if (count)
+		result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	else
+		result = setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof(ignored));
+	return result ? -errno : 0;
+}
+
 uint32_t st_option_memory(int fd)
 {
 	uint32_t info[SK_MEMINFO_VARS] = {0};

@@ -10,7 +10,7 @@
 #define MAP_NAME "socktally_own"
 #define MAGIC 0x6e776f73u
 #define VERSION 1
-#define MAX_MAPS 8 /* a program of ours has two: the chain and its record */
+#define MAX_MAPS 8 /* a program of ours has the chain, the header buffer and this one */
 
 /* The map's only value. Releases of different ages read each other's. */
 struct stored {
@@ -66,7 +66,7 @@ static bool chain_filled(int map)
 }
 
 /* Anybody with CAP_BPF can make a map of that name: what it says is checked. */
-static int stored_read(int map, const struct bpf_map_info *info, struct st_saved_filter *record)
+static int stored_read(int map, const struct bpf_map_info *info, struct st_saved_filter *saved)
 {
 	const uint32_t first = 0;
 	unsigned char *value;
@@ -89,37 +89,37 @@ static int stored_read(int map, const struct bpf_map_info *info, struct st_saved
 	if (head.magic != MAGIC || head.size < sizeof(head) || head.count > BPF_MAXINSNS ||
 	    info->value_size < head.size + head.count * sizeof(struct sock_filter))
 		goto out;
-	record->insns = malloc((head.count ? head.count : 1) * sizeof(struct sock_filter));
+	saved->insns = malloc((head.count ? head.count : 1) * sizeof(struct sock_filter));
 	result = -ENOMEM;
-	if (!record->insns)
+	if (!saved->insns)
 		goto out;
-	memcpy(record->insns, value + head.size, head.count * sizeof(struct sock_filter));
-	record->count = head.count;
-	record->cookie = head.cookie;
-	record->pid = head.pid;
+	memcpy(saved->insns, value + head.size, head.count * sizeof(struct sock_filter));
+	saved->count = head.count;
+	saved->cookie = head.cookie;
+	saved->pid = head.pid;
 	result = 0;
 out:
 	free(value);
 	return result;
 }
 
-/* -ENOENT: not a program of ours, or one without a record. */
-static int record_read(int prog, struct st_saved_filter *record)
+/* -ENOENT: not a program of ours, or one without a saved filter. */
+static int saved_read(int prog, struct st_saved_filter *saved)
 {
 	uint32_t maps[MAX_MAPS];
 	struct bpf_prog_info program = {.nr_map_ids = MAX_MAPS,
 					.map_ids = (uint64_t)(uintptr_t)maps};
 	int result;
 
-	memset(record, 0, sizeof(*record));
+	memset(saved, 0, sizeof(*saved));
 	result = st_bpf_info(prog, &program, sizeof(program));
 	if (result)
 		return result;
 	if (program.type != BPF_PROG_TYPE_SOCKET_FILTER || strcmp(program.name, ST_PROGRAM_NAME) ||
 	    program.nr_map_ids > MAX_MAPS)
 		return -ENOENT;
-	record->program = program.id;
-	record->loaded = program.load_time;
+	saved->program = program.id;
+	saved->loaded = program.load_time;
 	for (uint32_t i = 0; i < program.nr_map_ids && !result; i++) {
 		struct bpf_map_info info = {0};
 		int map = st_bpf_map_by_id(maps[i]);
@@ -127,16 +127,16 @@ static int record_read(int prog, struct st_saved_filter *record)
 		if (map < 0)
 			continue;
 		result = st_bpf_info(map, &info, sizeof(info));
-		if (!result && !strcmp(info.name, MAP_NAME) && !record->insns)
-			result = stored_read(map, &info, record);
+		if (!result && !strcmp(info.name, MAP_NAME) && !saved->insns)
+			result = stored_read(map, &info, saved);
 		else if (!result && !strcmp(info.name, ST_CHAIN_NAME))
-			record->counting |= chain_filled(map);
+			saved->counting |= chain_filled(map);
 		close(map);
 	}
-	if (!result && !record->insns)
+	if (!result && !saved->insns)
 		result = -ENOENT;
 	if (result)
-		free(record->insns);
+		free(saved->insns);
 	return result;
 }
 
@@ -144,65 +144,65 @@ static int record_read(int prog, struct st_saved_filter *record)
  * One a socket: where a program has just been exchanged, the old one stays in the kernel's list
  * until nobody can be running it.
  */
-static int record_add(struct st_saved_filter **records, size_t *count,
-		      const struct st_saved_filter *record)
+static int saved_add(struct st_saved_filter **list, size_t *count,
+		     const struct st_saved_filter *saved)
 {
 	struct st_saved_filter *grown;
 
 	for (size_t i = 0; i < *count; i++) {
-		if ((*records)[i].cookie != record->cookie)
+		if ((*list)[i].cookie != saved->cookie)
 			continue;
-		if ((*records)[i].loaded > record->loaded) {
-			free(record->insns);
+		if ((*list)[i].loaded > saved->loaded) {
+			free(saved->insns);
 		} else {
-			free((*records)[i].insns);
-			(*records)[i] = *record;
+			free((*list)[i].insns);
+			(*list)[i] = *saved;
 		}
 		return 0;
 	}
-	grown = reallocarray(*records, *count + 1, sizeof(*grown));
+	grown = reallocarray(*list, *count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	*records = grown;
-	grown[(*count)++] = *record;
+	*list = grown;
+	grown[(*count)++] = *saved;
 	return 0;
 }
 
-int st_saved_filters_read(struct st_saved_filter **records, size_t *count)
+int st_saved_filters_read(struct st_saved_filter **list, size_t *count)
 {
-	struct st_saved_filter record;
+	struct st_saved_filter saved;
 	uint32_t id = 0;
 	int prog, result;
 
-	*records = NULL;
+	*list = NULL;
 	*count = 0;
 	while (!(result = st_bpf_prog_next_id(&id))) {
 		prog = st_bpf_prog_by_id(id);
 		if (prog < 0)
 			continue;
-		result = record_read(prog, &record);
+		result = saved_read(prog, &saved);
 		close(prog);
 		if (!result) {
-			result = record_add(records, count, &record);
+			result = saved_add(list, count, &saved);
 			if (result)
-				free(record.insns);
+				free(saved.insns);
 		}
 		if (result == -ENOMEM)
 			break;
 	}
 	if (result == -ENOENT)
 		return 0;
-	st_saved_filters_free(*records, *count);
-	*records = NULL;
+	st_saved_filters_free(*list, *count);
+	*list = NULL;
 	*count = 0;
 	return result;
 }
 
-void st_saved_filters_free(struct st_saved_filter *records, size_t count)
+void st_saved_filters_free(struct st_saved_filter *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		free(records[i].insns);
-	free(records);
+		free(list[i].insns);
+	free(list);
 }
 
 int st_program_exists(uint32_t program)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * A socket's own filter, remembered by the kernel for as long as our program is on the socket.
+ * The saved filter: a copy of a socket's own filter in the kernel, next to our program.
  *
- * A meter that is killed can't give its sockets back. They go on with the attached program, which
- * is a complete filter, but whoever wants to put the tool's own one back must know what it was. So
- * a meter opened with SOCKTALLY_OPEN_RECORDS binds a small map to each attached program. Nothing
- * else refers to it: it goes when the program goes, and that goes when the socket is closed or gets
- * another filter. Nothing is on disk or in a BPF file system.
+ * A meter that is killed can't give its sockets back. They go on with the attached program, which is a
+ * complete filter, but the kernel does not show what the tool's own filter was. So a meter opened with
+ * SOCKTALLY_OPEN_RECORDS binds a small map with that filter to each attached program. The program holds
+ * the only reference to the map: both go when the socket is closed or gets another filter. Nothing is
+ * on disk or in a BPF file system.
  */
 #ifndef SOCKTALLY_PLUGIN_ATTACH_SAVED_FILTER_H
 #define SOCKTALLY_PLUGIN_ATTACH_SAVED_FILTER_H
@@ -31,11 +31,11 @@ struct st_saved_filter {
 int st_saved_filter_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count);
 
 /*
- * All records of the system: *records is malloc'ed, one a socket; st_saved_filters_free() takes it, NULL
- * too. -EPERM without CAP_SYS_ADMIN.
+ * All saved filters of the system. *list is malloc'ed and has one for each socket;
+ * st_saved_filters_free() frees it, NULL as well. -EPERM without CAP_SYS_ADMIN.
  */
-int st_saved_filters_read(struct st_saved_filter **records, size_t *count);
-void st_saved_filters_free(struct st_saved_filter *records, size_t count);
+int st_saved_filters_read(struct st_saved_filter **list, size_t *count);
+void st_saved_filters_free(struct st_saved_filter *list, size_t count);
 
 /*
  * Whether the program is still there: one that was attached to a socket and has no other reference

@@ -319,10 +319,7 @@ static void most(const struct st_class_plan *plan, size_t *lists, size_t *number
 
 static void emit_tail_call(struct st_code *code, int map)
 {
-	emit(code, ST_MOV(BPF_REG_1, REG_CTX));
-	emit(code, st_insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, (__u32)map));
-	emit(code, st_insn(0, 0, 0, 0, 0));
-	emit(code, ST_CALL(BPF_FUNC_tail_call));
+	st_code_tail_call(code, map);
 	/* there is no meter any more: the tool's own verdict holds */
 	emit(code, ST_SKB(BPF_REG_0, cb[ST_CB_VERDICT]));
 	emit(code, ST_EXIT());

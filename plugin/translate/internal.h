@@ -115,6 +115,7 @@ static inline struct bpf_insn st_insn(int code, int dst, int src, int off, __u32
 #define ST_FROM_BE(DST, BITS) st_insn(BPF_ALU | BPF_END | BPF_TO_BE, DST, 0, 0, BITS)
 #define ST_CALL(FUNC) st_insn(BPF_JMP | BPF_CALL, 0, 0, 0, FUNC)
 #define ST_CALL_FUNCTION(SIZE) st_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, -(SIZE))
+#define ST_MAP(DST, FD) st_insn(BPF_LD | BPF_DW | BPF_IMM, DST, BPF_PSEUDO_MAP_FD, 0, (__u32)(FD))
 #define ST_EXIT() st_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 #define ST_JA(OFF) st_insn(BPF_JMP | BPF_JA, 0, 0, OFF, 0)
 #define ST_JUMP(OP, DST, IMM, OFF) st_insn(BPF_JMP | (OP) | BPF_K, DST, 0, OFF, IMM)

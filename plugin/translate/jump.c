@@ -40,6 +40,14 @@ void st_code_emit(struct st_code *code, struct bpf_insn insn)
 	code->insns[code->count++] = insn;
 }
 
+void st_code_tail_call(struct st_code *code, int map)
+{
+	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
+	st_code_emit(code, ST_MAP(BPF_REG_2, map));
+	st_code_emit(code, st_insn(0, 0, 0, 0, 0)); /* its second half */
+	st_code_emit(code, ST_CALL(BPF_FUNC_tail_call));
+}
+
 void st_code_free(struct st_code *code)
 {
 	free(code->insns);

@@ -39,6 +39,9 @@ struct st_code {
 void st_code_emit(struct st_code *code, struct bpf_insn insn);
 void st_code_free(struct st_code *code);
 
+/* To the program of number R3 in a PROG_ARRAY. Control falls through if there is none. */
+void st_code_tail_call(struct st_code *code, int map);
+
 /*
  * To be called when the program is complete: appends the functions that it calls. If there are any,
  * it must be loaded by st_bpf_prog_load_functions(). Returns code->error.

@@ -29,35 +29,35 @@ static void filter_set(int fd, struct sock_filter *insns, size_t count)
 	}
 }
 
-/* The record of this socket; insns is then the caller's. */
+/* What is saved of this socket; insns is then the caller's. */
 static bool find(uint64_t cookie, struct st_saved_filter *found)
 {
-	struct st_saved_filter *records;
+	struct st_saved_filter *list;
 	size_t count;
 	bool there = false;
 
-	if (st_saved_filters_read(&records, &count))
+	if (st_saved_filters_read(&list, &count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (records[i].cookie != cookie)
+		if (list[i].cookie != cookie)
 			continue;
-		*found = records[i];
-		records[i].insns = NULL;
+		*found = list[i];
+		list[i].insns = NULL;
 		there = true;
 	}
-	st_saved_filters_free(records, count);
+	st_saved_filters_free(list, count);
 	return there;
 }
 
 /* The kernel empties the chain of a meter that is gone a moment later. */
 static bool uncounted_soon(uint64_t cookie, uint32_t program)
 {
-	struct st_saved_filter record = {0};
+	struct st_saved_filter saved = {0};
 
-	for (int i = 0; i < 500 && find(cookie, &record); i++) {
-		free(record.insns);
-		if (!record.counting)
-			return record.program == program;
+	for (int i = 0; i < 500 && find(cookie, &saved); i++) {
+		free(saved.insns);
+		if (!saved.counting)
+			return saved.program == program;
 		usleep(10000);
 	}
 	return false;
@@ -77,7 +77,7 @@ static void round_trip(const char *name, struct sock_filter *insns, size_t count
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_RECORDS};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	struct st_saved_filter record = {0}, later = {0};
+	struct st_saved_filter saved = {0}, later = {0};
 	socklen_t size = sizeof(uint64_t);
 	struct socktally *meter;
 	uint64_t cookie;
@@ -88,20 +88,18 @@ static void round_trip(const char *name, struct sock_filter *insns, size_t count
 		ok(false, name, "can't meter");
 		return;
 	}
-	ok(!find(cookie, &record), name, "no record before");
+	ok(!find(cookie, &saved), name, "nothing is saved before");
 	ok(!socktally_attach(meter, fd, NULL), name, "attached");
-	ok(find(cookie, &record) && record.counting && record.pid == (uint32_t)getpid() &&
-		   record.count == count &&
-		   (!count || !memcmp(record.insns, insns, count * sizeof(*insns))),
-	   name, "the record has the filter and the meter");
+	ok(find(cookie, &saved) && saved.counting && saved.pid == (uint32_t)getpid() &&
+		   saved.count == count &&
+		   (!count || !memcmp(saved.insns, insns, count * sizeof(*insns))),
+	   name, "the saved filter is the socket's, and the meter is there");
 	socktally_close(meter);
-	ok(uncounted_soon(cookie, record.program), name,
-	   "the record outlives the meter, and says so");
-	ok(st_program_exists(record.program) == 1, name, "the program stays with the socket");
+	ok(uncounted_soon(cookie, saved.program), name, "it outlives the meter, and says so");
+	ok(st_program_exists(saved.program) == 1, name, "the program stays with the socket");
 	close(fd);
-	ok(gone_soon(record.program) && !find(cookie, &later), name,
-	   "with the socket, program and record go");
-	free(record.insns);
+	ok(gone_soon(saved.program) && !find(cookie, &later), name, "with the socket, both go");
+	free(saved.insns);
 }
 
 static void given_back(void)
@@ -129,14 +127,14 @@ static void given_back(void)
 
 static bool permitted(void)
 {
-	struct st_saved_filter *records;
+	struct st_saved_filter *list;
 	struct socktally *meter = NULL;
 	size_t count;
 
-	if (st_saved_filters_read(&records, &count) == -EPERM ||
+	if (st_saved_filters_read(&list, &count) == -EPERM ||
 	    socktally_open(&meter, NULL) == -EPERM)
 		return false;
-	st_saved_filters_free(records, count);
+	st_saved_filters_free(list, count);
 	socktally_close(meter);
 	return true;
 }

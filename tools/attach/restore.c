@@ -10,21 +10,8 @@
 
 int saved_filter_restore(int fd, const struct st_saved_filter *saved)
 {
-	struct sock_fprog program = {.len = (unsigned short)saved->count, .filter = saved->insns};
-	struct sock_filter *insns;
-	size_t count;
-	int ignored = 0, result;
-
 	/* checked right before the exchange, as the owner may set a filter at any moment */
-	if (st_program_exists(saved->program) == 0)
+	if (st_program_exists(saved->program) == 0 || !st_filter_is_hidden(fd))
 		return -EACCES;
-	result = st_filter_read(fd, &insns, &count);
-	free(insns);
-	if (result != -EACCES)
-		return result ? result : -EACCES;
-	if (saved->count)
-		result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-	else
-		result = setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof(ignored));
-	return result ? -errno : 0;
+	return st_filter_write(fd, saved->insns, saved->count);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* One request of the shim: all of it is checked, then the library does it. */
 #include "tools/broker/broker.h"
+#include "plugin/attach/attach.h"
 #include "tools/proc/packet_diag.h"
 
 #include <errno.h>
@@ -290,13 +291,12 @@ static void set_filter(struct broker *broker, const struct message *message)
 static int known_filter(struct broker *broker, int fd, struct sock_filter *insns, size_t room)
 {
 	size_t count = room;
-	socklen_t none = 0;
 	int result = socktally_get_filter(broker->meter, fd, insns, &count);
 
 	if (result && result != -ENOSPC)
 		return -ENOENT;
-	/* EACCES: an eBPF program, so ours. Anything else: another filter has taken its place */
-	if (!getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) || errno != EACCES) {
+	/* an eBPF program is ours; anything else has taken its place */
+	if (!st_filter_is_hidden(fd)) {
 		forget(broker, fd);
 		return -ENOENT;
 	}
