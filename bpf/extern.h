@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * For BPF programs: names that get their value when the program is loaded. build-aux/embed.c turns
- * each use into an entry of the generated header, and the library fills in the value.
+ * For BPF programs: names that get their value when the program is loaded; bpf/extern.def has all of
+ * them.
  *
- *         void *cells = ST_EXTERN_PTR(cells);       a map, or the address of a map's value
- * __u64 paths = ST_EXTERN_U64(paths);       a constant
+ *	void *regions = ST_EXTERN_PTR(socktally_regions);   a map, or the address of a map's value
+ *	__u64 paths = ST_EXTERN_U64(paths);                 a constant
  *
  * Nothing is declared: the name stands in the object file as an undefined symbol, and the library
  * alone says what it is. A use is one LD_IMM64, so the verifier knows a constant's value: it prunes

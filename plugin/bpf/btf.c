@@ -98,6 +98,7 @@ int st_btf_open(struct st_btf *btf, const uint8_t *data, size_t size)
 	if (!btf->data)
 		return -ENOMEM;
 	memcpy(btf->data, data, size);
+	btf->size = size;
 	result = sections_read(btf, size);
 	if (result)
 		st_btf_close(btf);

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 struct st_btf {
-	uint8_t *data;   /* a copy of the section, aligned */
+	uint8_t *data; /* a copy of the section, aligned */
+	size_t size;
 	uint32_t *types; /* where in data a type is, by its number; number 0 is void */
 	uint32_t type_count;
 	const char *strings;

@@ -21,13 +21,16 @@ static bool is_inside(size_t whole, uint64_t offset, uint64_t size)
 	return offset <= whole && size <= whole - offset;
 }
 
-/* A string in a section that ends there; NULL: it doesn't. */
+/* A section of strings ends with the last one's NUL. */
+static bool is_strings(const struct st_section *section)
+{
+	return section->data && section->size && !section->data[section->size - 1];
+}
+
+/* NULL: there is none. The section is one of strings. */
 static const char *string_at(const struct st_section *section, uint64_t offset)
 {
-	if (!section->data || offset >= section->size ||
-	    !memchr(section->data + offset, 0, section->size - offset))
-		return NULL;
-	return (const char *)section->data + offset;
+	return offset < section->size ? (const char *)section->data + offset : NULL;
 }
 
 /* The file may put its headers at any address. */
@@ -44,6 +47,7 @@ static bool section_read(const struct st_object *object, const Elf64_Shdr *heade
 	section->type = header->sh_type;
 	section->info = header->sh_info;
 	section->allocated = header->sh_flags & SHF_ALLOC;
+	section->executable = header->sh_flags & SHF_EXECINSTR;
 	section->size = header->sh_size;
 	if (header->sh_type == SHT_NULL)
 		section->size = 0;
@@ -66,6 +70,8 @@ static bool sections_read(struct st_object *object, const Elf64_Ehdr *elf)
 			return false;
 	}
 	names = &object->sections[elf->e_shstrndx];
+	if (!is_strings(names))
+		return false;
 	for (uint32_t i = 0; i < object->section_count; i++) {
 		header_read(object, elf, i, &header);
 		object->sections[i].name = i ? string_at(names, header.sh_name) : "";
@@ -73,7 +79,9 @@ static bool sections_read(struct st_object *object, const Elf64_Ehdr *elf)
 			return false;
 		if (header.sh_type != SHT_SYMTAB || object->symbols)
 			continue;
-		if (header.sh_link >= object->section_count)
+		if (header.sh_link >= object->section_count ||
+		    !is_strings(&object->sections[header.sh_link]) ||
+		    header.sh_size / sizeof(Elf64_Sym) > ST_OBJECT_SYMBOLS)
 			return false;
 		object->symbols = object->sections[i].data;
 		object->symbol_count = (uint32_t)(header.sh_size / sizeof(Elf64_Sym));
@@ -108,23 +116,83 @@ static int elf_read(struct st_object *object, const char **why)
 	return sections_read(object, &elf) ? 0 : -EINVAL;
 }
 
-int st_object_open(struct st_object *object, uint8_t *bytes, size_t size, const char **why)
+static int by_offset(const void *a, const void *b)
 {
-	uint32_t types;
+	const struct btf_var_secinfo *one = a, *other = b;
+
+	return (one->offset > other->offset) - (one->offset < other->offset);
+}
+
+/* A section of variables gets its size, and each variable its place. */
+static bool variables_place(struct st_object *object, struct btf_type *type, uint32_t *left)
+{
+	const uint32_t section =
+		st_object_section(object, st_btf_name(&object->btf, type->name_off));
+	struct btf_var_secinfo *variables = (struct btf_var_secinfo *)(type + 1);
+	const uint32_t count = st_btf_count(type);
+
+	if (!section)
+		return true;
+	if (count > *left)
+		return false;
+	*left -= count;
+	type->size = (uint32_t)object->sections[section].size;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct btf_type *variable = st_btf_type(&object->btf, variables[i].type);
+		struct st_symbol symbol;
+
+		variables[i].offset = UINT32_MAX;
+		if (variable && st_btf_kind(variable) == BTF_KIND_VAR &&
+		    st_object_find(object, section, st_btf_name(&object->btf, variable->name_off),
+				   &symbol))
+			variables[i].offset = (uint32_t)symbol.value;
+	}
+	qsort(variables, count, sizeof(*variables), by_offset);
+	return true;
+}
+
+static int types_complete(struct st_object *object, const char **why)
+{
+	uint32_t left = ST_OBJECT_VARIABLES;
+
+	for (uint32_t i = 1; i < object->btf.type_count; i++) {
+		struct btf_type *type =
+			(struct btf_type *)(object->btf.data + object->btf.types[i]);
+
+		if (st_btf_kind(type) == BTF_KIND_FUNC) {
+			type->info &= ~0xffffu; /* BTF_FUNC_STATIC */
+		} else if (st_btf_kind(type) == BTF_KIND_DATASEC &&
+			   !variables_place(object, type, &left)) {
+			*why = "it has too many global variables";
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int types_read(struct st_object *object, const char **why)
+{
+	const uint32_t types = st_object_section(object, ".BTF");
+	int result;
+
+	if (!types)
+		return 0;
+	*why = "its type information is damaged";
+	result = st_btf_open(&object->btf, object->sections[types].data,
+			     object->sections[types].size);
+	return result ? result : types_complete(object, why);
+}
+
+int st_object_open(struct st_object *object, const uint8_t *bytes, size_t size, const char **why)
+{
 	int result;
 
 	memset(object, 0, sizeof(*object));
 	object->bytes = bytes;
 	object->size = size;
 	result = elf_read(object, why);
-	if (!result) {
-		types = st_object_section(object, ".BTF");
-		if (types) {
-			*why = "its type information is damaged";
-			result = st_btf_open(&object->btf, object->sections[types].data,
-					     object->sections[types].size);
-		}
-	}
+	if (!result)
+		result = types_read(object, why);
 	if (result)
 		st_object_close(object);
 	if (result == -ENOMEM)
@@ -132,12 +200,18 @@ int st_object_open(struct st_object *object, uint8_t *bytes, size_t size, const 
 	return result;
 }
 
+void st_object_release(struct st_object *object)
+{
+	free(object->sections);
+	object->sections = NULL;
+	object->section_count = object->symbol_count = 0;
+	object->bytes = object->symbols = NULL;
+}
+
 void st_object_close(struct st_object *object)
 {
+	st_object_release(object);
 	st_btf_close(&object->btf);
-	free(object->sections);
-	free(object->bytes);
-	memset(object, 0, sizeof(*object));
 }
 
 bool st_object_symbol(const struct st_object *object, uint32_t number, struct st_symbol *symbol)
@@ -161,8 +235,16 @@ bool st_object_symbol(const struct st_object *object, uint32_t number, struct st
 		is_inside(object->sections[symbol->section].size, symbol->value, symbol->size));
 }
 
+/* Names that are longer than any compiler's would only keep a search busy. */
+static bool is_name(const char *name)
+{
+	return strnlen(name, 256) < 256;
+}
+
 uint32_t st_object_section(const struct st_object *object, const char *name)
 {
+	if (!is_name(name))
+		return 0;
 	for (uint32_t i = 1; i < object->section_count; i++)
 		if (!strcmp(object->sections[i].name, name))
 			return i;
@@ -172,6 +254,8 @@ uint32_t st_object_section(const struct st_object *object, const char *name)
 bool st_object_find(const struct st_object *object, uint32_t section, const char *name,
 		    struct st_symbol *symbol)
 {
+	if (!is_name(name))
+		return false;
 	for (uint32_t i = 1; i < object->symbol_count; i++)
 		if (st_object_symbol(object, i, symbol) && symbol->section == section &&
 		    !strcmp(symbol->name, name))

@@ -13,6 +13,9 @@
 
 /* Bytes of a file, and of a section without contents: far more than programs and their data take. */
 #define ST_OBJECT_MAX (16u << 20)
+/* Of these as well, so that a hostile file can't make its reader search for ever. */
+#define ST_OBJECT_SYMBOLS 65536
+#define ST_OBJECT_VARIABLES 4096
 
 struct st_section {
 	const char *name;
@@ -20,7 +23,7 @@ struct st_section {
 	size_t size;
 	uint32_t type; /* SHT_PROGBITS, ... */
 	uint32_t info; /* of relocations: the section that they are for */
-	bool allocated;
+	bool allocated, executable;
 };
 
 struct st_symbol {
@@ -42,21 +45,25 @@ struct st_relocation {
 enum { ST_RELOCATION_LOAD = 1, ST_RELOCATION_CALL = 10 };
 
 struct st_object {
-	uint8_t *bytes;
+	const uint8_t *bytes; /* the caller's */
 	size_t size;
 	struct st_section *sections;
 	uint32_t section_count;
 	const uint8_t *symbols;
 	uint32_t symbol_count;
 	const struct st_section *symbol_names;
-	struct st_btf btf; /* empty where the file has none */
+	struct st_btf btf; /* a copy, completed; empty where the file has none */
 };
 
 /*
- * Takes bytes, which are malloc'ed, also on failure. 0, or -errno with *why set to what is wrong with
- * them.
+ * bytes stay where they are until st_object_close(). 0, or -errno with *why set to what is wrong with
+ * them. Of the types, the sections of variables are completed: where each variable is, in order, which
+ * a compiler leaves to the linker (UINT32_MAX: nowhere), and static functions are all that there are,
+ * as the kernel would look at others one by one.
  */
-int st_object_open(struct st_object *object, uint8_t *bytes, size_t size, const char **why);
+int st_object_open(struct st_object *object, const uint8_t *bytes, size_t size, const char **why);
+/* Only the types stay. */
+void st_object_release(struct st_object *object);
 void st_object_close(struct st_object *object);
 
 /* false: there is none of that number, or it makes no sense. */

@@ -2,15 +2,13 @@
 #include "plugin/bpf/syscall.h"
 #include <errno.h>
 #include <linux/btf.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/*
- * The verifier gives up with EAGAIN when a signal is pending, and a host may live under a timer's
- * signals: libbpf tries five times as well.
- */
+/* What else makes the verifier give up than signals (task work of io_uring) is done between two tries. */
 #define LOAD_TRIES 5
 
 static int st_bpf(enum bpf_cmd command, union bpf_attr *attr)
@@ -40,6 +38,13 @@ static void set_name(char *to, size_t size, const char *name)
 int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
 		      uint32_t value_size, uint32_t max_entries, uint32_t flags)
 {
+	return st_bpf_map_create_typed(type, name, key_size, value_size, max_entries, flags, NULL);
+}
+
+int st_bpf_map_create_typed(enum bpf_map_type type, const char *name, uint32_t key_size,
+			    uint32_t value_size, uint32_t max_entries, uint32_t flags,
+			    const struct st_bpf_map_types *types)
+{
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
@@ -48,6 +53,11 @@ int st_bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_siz
 	attr.value_size = value_size;
 	attr.max_entries = max_entries;
 	attr.map_flags = flags;
+	if (types) {
+		attr.btf_fd = (uint32_t)types->btf;
+		attr.btf_key_type_id = types->key;
+		attr.btf_value_type_id = types->value;
+	}
 	set_name(attr.map_name, sizeof(attr.map_name), name);
 	return st_bpf(BPF_MAP_CREATE, &attr);
 }
@@ -138,46 +148,75 @@ int st_bpf_map_constant(const char *name, const void *value, size_t size)
 	return map;
 }
 
-static int load(union bpf_attr *attr, const char *name, const struct bpf_insn *insns, size_t count,
-		char *log, size_t log_size)
+/*
+ * The verifier gives up with EAGAIN when a signal is pending. A host may live under a timer's signals
+ * that are faster than the verifier, so they wait until it is through; those that a thread causes
+ * itself do not, as the kernel would end the process for one that is blocked.
+ */
+static int load_again(union bpf_attr *attr)
 {
-	static const char own_license[] = "Dual BSD/GPL";
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	sigset_t all, before;
 	int prog = -EAGAIN;
 
-	attr->prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
-	attr->insns = address(insns);
-	attr->insn_cnt = (uint32_t)count;
-	if (!attr->license)
-		attr->license = address(own_license);
-	set_name(attr->prog_name, sizeof(attr->prog_name), name);
-	if (log && log_size) {
-		log[0] = '\0';
-		attr->log_level = 1;
-		attr->log_buf = address(log);
-		attr->log_size = (uint32_t)log_size;
-	}
+	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		sigdelset(&all, own[i]);
+	if (pthread_sigmask(SIG_BLOCK, &all, &before))
+		return prog;
 	for (int i = 0; prog == -EAGAIN && i < LOAD_TRIES; i++)
 		prog = st_bpf(BPF_PROG_LOAD, attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return prog;
+}
+
+int st_bpf_program_load(const struct st_bpf_program *program, char *log, size_t log_size)
+{
+	static const char own_license[] = "Dual BSD/GPL";
+	union bpf_attr attr;
+	int prog;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+	attr.insns = address(program->insns);
+	attr.insn_cnt = (uint32_t)program->count;
+	attr.license = address(program->license ? program->license : own_license);
+	set_name(attr.prog_name, sizeof(attr.prog_name), program->name);
+	if (program->btf) {
+		attr.prog_btf_fd = (uint32_t)program->btf;
+		attr.func_info = address(program->functions);
+		attr.func_info_rec_size = sizeof(*program->functions);
+		attr.func_info_cnt = (uint32_t)program->function_count;
+		attr.line_info = address(program->lines);
+		attr.line_info_rec_size = sizeof(*program->lines);
+		attr.line_info_cnt = (uint32_t)program->line_count;
+	}
+	if (log && log_size) {
+		log[0] = '\0';
+		attr.log_level = 1;
+		attr.log_buf = address(log);
+		attr.log_size = (uint32_t)log_size;
+	}
+	prog = st_bpf(BPF_PROG_LOAD, &attr);
+	return prog == -EAGAIN ? load_again(&attr) : prog;
 }
 
 int st_bpf_prog_load(const char *name, const struct bpf_insn *insns, size_t count, char *log,
 		     size_t log_size)
 {
-	union bpf_attr attr;
+	const struct st_bpf_program program = {.name = name, .insns = insns, .count = count};
 
-	memset(&attr, 0, sizeof(attr));
-	return load(&attr, name, insns, count, log, log_size);
+	return st_bpf_program_load(&program, log, log_size);
 }
 
-int st_bpf_prog_load_licensed(const char *name, const char *license, const struct bpf_insn *insns,
-			      size_t count, char *log, size_t log_size)
+int st_bpf_btf_load(const void *btf, size_t size)
 {
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.license = address(license);
-	return load(&attr, name, insns, count, log, log_size);
+	attr.btf = address(btf);
+	attr.btf_size = (uint32_t)size;
+	return st_bpf(BPF_BTF_LOAD, &attr);
 }
 
 /* Types: int; a function that returns it; such a function, which the program and all in it are. */
@@ -209,12 +248,8 @@ static int load_types(void)
 		.function = {.name_off = 5, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE},
 		.names = "\0int\0st_function",
 	};
-	union bpf_attr attr;
 
-	memset(&attr, 0, sizeof(attr));
-	attr.btf = address(&types);
-	attr.btf_size = offsetof(__typeof__(types), names) + sizeof(names);
-	return st_bpf(BPF_BTF_LOAD, &attr);
+	return st_bpf_btf_load(&types, offsetof(__typeof__(types), names) + sizeof(names));
 }
 
 int st_bpf_prog_load_functions(const char *name, const struct bpf_insn *insns, size_t count,
@@ -222,24 +257,23 @@ int st_bpf_prog_load_functions(const char *name, const struct bpf_insn *insns, s
 			       size_t log_size)
 {
 	struct bpf_func_info functions[1 + 8];
-	union bpf_attr attr;
-	int saved = errno, types, prog;
+	struct st_bpf_program program = {.name = name,
+					 .insns = insns,
+					 .count = count,
+					 .functions = functions,
+					 .function_count = 1 + start_count};
+	int saved = errno, prog;
 
 	if (start_count > 8)
 		return -E2BIG;
 	functions[0] = (struct bpf_func_info){.insn_off = 0, .type_id = 3};
 	for (size_t i = 0; i < start_count; i++)
 		functions[1 + i] = (struct bpf_func_info){.insn_off = starts[i], .type_id = 3};
-	types = load_types();
-	if (types < 0)
-		return types;
-	memset(&attr, 0, sizeof(attr));
-	attr.prog_btf_fd = (uint32_t)types;
-	attr.func_info = address(functions);
-	attr.func_info_rec_size = sizeof(functions[0]);
-	attr.func_info_cnt = (uint32_t)(1 + start_count);
-	prog = load(&attr, name, insns, count, log, log_size);
-	close(types);
+	program.btf = load_types();
+	if (program.btf < 0)
+		return program.btf;
+	prog = st_bpf_program_load(&program, log, log_size);
+	close(program.btf);
 	errno = saved;
 	return prog;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "plugin/bpf/verifier_log.h"
-#include "plugin/bpf/syscall.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +39,23 @@ static void append(char reason[ST_REASON_MAX], const char *before, const char *t
 	strcat(strcat(reason, before), text);
 }
 
-/* From the end on: what is wrong, then at which instruction. */
-static void reason_find(char *text, char reason[ST_REASON_MAX])
+/* The number in "12: (71) ...", or behind "insn" in what is wrong; UINT32_MAX: none. */
+static uint32_t insn_of(const char *line)
 {
+	const char *word = strstr(line, "insn ");
+	unsigned long number;
+	char *end;
+
+	if (!is_insn(line) && !word)
+		return UINT32_MAX;
+	number = strtoul(is_insn(line) ? line : word + strlen("insn "), &end, 10);
+	return number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+}
+
+/* From the end on: what is wrong, then at which instruction. */
+static uint32_t reason_find(char *text, char reason[ST_REASON_MAX])
+{
+	uint32_t insn = UINT32_MAX;
 	bool found = false;
 	char *line;
 
@@ -55,28 +68,32 @@ static void reason_find(char *text, char reason[ST_REASON_MAX])
 		if (is_telling(line) && (!found || is_insn(line))) {
 			line[strcspn(line, ";")] = '\0';
 			append(reason, found ? " at " : "", line);
+			if (!found || insn == UINT32_MAX)
+				insn = insn_of(line);
 			if (found)
-				return;
+				return insn;
 			found = true;
 		}
 		if (line == text)
-			return;
+			break;
 	}
+	return insn;
 }
 
-void st_verifier_reason(const char *name, const char *license, const struct bpf_insn *insns,
-			size_t count, char reason[ST_REASON_MAX])
+uint32_t st_verifier_reason(const struct st_bpf_program *program, char reason[ST_REASON_MAX])
 {
 	char *text = malloc(LOG_SIZE);
+	uint32_t insn;
 	int prog;
 
 	*reason = '\0';
 	if (!text)
-		return;
-	prog = st_bpf_prog_load_licensed(name, license, insns, count, text, LOG_SIZE);
+		return UINT32_MAX;
+	prog = st_bpf_program_load(program, text, LOG_SIZE);
 	if (prog >= 0)
 		close(prog);
 	text[LOG_SIZE - 1] = '\0';
-	reason_find(text, reason);
+	insn = reason_find(text, reason);
 	free(text);
+	return insn;
 }

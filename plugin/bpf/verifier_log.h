@@ -3,16 +3,15 @@
 #ifndef SOCKTALLY_PLUGIN_BPF_VERIFIER_LOG_H
 #define SOCKTALLY_PLUGIN_BPF_VERIFIER_LOG_H
 
-#include <linux/bpf.h>
-#include <stddef.h>
+#include "plugin/bpf/syscall.h"
 
-#define ST_REASON_MAX 240
+#define ST_REASON_MAX 200
 
 /*
  * Loads a refused program once more to hear why: the last telling lines of the verifier's log, the
- * last one first; "" if it says nothing.
+ * last one first; "" if it says nothing. Returns the number of the instruction that they are about;
+ * UINT32_MAX: unknown.
  */
-void st_verifier_reason(const char *name, const char *license, const struct bpf_insn *insns,
-			size_t count, char reason[ST_REASON_MAX]);
+uint32_t st_verifier_reason(const struct st_bpf_program *program, char reason[ST_REASON_MAX]);
 
 #endif

@@ -60,29 +60,60 @@ static int file_read(struct socktally *meter, const char *file, uint8_t **bytes,
 	return 0;
 }
 
+/* The bytes are the caller's, or the file's: then they are *read, to be freed. */
 static int object_read(struct socktally *meter, const struct socktally_hook_opts *opts,
-		       const char *file, struct st_object *object)
+		       const char *file, struct st_loader *loader, uint8_t **read)
 {
-	uint8_t *bytes = NULL;
-	const char *why = NULL;
-	size_t size = 0;
+	const uint8_t *bytes = opts->object;
+	size_t size = opts->object_size;
 	int result;
 
-	if (!opts->object && opts->file) {
-		result = file_read(meter, opts->file, &bytes, &size);
+	if (!bytes && opts->file) {
+		result = file_read(meter, opts->file, read, &size);
 		if (result)
 			return result;
-	} else {
-		size = opts->object_size;
-		if (!opts->object || size > ST_OBJECT_MAX)
-			return st_fail(meter, -EINVAL, "%s: no object file", file);
-		bytes = malloc(size + 1);
-		if (!bytes)
-			return st_fail(meter, -ENOMEM, "%s: no memory for it", file);
-		memcpy(bytes, opts->object, size);
+		bytes = *read;
+	} else if (!bytes || size > ST_OBJECT_MAX) {
+		return st_fail(meter, -EINVAL, "%s: no object file", file);
 	}
-	result = st_object_open(object, bytes, size, &why);
-	return result ? st_fail(meter, result, "%s: %s", file, why) : 0;
+	result = st_loader_open(loader, bytes, size);
+	return result ? st_fail(meter, result, "%s: %s", file, loader->error) : 0;
+}
+
+/* What the kernel takes for an element besides key and value, about. */
+#define ELEMENT_OVERHEAD 64
+
+/* Bytes that a map takes, about; UINT64_MAX: more than there are. */
+static uint64_t memory_of(const struct socktally *meter, const struct st_loader_map *map)
+{
+	uint64_t values = map->value_size, bytes;
+
+	if (map->type == BPF_MAP_TYPE_RINGBUF) /* its entries are bytes */
+		return map->entries;
+	if (map->type == BPF_MAP_TYPE_PERCPU_HASH || map->type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+	    map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH)
+		values *= meter->region_count;
+	if (__builtin_mul_overflow(values + map->key_size + ELEMENT_OVERHEAD, map->entries, &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
+
+static int maps_check(struct socktally *meter, const struct st_loader *loader, const char *file)
+{
+	uint64_t left = meter->hooks.map_memory;
+
+	for (unsigned int i = 0; i < loader->map_count; i++) {
+		uint64_t bytes = memory_of(meter, &loader->maps[i]);
+
+		if (bytes > left)
+			return st_fail(meter, -E2BIG,
+				       "%s: map %s: with its %u entries the hook would take more "
+				       "than %llu MiB of the kernel's memory",
+				       file, loader->maps[i].name, loader->maps[i].entries,
+				       (unsigned long long)meter->hooks.map_memory >> 20);
+		left -= bytes;
+	}
+	return 0;
 }
 
 /* What is to be made a hook. */
@@ -90,6 +121,7 @@ struct source {
 	struct socktally_hook_opts opts;
 	const struct st_builtin *builtin; /* NULL: a user's object file */
 	const char *label;                /* what it is called in messages */
+	uint8_t *bytes;                   /* of its file; NULL: they are the caller's */
 	struct st_symbol program;
 };
 
@@ -97,7 +129,7 @@ static int own_load(struct socktally *meter, struct st_hook *hook, const struct 
 {
 	const struct socktally_hook_opts *opts = &source->opts;
 	struct st_hook_own *own = hook->own;
-	int result = st_object_maps_read(meter, own, source->label);
+	int result = maps_check(meter, &own->loader, source->label);
 
 	if (source->builtin && !result)
 		result = st_builtin_prepare(meter, source->builtin, own, opts);
@@ -113,7 +145,7 @@ static int own_load(struct socktally *meter, struct st_hook *hook, const struct 
 }
 
 static int source_read(struct socktally *meter, const struct socktally_hook_opts *opts,
-		       struct source *source, struct st_object *object)
+		       struct source *source, struct st_loader *loader)
 {
 	int result = 0;
 
@@ -130,10 +162,10 @@ static int source_read(struct socktally *meter, const struct socktally_hook_opts
 		result = st_builtin_opts(meter, source->builtin, &source->opts);
 	}
 	if (!result)
-		result = object_read(meter, &source->opts, source->label, object);
+		result = object_read(meter, &source->opts, source->label, loader, &source->bytes);
 	if (!result)
-		result = st_object_program_find(meter, object, source->label, source->opts.program,
-						&source->program);
+		result = st_object_program_find(meter, &loader->object, source->label,
+						source->opts.program, &source->program);
 	return result;
 }
 
@@ -164,20 +196,23 @@ struct st_hook *st_hook_object_new(struct socktally *meter, const struct socktal
 		*error = st_fail(meter, -ENOMEM, "no memory for one more hook");
 		return NULL;
 	}
-	*error = source_read(meter, opts, &source, &own->object);
+	own->loader.btf = -1;
+	*error = source_read(meter, opts, &source, &own->loader);
 	if (!*error)
 		hook = st_hook_new(meter, source.builtin ? &st_hook_builtin : &st_hook_object,
 				   name_choose(meter, &source, replaces, made),
 				   source.opts.priority, replaces, error);
-	if (!hook) {
-		st_object_close(&own->object);
+	if (hook) {
+		hook->own = own;
+		own->top = source.opts.top ? source.opts.top : ROWS_MAX;
+		*error = own_load(meter, hook, &source);
+		st_loader_release(&own->loader);
+	} else {
+		st_loader_close(&own->loader);
 		free(own);
-		return NULL;
 	}
-	hook->own = own;
-	own->top = source.opts.top ? source.opts.top : ROWS_MAX;
-	*error = own_load(meter, hook, &source);
-	if (!*error)
+	free(source.bytes);
+	if (!hook || !*error)
 		return hook;
 	st_hook_free(meter, hook);
 	return NULL;
@@ -187,8 +222,7 @@ static void object_free(struct st_hook *hook)
 {
 	struct st_hook_own *own = hook->own;
 
-	st_object_maps_free(own);
-	st_object_close(&own->object);
+	st_loader_close(&own->loader);
 	free(own);
 }
 
@@ -196,9 +230,9 @@ static int object_map(const struct st_hook *hook, const char *map)
 {
 	const struct st_hook_own *own = hook->own;
 
-	for (unsigned int i = 0; i < own->map_count; i++)
-		if (!strcmp(own->maps[i].name, map) && own->maps[i].fd >= 0)
-			return own->maps[i].fd;
+	for (unsigned int i = 0; i < own->loader.map_count; i++)
+		if (!strcmp(own->loader.maps[i].name, map) && own->loader.maps[i].fd >= 0)
+			return own->loader.maps[i].fd;
 	return -ENOENT;
 }
 

@@ -11,7 +11,7 @@
 struct walk {
 	struct socktally *meter;
 	const struct st_hook_own *own;
-	const struct st_object_map *map;
+	const struct st_loader_map *map;
 	socktally_row_fn fn;
 	void *ctx;
 	uint8_t *key, *next, *value; /* value: one for each CPU, if the map has that */
@@ -29,7 +29,7 @@ static bool is_array(uint32_t type)
 	return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
-static bool has_rows(const struct st_object_map *map)
+static bool has_rows(const struct st_loader_map *map)
 {
 	if (map->fd < 0)
 		return false;
@@ -47,7 +47,7 @@ static bool has_rows(const struct st_object_map *map)
 }
 
 /* The kernel gives each CPU's value in a multiple of 8 bytes. */
-static size_t value_stride(const struct st_object_map *map)
+static size_t value_stride(const struct st_loader_map *map)
 {
 	return ((size_t)map->value_size + 7) & ~(size_t)7;
 }
@@ -55,10 +55,10 @@ static size_t value_stride(const struct st_object_map *map)
 /* All CPUs' values are added to the first. */
 static void add_cpus(const struct walk *walk)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 
 	for (uint32_t cpu = 1; cpu < walk->meter->region_count; cpu++)
-		st_fields_add(&walk->own->object.btf, map->value_type, walk->value,
+		st_fields_add(&walk->own->loader.object.btf, map->value_type, walk->value,
 			      walk->value + cpu * value_stride(map), map->value_size);
 }
 
@@ -73,26 +73,25 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 /* Global variables are members of one value. */
 static void variables_fill(struct walk *walk)
 {
-	const struct st_btf *btf = &walk->own->object.btf;
+	const struct st_btf *btf = &walk->own->loader.object.btf;
 	const struct btf_type *section = st_btf_type(btf, walk->map->variables);
 	const struct btf_var_secinfo *variables = st_btf_tail(section);
-	struct st_symbol symbol;
 
 	for (uint32_t i = 0; section && i < st_btf_count(section); i++) {
 		const struct btf_type *type = st_btf_type(btf, variables[i].type);
+		const uint32_t offset = variables[i].offset;
 
-		if (st_object_variable_at(walk->own, walk->map, &variables[i], &symbol) &&
-		    symbol.value < walk->map->value_size)
-			st_btf_format_fill(&walk->values, btf, type->type, symbol.name,
-					   walk->value + symbol.value,
-					   walk->map->value_size - symbol.value);
+		if (type && st_btf_kind(type) == BTF_KIND_VAR && offset < walk->map->value_size)
+			st_btf_format_fill(&walk->values, btf, type->type,
+					   st_btf_name(btf, type->name_off), walk->value + offset,
+					   walk->map->value_size - offset);
 	}
 }
 
 /* The value at the key, with its fields. */
 static int value_read(struct walk *walk)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 	int result = st_bpf_map_lookup(map->fd, walk->key, walk->value);
 
 	if (result)
@@ -103,14 +102,14 @@ static int value_read(struct walk *walk)
 	if (map->contents)
 		variables_fill(walk);
 	else
-		st_btf_format_fill(&walk->values, &walk->own->object.btf, map->value_type, "value",
-				   walk->value, map->value_size);
+		st_btf_format_fill(&walk->values, &walk->own->loader.object.btf, map->value_type,
+				   "value", walk->value, map->value_size);
 	return 0;
 }
 
 static int report(struct walk *walk)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 	struct socktally_row row = {.map = map->name,
 				    .raw_key = walk->key,
 				    .raw_value = walk->value,
@@ -121,7 +120,7 @@ static int report(struct walk *walk)
 		return 0;
 	st_fields_clear(&walk->keys);
 	if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
-		st_btf_format_fill(&walk->keys, &walk->own->object.btf, map->key_type, "key",
+		st_btf_format_fill(&walk->keys, &walk->own->loader.object.btf, map->key_type, "key",
 				   walk->key, map->key_size);
 	row.key = walk->keys.field;
 	row.key_count = walk->keys.count;
@@ -183,7 +182,7 @@ static void best_take(struct best *best, uint64_t weight, const uint8_t *key)
  */
 static int elements(struct walk *walk, struct best *best)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 	int result = st_bpf_map_next_key(map->fd, NULL, walk->key);
 
 	for (uint32_t i = 0; i < map->entries && !result; i++) {
@@ -204,7 +203,7 @@ static int elements(struct walk *walk, struct best *best)
 
 static int sorted_elements(struct walk *walk)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 	struct best best = {.most = walk->own->top < map->entries ? walk->own->top : map->entries,
 			    .key_size = map->key_size};
 	int result = -ENOMEM;
@@ -228,7 +227,7 @@ static int sorted_elements(struct walk *walk)
 
 static int map_rows(struct walk *walk)
 {
-	const struct st_object_map *map = walk->map;
+	const struct st_loader_map *map = walk->map;
 	size_t values = is_per_cpu(map->type) ? value_stride(map) * walk->meter->region_count
 					      : map->value_size;
 	int result;
@@ -257,8 +256,8 @@ int st_object_rows(struct socktally *meter, const struct st_hook *hook, const ch
 	if (!walk)
 		return st_fail(meter, -ENOMEM, "no memory for rows of the hook %s", hook->name);
 	*walk = (struct walk){.meter = meter, .own = own, .fn = fn, .ctx = ctx};
-	for (unsigned int i = 0; i < own->map_count && !result; i++) {
-		walk->map = &own->maps[i];
+	for (unsigned int i = 0; i < own->loader.map_count && !result; i++) {
+		walk->map = &own->loader.maps[i];
 		if (map ? strcmp(map, walk->map->name) != 0 : *walk->map->name == '_')
 			continue;
 		found = true;

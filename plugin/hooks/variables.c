@@ -12,30 +12,28 @@ struct variable {
 	uint32_t size;
 };
 
-static bool find_in(const struct st_hook_own *own, const struct st_object_map *map,
+static bool find_in(const struct st_hook_own *own, const struct st_loader_map *map,
 		    const char *name, size_t length, struct variable *found)
 {
-	const struct st_btf *btf = &own->object.btf;
+	const struct st_btf *btf = &own->loader.object.btf;
 	const struct btf_type *section = st_btf_type(btf, map->variables);
 	const struct btf_var_secinfo *variables = st_btf_tail(section);
-	struct st_symbol symbol;
 
 	for (uint32_t i = 0; section && i < st_btf_count(section); i++) {
 		const struct btf_type *type = st_btf_type(btf, variables[i].type);
 		const char *own_name;
 		uint64_t size;
 
-		if (!type)
+		if (!type || st_btf_kind(type) != BTF_KIND_VAR)
 			continue;
 		own_name = st_btf_name(btf, type->name_off);
-		if (strlen(own_name) != length || strncmp(own_name, name, length) != 0 ||
-		    !st_object_variable_at(own, map, &variables[i], &symbol))
+		if (strlen(own_name) != length || strncmp(own_name, name, length) != 0)
 			continue;
 		size = st_btf_size(btf, type->type);
-		if (!size || symbol.value > map->value_size ||
-		    size > map->value_size - symbol.value)
+		if (!size || variables[i].offset > map->value_size ||
+		    size > map->value_size - variables[i].offset)
 			return false;
-		found->place = map->contents + symbol.value;
+		found->place = map->contents + variables[i].offset;
 		found->type = st_btf_resolve(btf, type->type);
 		found->size = (uint32_t)size;
 		return true;
@@ -107,8 +105,9 @@ static bool assign(const struct st_btf *btf, const struct variable *variable, co
 
 static bool find(struct st_hook_own *own, const char *name, size_t length, struct variable *found)
 {
-	for (unsigned int i = 0; i < own->map_count; i++)
-		if (own->maps[i].contents && find_in(own, &own->maps[i], name, length, found))
+	for (unsigned int i = 0; i < own->loader.map_count; i++)
+		if (own->loader.maps[i].contents &&
+		    find_in(own, &own->loader.maps[i], name, length, found))
 			return true;
 	return false;
 }
@@ -136,7 +135,7 @@ int st_object_variable_set(struct socktally *meter, struct st_hook_own *own, con
 	if (!find(own, assignment, (size_t)(value - assignment), &variable))
 		return st_fail(meter, -EINVAL, "%s: '%s': has no such global variable", file,
 			       assignment);
-	if (!assign(&own->object.btf, &variable, value + 1))
+	if (!assign(&own->loader.object.btf, &variable, value + 1))
 		return st_fail(meter, -EINVAL, "%s: '%s': the value doesn't fit the variable", file,
 			       assignment);
 	return 0;

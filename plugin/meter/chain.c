@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The programs of a chain with hooks, and how one chain takes another's place. */
-#include "plugin/bpf/syscall.h"
 #include "bpf/chain.bpf.h"
+#include "plugin/bpf/syscall.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int chain_failed(struct socktally *meter, int error)
@@ -34,9 +36,11 @@ static int slot_set(struct socktally *meter, uint32_t slot, int prog)
 int st_chain_open(struct socktally *meter)
 {
 	struct st_hooks *hooks = &meter->hooks;
+	const struct st_own_program programs[] = {{"chain_parse", &hooks->parse_prog},
+						  {"chain_tally", &hooks->tally_prog}};
 	int result;
 
-	if (hooks->tally_prog >= 0)
+	if (hooks->ready)
 		return 0;
 	if (st_filters_interleave()) /* the verdict is in this CPU's memory meanwhile */
 		return st_fail(
@@ -59,33 +63,34 @@ int st_chain_open(struct socktally *meter)
 			return chain_failed(meter, result);
 		hooks->outer_map = result;
 	}
-	if (hooks->parse_prog < 0) {
-		result = st_embedded_load(meter, &st_embedded_chain_parse);
-		if (result < 0)
-			return result;
-		hooks->parse_prog = result;
-		result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
-		if (result)
-			return chain_failed(meter, result);
-	}
-	result = st_embedded_load(meter, &st_embedded_chain_tally);
-	if (result < 0)
+	result = st_own_programs_load(meter, st_object_chain, sizeof(st_object_chain), programs,
+				      sizeof(programs) / sizeof(*programs));
+	if (result)
 		return result;
-	hooks->tally_prog = result;
+	result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
+	if (result)
+		return chain_failed(meter, result);
+	hooks->ready = true;
 	return 0;
 }
 
 /*
  * Waits until no program runs that ran when it was called. The kernel does that when user space has
  * changed a map of maps, so that what was there can be reused (maybe_wait_bpf_programs() of
- * kernel/bpf/syscall.c, Linux 5.0); unlike membarrier(2), with CPUs in nohz_full mode as well.
+ * kernel/bpf/syscall.c, Linux 5.0); unlike membarrier(2), with CPUs in nohz_full mode as well. But it
+ * takes memory, which membarrier does not.
  */
 static int chain_wait(struct socktally *meter)
 {
 	const uint32_t first = 0;
 	const uint32_t inner = (uint32_t)meter->hooks.inner_map;
+	const int saved = errno;
+	int result = st_bpf_map_update(meter->hooks.outer_map, &first, &inner);
 
-	return st_bpf_map_update(meter->hooks.outer_map, &first, &inner);
+	if (result && !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		result = 0;
+	errno = saved;
+	return result;
 }
 
 static int bank_fill(struct socktally *meter, unsigned int bank, struct st_hook *const *hooks,
@@ -106,29 +111,39 @@ static void bank_clear(struct socktally *meter, unsigned int bank)
 		st_bpf_map_delete(meter->chain_map, &slot);
 }
 
-int st_chain_exchange(struct socktally *meter, struct st_hook *const *hooks, unsigned int count)
+/* From now on packets meet the hooks in a bank, or none. */
+static int chain_switch(struct socktally *meter, unsigned int bank, bool has_hooks, bool had_hooks)
 {
-	const unsigned int bank = !meter->hooks.bank;
 	const uint32_t first = 0;
 	const uint64_t start = ST_CHAIN_BANK(bank);
 	int result = 0;
 
-	if (count) {
-		result = bank_fill(meter, bank, hooks, count);
-		/* Both banks' numbers fit in a byte: no CPU can see half of a change. */
-		_Static_assert(ST_CHAIN_SLOTS < 256, "the bank's number must fit in a byte");
-		if (!result)
-			result = st_bpf_map_update(meter->hooks.bank_map, &first, &start);
-	}
-	if (!result && !!count != !!meter->hooks.count)
+	/* Both banks' numbers fit in a byte: no CPU can see half of a change. */
+	_Static_assert(ST_CHAIN_SLOTS < 256, "the bank's number must fit in a byte");
+	if (has_hooks)
+		result = st_bpf_map_update(meter->hooks.bank_map, &first, &start);
+	if (!result && has_hooks != had_hooks)
 		result = slot_set(meter, ST_CHAIN_ENTRY,
-				  count ? meter->hooks.parse_prog : meter->count_prog);
+				  has_hooks ? meter->hooks.parse_prog : meter->count_prog);
+	return result;
+}
+
+int st_chain_exchange(struct socktally *meter, struct st_hook *const *hooks, unsigned int count)
+{
+	const unsigned int before = meter->hooks.bank, bank = !before;
+	const bool had_hooks = meter->hooks.count, has_hooks = count;
+	int result = has_hooks ? bank_fill(meter, bank, hooks, count) : 0;
+
+	if (!result)
+		result = chain_switch(meter, bank, has_hooks, had_hooks);
+	if (!result)
+		result = chain_wait(meter);
 	if (result) {
-		bank_clear(meter, bank);
+		/* a packet may be on its way through the bank: it is not cleared */
+		chain_switch(meter, before, had_hooks, has_hooks);
 		return chain_failed(meter, result);
 	}
-	chain_wait(meter);
-	bank_clear(meter, meter->hooks.bank);
+	bank_clear(meter, before);
 	meter->hooks.bank = bank;
 	return 0;
 }

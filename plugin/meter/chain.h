@@ -5,6 +5,7 @@
 
 #include "bpf/table.h"
 #include <socktally/socktally.h>
+#include <stdbool.h>
 
 struct st_hook;
 
@@ -42,6 +43,7 @@ struct st_hooks {
 	unsigned int count;
 	uint32_t slots; /* in use, a bit each */
 	int parse_prog, tally_prog;
+	bool ready;               /* all that follows is made, and the parser in its slot */
 	int bank_map;             /* one number: where in chain_map the parser goes on */
 	int inner_map, outer_map; /* to wait for programs: see chain_wait() */
 	unsigned int bank;        /* in use: 0 or 1 */

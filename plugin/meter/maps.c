@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* The kernel's part of a meter: the table of cells, the program that fills it, the chain. */
-#include "plugin/bpf/syscall.h"
-#include "bpf/count.bpf.h"
+/* What a meter has in the kernel: the table of cells, the program that fills it, the chain. */
 #include "plugin/meter/maps.h"
+#include "bpf/count.bpf.h"
+#include "plugin/bpf/loader.h"
+#include "plugin/bpf/syscall.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -138,59 +139,23 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 	return false;
 }
 
-/* Fills in what the program's source names without declaring. */
-static int extern_resolve(const struct socktally *meter, const struct st_extern *wanted, int rodata,
-			  struct bpf_insn insn[2])
+static bool symbol_resolve(const void *ctx, const char *name, struct bpf_insn insn[2])
 {
-	if (strcmp(wanted->symbol, ST_EMBEDDED_RODATA) != 0)
-		return st_symbol_resolve(meter, wanted->symbol, insn) ? 0 : -EINVAL;
-	insn[0].src_reg = BPF_PSEUDO_MAP_VALUE;
-	insn[0].imm = rodata;
-	insn[1].imm = (int32_t)wanted->addend;
-	return 0;
+	return st_symbol_resolve(ctx, name, insn);
 }
 
-/* Tells what the verifier said, for whoever reads the log; the first cause stands near its end. */
-static void log_refusal(const struct socktally *meter, const struct st_embedded *program,
-			const struct bpf_insn *insns)
+static int program_load(struct socktally *meter, struct st_loader *loader, const char *name)
 {
-	const size_t size = 1 << 20;
-	char *text = meter->log ? malloc(size) : NULL;
-	size_t length;
-	int prog;
+	struct st_assembly assembly = {0};
+	struct st_symbol program;
+	int result = -EINVAL;
 
-	if (!text)
-		return;
-	prog = st_bpf_prog_load(program->name, insns, program->insn_count, text, size);
-	if (prog >= 0)
-		close(prog);
-	length = strlen(text);
-	st_log(meter, SOCKTALLY_LOG_DEBUG, "the verifier on %s: ...%s", program->name,
-	       text + (length > 250 ? length - 250 : 0));
-	free(text);
-}
-
-int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
-{
-	struct bpf_insn *insns = malloc(program->insn_count * sizeof(*insns));
-	int rodata = -1, result = 0;
-
-	if (!insns)
-		return st_fail(meter, -ENOMEM, "no memory to load the program %s", program->name);
-	if (program->rodata_size) {
-		rodata = st_bpf_map_constant("socktally_const", program->rodata,
-					     program->rodata_size);
-		if (rodata < 0) {
-			free(insns);
-			return map_failed(meter, rodata, "table of constants");
-		}
-	}
-	memcpy(insns, program->insns, program->insn_count * sizeof(*insns));
-	for (size_t i = 0; i < program->extern_count && !result; i++)
-		result = extern_resolve(meter, &program->externs[i], rodata,
-					&insns[program->externs[i].insn]);
+	if (st_object_find(&loader->object, st_object_section(&loader->object, "socket"), name,
+			   &program))
+		result = st_loader_assemble(loader, &program, &assembly);
 	if (!result)
-		result = st_bpf_prog_load(program->name, insns, program->insn_count, NULL, 0);
+		result = st_loader_load(loader, &assembly);
+	st_assembly_close(&assembly);
 	if (result < 0) {
 		/*
 		 * Without CAP_PERFMON the verifier also follows what a CPU might do by speculation,
@@ -199,12 +164,36 @@ int st_embedded_load(struct socktally *meter, const struct st_embedded *program)
 		st_fail(meter, result,
 			"the kernel refused the program %s: %s (if CAP_PERFMON is missing, add it: "
 			"CAP_BPF alone is not enough)",
-			program->name, strerror(-result));
-		log_refusal(meter, program, insns);
+			name, strerror(-result));
+		st_log(meter, SOCKTALLY_LOG_DEBUG, "the verifier on %s: %s", name, loader->error);
 	}
-	if (rodata >= 0)
-		close(rodata);
-	free(insns);
+	return result;
+}
+
+int st_own_programs_load(struct socktally *meter, const unsigned char *object, size_t size,
+			 const struct st_own_program *programs, size_t count)
+{
+	struct st_loader *loader = calloc(1, sizeof(*loader));
+	int result;
+
+	if (!loader)
+		return st_fail(meter, -ENOMEM, "no memory to load the library's programs");
+	loader->resolve = symbol_resolve;
+	loader->ctx = meter;
+	result = st_loader_open(loader, object, size);
+	if (result)
+		st_fail(meter, result, "the library's programs: %s", loader->error);
+	for (size_t i = 0; i < count && !result; i++) {
+		if (*programs[i].prog >= 0)
+			continue;
+		result = program_load(meter, loader, programs[i].name);
+		if (result >= 0) {
+			*programs[i].prog = result;
+			result = 0;
+		}
+	}
+	st_loader_close(loader);
+	free(loader);
 	return result;
 }
 
@@ -218,15 +207,16 @@ bool st_filters_interleave(void)
 int st_meter_maps_open(struct socktally *meter)
 {
 	static const uint32_t places[] = {ST_CHAIN_COUNT, ST_CHAIN_ENTRY};
+	const struct st_own_program count = {"count", &meter->count_prog};
 	uint32_t value;
 	int result;
 
 	result = maps_make(meter);
 	if (result)
 		return result;
-	meter->count_prog = st_embedded_load(meter, &st_embedded_count);
-	if (meter->count_prog < 0)
-		return meter->count_prog;
+	result = st_own_programs_load(meter, st_object_count, sizeof(st_object_count), &count, 1);
+	if (result)
+		return result;
 	value = (uint32_t)meter->count_prog;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && !result; i++)
 		result = st_bpf_map_update(meter->chain_map, &places[i], &value);

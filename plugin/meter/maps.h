@@ -3,9 +3,10 @@
 #ifndef SOCKTALLY_PLUGIN_METER_MAPS_H
 #define SOCKTALLY_PLUGIN_METER_MAPS_H
 
-#include "build-aux/embed.h"
+#include <linux/bpf.h>
 #include <socktally/socktally.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* As the kernel lists an attached program and a chain. */
 #define ST_PROGRAM_NAME "socktally"
@@ -14,8 +15,14 @@
 /* Makes the map and the program that count, and the chain. */
 int st_meter_maps_open(struct socktally *meter);
 
-/* Loads one of the programs that are part of the library: a descriptor, or -errno with it noted. */
-int st_embedded_load(struct socktally *meter, const struct st_embedded *program);
+struct st_own_program {
+	const char *name;
+	int *prog; /* where its descriptor goes; it is loaded if that is -1 */
+};
+
+/* Loads programs of an object file that is part of the library: 0, or -errno with it noted. */
+int st_own_programs_load(struct socktally *meter, const unsigned char *object, size_t size,
+			 const struct st_own_program *programs, size_t count);
 
 /*
  * Whether a filter may be preempted by another one on the same CPU, so that what they keep there isn't
