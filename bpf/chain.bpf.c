@@ -11,7 +11,7 @@
 
 static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
 #define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
-#include "bpf/parse/part.h"
+#include "bpf/parse/segments.h"
 
 /* The walk is in the region, too. */
 static __always_inline struct socktally_packet *st_packet_of(struct st_walk *walk)
@@ -92,6 +92,8 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 	ST_FORGET();
 	if (!region->chain.packet.layer_count)
 		st_note_common(&region->chain.packet, *path);
+	if (!region->chain.packet.segments)
+		region->chain.packet.segments = st_segments(&packet, *path);
 	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
 	return verdict;
 }
@@ -108,6 +110,7 @@ SEC("socket") int chain_tally(struct __sk_buff *skb)
 		return skb->cb[ST_CB_VERDICT];
 	packet = &region->chain.packet;
 	facts = st_skb_facts_of(skb, packet->verdict);
+	facts.segments = packet->segments;
 	path = (struct st_path){packet->path.hi, packet->path.lo};
 	st_tally(region, sizes, path, &facts);
 	return facts.verdict;

@@ -5,7 +5,7 @@
 #include "bpf/extern.h"
 #include "bpf/skb_facts.h"
 #include "bpf/parse/packet_kernel.h"
-#include "bpf/parse/part.h"
+#include "bpf/parse/segments.h"
 
 /*
  * socktally_regions: one element a possible CPU, a struct st_region each. A chain program returns the verdict
@@ -27,6 +27,8 @@ SEC("socket") int count(struct __sk_buff *skb)
 		bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_COUNT);
 		return facts.verdict;
 	}
+	if (!facts.segments)
+		facts.segments = st_segments(&packet, path);
 	st_tally(region, sizes, path, &facts);
 	return facts.verdict;
 }

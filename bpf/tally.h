@@ -93,10 +93,10 @@ insert:
 }
 
 struct st_skb_facts {
-	__u32 len; /* at the tap, in bytes, without a VLAN tag in metadata */
-	__u32 segments;
-	__u32 verdict; /* bytes that the tool gets */
-	__u32 tag_len; /* 4 if a VLAN tag is in the metadata */
+	__u32 len;      /* at the tap, in bytes, without a VLAN tag in metadata */
+	__u32 segments; /* packets on the wire */
+	__u32 verdict;  /* bytes that the tool gets */
+	__u32 tag_len;  /* 4 if a VLAN tag is in the metadata */
 	_Bool accepted;
 	_Bool out;
 };

@@ -293,8 +293,10 @@ static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 	h = st_packet_open(pkt, &len);
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
-		if (common)
+		if (common) {
+			walk->len = 0; /* no walk: see segments.h */
 			return common;
+		}
 	}
 	*walk = (struct st_walk){.len = len, .end = len};
 	st_link(walk, pkt, h, link);

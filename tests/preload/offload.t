@@ -3,6 +3,7 @@
 """With segmentation and receive offload a socket sees few large packets where many small ones were
 meant: both numbers are counted, and exactly."""
 import collections
+import fcntl
 import os
 import socket
 import struct
@@ -11,6 +12,7 @@ import threading
 
 import live
 import netns
+import packets
 import tap
 
 UDP_SEGMENT = 103
@@ -119,6 +121,81 @@ def datagrams(net, state, count=200):
     receiver.close()
 
 
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, TUNSETIFF = 0x0002, 0x1000, 0x4000, 0x400454ca
+NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4 = 1, 1, 4, 5
+
+
+def from_device(*options):
+    """What a virtual machine sends: GSO packets of which only the size of a segment is said."""
+    device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", b"virtio0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    netns.run("ip", "link", "set", "virtio0", "up")
+    tool = live.Tool(["tcpdump", "-ni", "virtio0", "-w", os.devnull], options=options)
+    kinds = [("eth/ip/tcp(options=12)/data(14480)", GSO_TCPV4, 1448, 66, 16, 10),
+             ("eth/ip/tcp(options=12)/data(14481)", GSO_TCPV4, 1448, 66, 16, 11),
+             ("eth/ipv6/tcp/data(5000)", GSO_TCPV6, 1000, 74, 16, 5),
+             ("eth/ip/udp/data(5001)", GSO_UDP_L4, 1000, 42, 6, 6)]
+    want = collections.defaultdict(lambda: [0, 0, 0])
+    for text, kind, size, headers, checksum, segments in kinds:
+        packet = packets.build(text)
+        start = 54 if "ipv6" in text else 34
+        header = struct.pack("=BBHHHH", NEEDS_CSUM, kind, headers, size, start, checksum)
+        for _ in range(5):
+            os.write(device, header + packet.data)
+        for column, value in enumerate((5, 5 * segments, 5 * packet.length)):
+            want[packet.path, "in"][column] += value
+    tap.same(tool.stop(), 0, f"from a device {options}: exit status")
+    have = {key: row for key, row in counted(tool.report()).items() if key[1] == "in"}
+    tap.same(have, dict(want), f"from a device {options}: segments, of packets that come without their number")
+    os.close(device)
+
+
+def allow_longer(interface, size=200_000):
+    """What `ip link set IFACE gso_max_size ...` does, which older releases of ip don't know for IPv4. An errno."""
+    attributes = b"".join(struct.pack("=HHI", 8, number, size) for number in (41, 58, 63, 64))
+    body = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex(interface), 0, 0) + attributes
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(body), 16, 5, 1, 0) + body)  # RTM_NEWLINK, REQUEST | ACK
+        return -struct.unpack_from("=i", netlink.recv(8192), 16)[0]
+
+
+def big_tcp(net):
+    """Packets longer than 64 KiB."""
+    offload(net, "on")
+    for interface, namespace in (("near", net.near), ("far", net.far)):
+        with net.inside(namespace):
+            error = allow_longer(interface)
+    if error:
+        tap.skip("BIG TCP", f"not in this kernel: {os.strerror(error)}")
+        return
+    tool = live.Tool(["tcpdump", "-ni", "near", "-B", "65536", "-w", "file", "tcp"])
+    bulk(net, 20_000_000)
+    live.settle([tool])
+    tap.same(tool.stop(), 0, "BIG TCP: exit status")
+    records = list(live.records(tool.read("file")))
+    tap.ok(max(length for _, _, length, _ in records) > 70_000, "BIG TCP: there are longer packets")
+    tap.same(counted(tool.report()), by_file(tool.read("file")), "BIG TCP: packets, segments and bytes")
+
+
+def joined(net, count=200):
+    """Datagrams that are received as lists of fragments: as many segments as the other end has sent."""
+    offload(net, "off")
+    with net.inside(net.near):
+        for action in ("gro", "rx-gro-list", "rx-udp-gro-forwarding"):
+            subprocess.run(["ethtool", "-K", "near", action, "on"], capture_output=True, check=False)
+    with net.inside(net.far):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind((NEAR, 9998))
+    tool = live.Tool(["tcpdump", "-ni", "near", "-w", os.devnull, "udp"])
+    for _ in range(count * 10):
+        sender.sendto(bytes(1000), (NEAR, 9998))
+    tap.same(tool.stop(), 0, "UDP, joined by the receiver: exit status")
+    _, segments, _ = counted(tool.report()).get(("eth:ip:udp", "in"), [0, 0, 0])
+    tap.same(segments, count * 10, "UDP, joined by the receiver: as many segments as were sent")
+    receiver.close()
+
+
 def main():
     live.need("tcpdump", "ethtool")
     tap.time_limit(120)
@@ -127,6 +204,10 @@ def main():
     for state in ("on", "off"):
         stream(net, state)
         datagrams(net, state)
+    big_tcp(net)
+    joined(net)
+    from_device()
+    from_device("--hook", "sizes")
     tap.done()
 
 

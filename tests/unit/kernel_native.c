@@ -44,6 +44,7 @@ static const struct st_ports *ports;
 static uint64_t expected[PATHS]; /* packets of each cell */
 static uint64_t random_state;
 static unsigned long checked, different;
+static bool failed;
 
 /* Packets that wait for the classifier of many, and what that of one says of them. */
 static struct {
@@ -69,7 +70,7 @@ static uint32_t random_below(uint32_t bound)
 	return (uint32_t)((random_state >> 32) * bound >> 32);
 }
 
-static int run_in_kernel(const struct packet *packet)
+static int run_in_kernel(const struct packet *packet, uint32_t gso_size, uint32_t gso_segments)
 {
 	static uint8_t data[LINK_HEADER + LONGEST];
 	struct __sk_buff context;
@@ -78,6 +79,8 @@ static int run_in_kernel(const struct packet *packet)
 	memset(&context, 0, sizeof(context));
 	context.cb[ST_CB_VERDICT] = 0xffff;
 	context.cb[ST_CB_LINK] = packet->link;
+	context.gso_size = gso_size;
+	context.gso_segs = gso_segments;
 	memcpy(data + LINK_HEADER, packet->bytes, packet->size);
 	memset(&attr, 0, sizeof(attr));
 	attr.test.prog_fd =
@@ -162,7 +165,7 @@ static void check(const struct packet *packet)
 	int cell;
 
 	check_with_many(packet);
-	if (run_in_kernel(packet)) {
+	if (run_in_kernel(packet, 0, 0)) {
 		if (packet->size)
 			bail("BPF_PROG_TEST_RUN");
 		return; /* some kernels take no empty packet */
@@ -198,23 +201,36 @@ static void take_file(const char *name, size_t most)
 		capture_file_close(file);
 }
 
-static void take_own(void)
+static char made[] = "/tmp/socktally-test-XXXXXX";
+
+/* The name of a capture file with the packets of a text file. */
+static const char *packets_of(const char *text)
 {
 	const char *sources = getenv("SRCDIR") ? getenv("SRCDIR") : ".";
-	char name[] = "/tmp/socktally-test-XXXXXX", command[4096];
-	int fd = mkstemp(name);
+	char command[8192];
+	int fd;
 
+	strcpy(made + strlen(made) - 6, "XXXXXX");
+	fd = mkstemp(made);
 	if (fd < 0)
 		bail("mkstemp");
 	close(fd);
-	snprintf(
-		command, sizeof(command),
-		"sed 's/^[!?]//' '%s/tests/data/paths.txt' | python3 '%s/tests/lib/packets.py' - %s pcapng",
-		sources, sources, name);
+	snprintf(command, sizeof(command),
+		 "sed 's/^[!?]//' '%s' | python3 '%s/tests/lib/packets.py' - %s pcapng", text,
+		 sources, made);
 	if (system(command))
 		bail("tests/lib/packets.py");
-	take_file(name, SEEDS);
-	unlink(name);
+	return made;
+}
+
+static void take_own(void)
+{
+	const char *sources = getenv("SRCDIR") ? getenv("SRCDIR") : ".";
+	char text[4096];
+
+	snprintf(text, sizeof(text), "%s/tests/data/paths.txt", sources);
+	take_file(packets_of(text), SEEDS);
+	unlink(made);
 }
 
 static void take_captures(void)
@@ -262,6 +278,84 @@ static void mutate(struct packet *packet)
 		if (packet->link == ST_LINK_SLL) /* its ethertype is not in the bytes */
 			packet->link = ST_LINK_OTHER | random_below(400);
 	}
+}
+
+/* GSO packets: what the device says of the segments, and how many there are. */
+static const struct gso_case {
+	const char *packet; /* see tests/lib/packets.py */
+	uint32_t size, segments, want;
+} gso_cases[] = {
+	{"eth/ip/tcp/data(1000)", 100, 0, 10},
+	{"eth/ip/tcp/data(1001)", 100, 0, 11},
+	{"eth/ip/tcp/data(1000)", 100, 3, 3},
+	{"eth/ip/tcp/data(1000)", 0, 5, 1}, /* the last of a GSO_PARTIAL series */
+	{"eth/ip/tcp/data(1000)", 0, 0, 1},
+	{"eth/ip/tcp(options=40)/data(1000)", 1000, 0, 1},
+	{"eth/ip(options=4)/tcp(options=12)/data(1000)", 500, 0, 2},
+	{"eth/ip(length=0)/tcp/data(1000)", 500, 0, 2}, /* BIG TCP */
+	{"eth/ipv6/tcp(options=12)/data(1000)", 500, 0, 2},
+	{"eth/vlan/ip/tcp/data(1000)", 500, 0, 2},
+	{"eth/ip/udp/data(1000)", 500, 0, 2},
+	{"eth/ipv6/udp/data(1000)", 500, 0, 2},
+	{"eth/ip/udp/vxlan/eth/ip/tcp(options=12)/data(1000)", 500, 0, 2},
+	{"eth/ip/gre/ipv6/tcp/data(1000)", 500, 0, 2},
+	{"eth/ip/ip/ip/ip/ip/ip/tcp/data(1000)", 500, 0, 2},
+	{"eth/ip/tcp", 500, 0, 1},
+	{"eth/ip/tcp(doff=15)", 500, 0, 1}, /* cut short */
+	{"eth/arp", 500, 0, 1},
+};
+#define GSO_CASES (sizeof(gso_cases) / sizeof(*gso_cases))
+
+static uint64_t segments_counted(void)
+{
+	const struct st_cell *cells = st_region_cells(region, meter->sizes);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < region->used; i++)
+		sum += cells[i].in.segments + cells[i].out.segments;
+	return sum;
+}
+
+static void check_gso(int number)
+{
+	struct capture_file *file;
+	struct capture_packet from;
+	char message[CAPTURE_MESSAGE_MAX], text[] = "/tmp/socktally-test-XXXXXX";
+	FILE *lines = fdopen(mkstemp(text), "w");
+	bool right = true;
+
+	if (!lines)
+		bail("a file for packets");
+	for (size_t i = 0; i < GSO_CASES; i++)
+		fprintf(lines, "%s\n", gso_cases[i].packet);
+	fclose(lines);
+	file = capture_file_open(packets_of(text), message);
+	unlink(text);
+	unlink(made);
+	for (size_t i = 0; i < GSO_CASES; i++) {
+		const struct gso_case *gso = &gso_cases[i];
+		struct packet packet = {.link = ST_LINK_ETH};
+		uint64_t before = segments_counted();
+
+		if (!file || capture_file_next(file, &from) <= 0)
+			bail("packets of GSO cases");
+		packet.size = from.caplen;
+		memcpy(packet.bytes, from.data, packet.size);
+		if (run_in_kernel(&packet, gso->size, gso->segments))
+			bail("BPF_PROG_TEST_RUN");
+		if (segments_counted() - before == gso->want)
+			continue;
+		right = false;
+		printf("# %s, gso_size %u, gso_segs %u: %llu segments, want %u\n", gso->packet,
+		       gso->size, gso->segments, (unsigned long long)(segments_counted() - before),
+		       gso->want);
+	}
+	capture_file_close(file);
+	for (uint32_t i = 0; i < region->used; i++)
+		expected[i] = st_region_cells(region, meter->sizes)[i].in.packets +
+			      st_region_cells(region, meter->sizes)[i].out.packets;
+	printf("%sok %d - segments of GSO packets\n", right ? "" : "not ", number);
+	failed |= !right;
 }
 
 static void pin(void)
@@ -368,6 +462,7 @@ int main(void)
 	       region->overflow.in.packets ? "not " : "");
 	cheap = cheap_to_load();
 	printf("%sok 5 - loading is no great work for the verifier\n", cheap ? "" : "not ");
-	printf("1..5\n");
-	return different || region->overflow.in.packets || !cheap;
+	check_gso(6);
+	printf("1..6\n");
+	return failed || different || region->overflow.in.packets || !cheap;
 }
