@@ -87,6 +87,8 @@ static int say_version(void)
 
 int main(int argc, char **argv)
 {
+	int status;
+
 	hold_standard_descriptors();
 
 	if (argc < 2)
@@ -94,9 +96,9 @@ int main(int argc, char **argv)
 				     "features or broker");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (argc == 2 && !strcmp(argv[1], "help")))
-		return say_help();
+		return command_end(say_help());
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		return say_version();
+		return command_end(say_version());
 
 	if (!strcmp(argv[1], "help")) { /* "help COMMAND" is "COMMAND --help" */
 		argv[1] = argv[2];
@@ -107,7 +109,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], subcommands[i].name))
 			continue;
 		command_name(subcommands[i].name);
-		return subcommands[i].main(argc - 1, argv + 1);
+		status = subcommands[i].main(argc - 1, argv + 1);
+		/* that of run is the tool's */
+		return subcommands[i].main == command_run ? status : command_end(status);
 	}
 	if (argv[1][0] == '-')
 		return command_usage("unknown option '%s'", argv[1]);

@@ -41,7 +41,7 @@ struct read_session {
 	struct capture_file *file;
 	struct socktally *meter;
 	struct report *report;
-	int out;
+	struct report_output output;
 	struct timespec start; /* of the first packet since the last report */
 	struct timespec end;   /* and of the last one */
 	bool timed;            /* both are set */
@@ -97,8 +97,8 @@ static int report_now(struct read_session *session)
 	int error;
 
 	linktype_names(session->file, linktypes, sizeof(linktypes));
-	error = report_write(session->report, session->meter, &source, &session->start,
-			     &session->end);
+	error = report_write_span(session->report, session->meter, &source, &session->start,
+				  &session->end);
 	if (error)
 		return command_report_failed(&session->options->report, error, session->meter);
 	return 0;
@@ -215,7 +215,7 @@ static int count_file(struct read_session *session)
 	    error = open_meter(session, options->paths ? options->paths : PATHS_DEFAULT);
 
 	if (!error)
-		error = report_open(&session->report, session->out, options->format);
+		error = report_open(&session->report, &session->output, options->format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
 	else if (!class_options_add(&options->classes, session->meter))
@@ -252,7 +252,7 @@ static int list_packets(struct read_session *session)
 	/* nothing is counted on it: it has the ports */
 	if (session->options->report.port_count && open_meter(session, 1))
 		return command_fail("%s", socktally_error(NULL));
-	out = fdopen(dup(session->out), "w");
+	out = fdopen(dup(session->output.fd), "w");
 	if (!out)
 		return command_fail("can't write the list: %s", strerror(errno));
 	while (!failed && (result = capture_file_next(session->file, &packet)) > 0) {
@@ -270,18 +270,17 @@ static int read_file(const struct options *options)
 {
 	struct read_session session = {.options = options};
 	char message[CAPTURE_MESSAGE_MAX];
-	int status = EXIT_FAILED;
+	int status;
 
 	session.file = capture_file_open(options->path, message);
 	if (!session.file)
 		return command_fail("%s", message);
-	session.out = command_output(&options->report, STDOUT_FILENO,
-				     capture_file_descriptor(session.file));
-	if (session.out >= 0) {
+	status = command_output(&options->report, STDOUT_FILENO,
+				capture_file_descriptor(session.file), options->packets,
+				&session.output);
+	if (!status) {
 		status = options->packets ? list_packets(&session) : count_file(&session);
-		if (options->report.output && close(session.out) && !status)
-			status = command_fail("%s: can't finish the report: %s",
-					      options->report.output, strerror(errno));
+		status = command_output_close(&options->report, &session.output, status);
 	}
 	socktally_close(session.meter);
 	capture_file_close(session.file);
@@ -318,8 +317,7 @@ int command_read(int argc, char **argv)
 	static struct options options;
 	int option, status = 0;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":" COMMAND_SHORT, long_options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, ":" COMMAND_SHORT, long_options)) != -1) {
 		switch (option) {
 		case OPTION_HELP:
 			return command_print(help, command_option_help);

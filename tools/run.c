@@ -44,7 +44,7 @@ struct run {
 	struct channel_address address;
 	struct channel_ends ends;
 	struct broker broker;
-	int report_fd;
+	struct report_output output;
 	bool metered; /* the tool has a channel, or there is a meter to attach with */
 	char **argv;  /* the tool's */
 	pid_t tool;
@@ -204,7 +204,7 @@ static bool set_up_broker(struct run *run)
 	set_up_channel(run);
 	if (!run->metered)
 		return true;
-	broker_init(broker, &run->options, run->report_fd, &run->address, run->ends.server,
+	broker_init(broker, &run->options, &run->output, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->keep = COMMAND_KEEP_SIGNALS;
 	broker->signals = run->signals;
@@ -241,7 +241,7 @@ static bool set_up_attach(struct run *run)
 		.follow = true,
 		.family = true,
 	};
-	run->metered = !attach_session_open(&run->session, &run->attach_options, run->report_fd);
+	run->metered = !attach_session_open(&run->session, &run->attach_options, &run->output);
 	if (run->session.unprepared)
 		return false;
 	if (!run->metered)
@@ -311,9 +311,8 @@ static int read_options(struct run *run, int argc, char **argv)
 	};
 	int option, status;
 
-	opterr = 0;
 	/* "+": what stands behind the first argument that isn't an option is the tool's */
-	while ((option = getopt_long(argc, argv, "+:" COMMAND_SHORT, long_options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, "+:" COMMAND_SHORT, long_options)) != -1) {
 		if (option == OPTION_HELP)
 			return command_print("%s%s%s", usage_text, command_hook_help,
 					     command_option_help);
@@ -342,9 +341,9 @@ int command_run(int argc, char **argv)
 		return status;
 	if (!set_up_signals(&run))
 		return command_fail("no descriptor for signals: %s", strerror(errno));
-	run.report_fd = command_output(&run.options, STDERR_FILENO, -1);
-	if (run.report_fd < 0)
-		return EXIT_FAILED;
+	status = command_output(&run.options, STDERR_FILENO, -1, false, &run.output);
+	if (status)
+		return status;
 	raise_descriptors(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return EXIT_FAILED;

@@ -34,13 +34,13 @@ struct watch_session {
 	const struct options *options;
 	struct socktally *meter;
 	struct report *report;
-	struct timespec start; /* of the next report */
+	struct report_output *output;
 	char linktype[32];
 	int ifindex; /* 0: any */
 	int status;  /* of the interval reports */
 };
 
-static int report_now(struct watch_session *session)
+static int report_now(struct watch_session *session, bool so_far)
 {
 	const struct options *options = session->options;
 	struct report_source source = {
@@ -49,15 +49,10 @@ static int report_now(struct watch_session *session)
 		.linktype = session->linktype,
 		.filter = options->capture.filter,
 	};
-	struct timespec end;
-	int error;
+	int error = (so_far ? report_write_so_far : report_write)(session->report, session->meter,
+								  &source);
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	error = report_write(session->report, session->meter, &source, &session->start, &end);
-	if (error)
-		return command_report_failed(&options->report, error, session->meter);
-	session->start = end;
-	return 0;
+	return error ? command_report_failed(&options->report, error, session->meter) : 0;
 }
 
 static int on_interval(void *ctx, struct socktally *meter)
@@ -65,7 +60,7 @@ static int on_interval(void *ctx, struct socktally *meter)
 	struct watch_session *session = ctx;
 
 	(void)meter;
-	session->status = report_now(session);
+	session->status = report_now(session, false);
 	return 0;
 }
 
@@ -92,6 +87,31 @@ static int interface_lost(const struct watch_session *session, int socket)
 	return 0;
 }
 
+static unsigned int taken_signals(const struct options *options)
+{
+	return STOP_TAKES_REPORT | (options->report.append ? STOP_TAKES_REOPEN : 0);
+}
+
+/* Returns whether it ends the command. */
+static bool take_signal(struct watch_session *session, int signals)
+{
+	const struct report_options *options = &session->options->report;
+
+	switch (stop_read(signals, taken_signals(session->options))) {
+	case STOP_END:
+		return true;
+	case STOP_REPORT:
+		session->status = report_now(session, !options->interval);
+		break;
+	case STOP_REOPEN:
+		command_output_reopen(options, session->output);
+		break;
+	case STOP_NOTHING:
+		break;
+	}
+	return false;
+}
+
 /* Returns 0 when the time is over or a signal came. */
 static int wait_for_end(struct watch_session *session, int socket, int signals, int timer)
 {
@@ -110,13 +130,13 @@ static int wait_for_end(struct watch_session *session, int socket, int signals, 
 				continue;
 			return command_fail("can't wait: %s", strerror(errno));
 		}
-		if (fds[0].revents || fds[1].revents)
+		if (fds[1].revents || (fds[0].revents && take_signal(session, signals)))
 			return 0;
 		if (fds[2].revents) {
 			if (socktally_poll(session->meter, 0) < 0)
 				return command_fail("%s", socktally_error(session->meter));
-			status = session->status;
 		}
+		status = session->status;
 		if (fds[3].revents && !status)
 			status = interface_lost(session, socket);
 	}
@@ -132,10 +152,10 @@ static int note_socket(void *ctx, const struct socktally_socket *socket)
 	return 0;
 }
 
-static int start(struct watch_session *session, int out)
+static int start(struct watch_session *session)
 {
 	const struct report_options *options = &session->options->report;
-	int error = report_open(&session->report, out, options->format);
+	int error = report_open(&session->report, session->output, options->format);
 
 	if (!error && options->interval)
 		error = socktally_set_interval(session->meter, options->interval, on_interval,
@@ -149,20 +169,21 @@ static int start(struct watch_session *session, int out)
 	return 0;
 }
 
-static int watch_socket(struct watch_session *session, int socket, int out)
+static int watch_socket(struct watch_session *session, int socket)
 {
 	unsigned int duration = session->options->duration;
-	int signals = stop_signals(), timer = duration ? stop_timer(duration) : -1, status;
+	int signals = stop_signals(taken_signals(session->options)),
+	    timer = duration ? stop_timer(duration) : -1, status;
 
 	if (signals < 0 || (duration && timer < 0))
 		status = command_fail("can't wait for the end: %s", strerror(errno));
 	else
-		status = start(session, out);
+		status = start(session);
 	if (!status) {
 		status = wait_for_end(session, socket, signals, timer);
 		/* also after a failure, unless a report failed */
 		if (!session->status)
-			status |= report_now(session);
+			status |= report_now(session, false);
 	}
 	report_close(session->report);
 	if (signals >= 0)
@@ -172,7 +193,7 @@ static int watch_socket(struct watch_session *session, int socket, int out)
 	return status;
 }
 
-static int attach_and_watch(struct watch_session *session, int socket, int out)
+static int attach_and_watch(struct watch_session *session, int socket)
 {
 	const struct options *options = session->options;
 
@@ -181,8 +202,7 @@ static int attach_and_watch(struct watch_session *session, int socket, int out)
 	if (socktally_attach(session->meter, socket, NULL))
 		return command_fail("%s: %s", options->capture.interface,
 				    socktally_error(session->meter));
-	clock_gettime(CLOCK_REALTIME, &session->start);
-	return watch_socket(session, socket, out);
+	return watch_socket(session, socket);
 }
 
 struct socket_opener {
@@ -218,14 +238,14 @@ static int open_both(struct socket_opener *opener, struct socktally **meter,
 	return error;
 }
 
-static int watch(const struct options *options, int out)
+static int watch(const struct options *options, struct report_output *output)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->report.paths,
 					   .ports = options->report.ports,
 					   .port_count = options->report.port_count,
 					   .flags = SOCKTALLY_OPEN_RECORDS};
-	struct watch_session session = {.options = options};
+	struct watch_session session = {.options = options, .output = output};
 	struct socket_opener opener = {.capture = &options->capture};
 	int error, status = EXIT_FAILED;
 
@@ -233,7 +253,7 @@ static int watch(const struct options *options, int out)
 	error = open_both(&opener, &session.meter, &opts);
 	if (opener.socket) /* else the message is out already */
 		status = error ? command_open_failed(error)
-			       : attach_and_watch(&session, watch_socket_fd(opener.socket), out);
+			       : attach_and_watch(&session, watch_socket_fd(opener.socket));
 	socktally_close(session.meter);
 	watch_socket_close(opener.socket);
 	return status;
@@ -251,8 +271,7 @@ static int parse(struct options *options, int argc, char **argv)
 	};
 	int option, status = 0;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":i:f:c:p" COMMAND_SHORT, long_options, NULL)) !=
+	while ((option = command_getopt(argc, argv, ":i:f:c:p" COMMAND_SHORT, long_options)) !=
 	       -1) {
 		switch (option) {
 		case OPTION_HELP:
@@ -291,18 +310,16 @@ static int parse(struct options *options, int argc, char **argv)
 int command_watch(int argc, char **argv)
 {
 	static struct options options = {.capture.promiscuous = true};
-	int out, status = parse(&options, argc, argv);
+	struct report_output output;
+	int status = parse(&options, argc, argv);
 
 	if (status)
 		return status;
 	if (options.help)
 		return command_print(help, command_hook_help, command_option_help);
-	out = command_output(&options.report, STDOUT_FILENO, -1);
-	if (out < 0)
-		return EXIT_FAILED;
-	status = watch(&options, out);
-	if (options.report.output && close(out) && !status)
-		status = command_fail("%s: can't finish the report: %s", options.report.output,
-				      strerror(errno));
-	return status;
+	status = command_output(&options.report, STDOUT_FILENO, -1, false, &output);
+	if (status)
+		return status;
+	status = watch(&options, &output);
+	return command_output_close(&options.report, &output, status);
 }

@@ -68,7 +68,7 @@ def schema():
                 "eth", "812", "tcpdump", "port 53")
     want = ('{"schema":"socktally/1","source":{"kind":"socket","interface":"eth0","linktype":"eth",'
             '"pid":812,"comm":"tcpdump","filter":"port 53"},"start":"2026-01-01T00:00:00.500000Z",'
-            '"end":"2026-01-01T00:00:01.250000Z","totals":{"packets":16,"segments":17,"bytes":640,'
+            '"end":"2026-01-01T00:00:01.250000Z","seconds":0.750000,"totals":{"packets":16,"segments":17,"bytes":640,'
             '"accepted_packets":10,"accepted_bytes":330,"overflow_packets":7},"paths":['
             '{"path":"eth:arp","direction":"out","packets":5,"segments":5,"bytes":210,'
             '"accepted_packets":0,"accepted_bytes":0},'
@@ -289,6 +289,32 @@ def many_rows():
     tap.same((len(report["paths"]), report["totals"]["packets"]), (6000, 6000), "6,000 rows")
 
 
+def stepped_clock():
+    """The time of day jumps an hour back, then ten years on: what counts is how long it took."""
+    text = "clock 1700000000 50\nbegin\neth:arp in 10 10 1000 10 1000\nclock 1699996400.5 52\nnow\n" \
+           "eth:arp in 40 40 4000 40 4000\nclock 2015356400.5 55\nnow\n"
+    reports = [json.loads(line) for line in write("json", text, "socket", "eth0").splitlines()]
+    tap.same([(report["start"], report["end"], report["seconds"]) for report in reports],
+             [("2023-11-14T22:13:20.000000Z", "2023-11-14T21:13:20.500000Z", 2),
+              ("2023-11-14T21:13:20.500000Z", "2033-11-11T21:13:20.500000Z", 3)],
+             "a step of the clock: seconds are those that have passed")
+    lines = write("text", text, "socket", "eth0").splitlines()
+    tap.ok("2.000 s from 2023-11-14 22:13:20 UTC" in lines and
+           "3.000 s from 2023-11-14 21:13:20 UTC" in lines and
+           "10 packets, 1 kB: 5 packets/s, 4 kbit/s" in [line.replace("1.00 kB", "1 kB").replace(
+               "4.00 k", "4 k") for line in lines],
+           "a step of the clock: durations and rates in the text", "\n".join(lines))
+
+
+def so_far():
+    """A report on demand is of everything until then, and takes nothing from the next one."""
+    text = "clock 100 100\nbegin\neth:arp in 1 1 60 1 60\nclock 101 101\nso far\n" \
+           "eth:arp in 3 3 180 3 180\nclock 102 102\nso far\nnow\nclock 103 103\nso far\n"
+    reports = [json.loads(line) for line in write("json", text, "socket").splitlines()]
+    tap.same([(report["totals"]["packets"], report["seconds"]) for report in reports],
+             [(1, 1), (3, 2), (3, 2), (0, 1)], "reports on demand change nothing")
+
+
 def main():
     tap.time_limit(120)
     generator = random.Random(SEED)
@@ -300,6 +326,8 @@ def main():
     looks()
     colors()
     many_rows()
+    stepped_clock()
+    so_far()
     tap.done()
 
 

@@ -4,7 +4,10 @@
 exit status of the contract; help and version; output that can't be written."""
 import os
 import re
+import resource
 import shlex
+import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -33,7 +36,15 @@ WRONG = [
     ("read --format= FILE", "--format ''"),
     ("read --help=me FILE", "takes no argument"),
     ("read --packets=5 FILE", "takes no argument"),
-    ("read --p FILE", "ambiguous"),
+    ("read --pa FILE", "ambiguous: --paths, --packets"),
+    ("read --format json --format text FILE", "--format is given twice"),
+    ("read --paths 7 --pat 7 FILE", "--paths is given twice"),
+    ("read -o a --output b FILE", "-o (--output) is given twice"),
+    ("watch -i lo --interface eth0", "-i (--interface) is given twice"),
+    ("attach -c 1 -c 2 1", "-c (--seconds) is given twice"),
+    ("list --format json --format json", "--format is given twice"),
+    ("read --append FILE", "--append needs -o FILE"),
+    ("read --append -o - FILE", "--append needs -o FILE"),
     ("read -I", "'-I' needs an argument"),
     ("read -I 0 FILE", "-I '0'"),
     ("read -I -1 FILE", "-I '-1'"),
@@ -110,7 +121,7 @@ def wrong_usage():
 def help_and_version():
     commands = "run", "watch", "read", "list", "attach", "detach", "features", "broker"
     for line in ("--help", "-h", "help", "help read", "watch -i lo --help", "--version", "-V",
-                 *(f"{command} --help" for command in commands)):
+                 *(f"{command} {option}" for command in commands for option in ("--help", "-h"))):
         status, out, err = run(*line.split())
         text = out.decode()
         tap.ok(status == 0 and out and not err and max(map(len, text.splitlines())) <= 80,
@@ -154,7 +165,7 @@ def lost_reports():
         os.close(reader)
         status, _, err = run("read", "--format", form, CAPTURE, stdout=writer)
         os.close(writer)
-        lost(f"{form} to a closed pipe", status, err, "Broken pipe")
+        tap.same((status, err), (-signal.SIGPIPE, ""), f"{form} to a closed pipe: ends silently")
         shell = subprocess.run(["sh", "-c", f'exec "$0" read --format {form} "$1" >&-',
                                 captures.SOCKTALLY, CAPTURE], stderr=subprocess.PIPE, check=False)
         lost(f"{form} to a closed stdout", shell.returncode, shell.stderr.decode(),
@@ -184,6 +195,71 @@ def output_files():
     with open(report, encoding="ascii") as file:
         tap.ok(status == 0 and out == b"" and not err and "#" not in file.read(),
                "-o empties the file first", f"{status} {err!r}")
+    status, out, err = run("read", "-o", "-", CAPTURE)
+    tap.same((status, out, err), (0, run("read", CAPTURE)[1], ""), "-o -: standard output")
+    os.chmod(report, 0o640)
+    os.chown(report, os.getuid(), os.getgid())
+    inode = os.stat(report).st_ino
+    reader = open(report, "rb")  # pylint: disable=consider-using-with
+    os.symlink(report, FOLDER.name + "/symlink")
+    run("read", "--format", "json", "-o", FOLDER.name + "/symlink", CAPTURE)
+    now = os.stat(report)
+    tap.ok(now.st_ino != inode and stat.S_IMODE(now.st_mode) == 0o640 and
+           os.path.islink(FOLDER.name + "/symlink") and reader.read().startswith(CAPTURE.encode()),
+           "-o: a new file takes the name, with the mode of the old one, whose readers go on")
+    reader.close()
+    tap.same([name for name in os.listdir(FOLDER.name) if name.startswith("report.")], [],
+             "-o leaves no other file")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def full_disk():
+    """A limit of the file's size stands for the disk."""
+    report = FOLDER.name + "/full"
+    with open(report, "wb") as file:
+        file.write(b"old")
+    status, _, err = run("read", "-o", report, CAPTURE,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)))
+    tap.ok(status == 1 and captures.one_line(err) and "File too large" in err and
+           read(report) == b"old" and sorted(os.listdir(FOLDER.name)).count("full") == 1 and
+           not any(name.startswith("full.") for name in os.listdir(FOLDER.name)),
+           "-o to a full disk: the old report stays", f"{status} {err!r} {read(report)!r}")
+
+
+def several_reports():
+    """With -I a file has one after the other; --append keeps what is there."""
+    report = FOLDER.name + "/several"
+    with open(report, "wb") as file:
+        file.write(b"old")
+    run("read", "--format", "json", "-I", "1", "-o", report, CAPTURE)
+    lines = read(report).splitlines()
+    tap.ok(len(lines) > 2 and all(line.startswith(b'{"schema"') for line in lines),
+           "-I -o: all reports, in place of what was there", lines[:1])
+    run("read", "--format", "json", "--append", "-o", report, CAPTURE)
+    tap.same(len(read(report).splitlines()), len(lines) + 1, "--append: one more")
+    report = FOLDER.name + "/text"
+    for _ in range(2):
+        run("read", "--append", "-o", report, CAPTURE)
+    once = run("read", CAPTURE)[1]
+    tap.same(read(report), once + b"\n" + once, "--append of text: an empty line between")
+
+
+def fifo():
+    """Nobody is waited for."""
+    name = FOLDER.name + "/fifo"
+    os.mkfifo(name)
+    status, _, err = run("read", "-o", name, CAPTURE)
+    tap.ok(status == 1 and captures.one_line(err) and "nobody reads it" in err,
+           "-o to a FIFO that nobody reads", f"{status} {err!r}")
+    reader = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    status, _, err = run("read", "-o", name, CAPTURE)
+    tap.same((status, err, os.read(reader, 1 << 16)), (0, "", run("read", CAPTURE)[1]),
+             "-o to a FIFO with a reader")
+    os.close(reader)
 
 
 def main():
@@ -196,6 +272,9 @@ def main():
     manual()
     lost_reports()
     output_files()
+    full_disk()
+    several_reports()
+    fifo()
     tap.done()
 
 

@@ -168,6 +168,39 @@ def ends(net):
     tap.same(Watch("-i", "near", before=background).end()[0], 0, "also where a script started it with &")
 
 
+def on_demand(net):
+    """SIGUSR1: a report now, of everything so far, or with -I of what is new."""
+    def send(count):
+        netns.send(net.sender("far"), [packets.frame("eth/arp")] * count)
+
+    def lines(path):
+        with open(path, encoding="utf-8") as file:
+            return file.read().count("\n")
+    for name, arguments, want in (("SIGUSR1", [], [3, 5]), ("-I and SIGUSR1", ["-I", "60"], [3, 2])):
+        watch = Watch("-i", "near", *arguments)
+        send(3)
+        watch.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: lines(watch.out) == 1, "a report on demand")
+        send(2)
+        status, reports = watch.end()
+        tap.same((status, [report["totals"]["packets"] for report in reports]), (0, want), name)
+    path = os.path.join(FOLDER.name, "appended")
+    watch = Watch("-i", "near", "-o", path, "--append", "-I", "60")
+    for count in (1, 2):
+        send(count)
+        watch.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(path) and lines(path) == 1, "a report in the file")
+        os.rename(path, f"{path}.{count}")
+        watch.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: os.path.exists(path), "the file, opened anew")
+    status, _ = watch.end()
+    found = []
+    for name in (f"{path}.1", f"{path}.2", path):
+        with open(name, encoding="utf-8") as file:
+            found += [json.loads(line)["totals"]["packets"] for line in file]
+    tap.same((status, found), (0, [1, 2, 0]), "--append: SIGHUP goes on in a new file")
+
+
 def modes(net):
     watch = Watch("-i", "near")
     tap.ok(net.promiscuous("near"), "promiscuous while it watches")
@@ -270,6 +303,7 @@ def main():
     ports(net)
     raw_ip(net)
     ends(net)
+    on_demand(net)
     modes(net)
     interface_ends(net)
     refuses(net)

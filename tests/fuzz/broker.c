@@ -24,6 +24,7 @@ enum kind { REPLY, PACKET, DGRAM_PACKET, UDP, MEMORY_FILE, NOTHING, KINDS };
 enum { MAX_DESCRIPTORS = 7 };
 
 static struct broker broker;
+static struct report_output output;
 static struct report_options options;
 static int descriptors[KINDS];
 
@@ -41,7 +42,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	if (unshare(CLONE_NEWNET))
 		errno = 0; /* without the privilege there is no packet socket either */
-	broker_init(&broker, &options, STDERR_FILENO, &address, -1, -1);
+	report_output_stream(&output, STDERR_FILENO);
+	broker_init(&broker, &options, &output, &address, -1, -1);
 	if (socktally_open(&broker.meter, NULL))
 		broker.open_error = -EPERM;
 	descriptors[UDP] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

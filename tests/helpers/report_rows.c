@@ -3,7 +3,8 @@
  * report_rows text|json [KIND [INTERFACE [LINKTYPE [PID [COMM [FILTER [FILE]]]]]]]: writes reports
  * of the rows on standard input, so that a test chooses the numbers. A row is "PATH in|out PACKETS
  * SEGMENTS BYTES ACCEPTED_PACKETS ACCEPTED_BYTES"; a line "report START END" (seconds) writes what
- * has changed since the one before, as with an interval.
+ * has changed since the one before, as with an interval. "clock WALL ELAPSED" sets the clocks, "begin",
+ * "now" and "so far" call report_begin(), report_write() and report_write_so_far().
  */
 #include "tools/report/report.h"
 
@@ -96,6 +97,15 @@ static bool parse_row(const char *line, struct row *row)
 	return true;
 }
 
+/* In the place of the C library's: what the test says, by "clock WALL ELAPSED". */
+static struct timespec wall, elapsed;
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+	*time = clock == CLOCK_REALTIME ? wall : elapsed;
+	return 0;
+}
+
 static struct timespec timespec_of(double seconds)
 {
 	struct timespec time = {.tv_sec = (time_t)seconds};
@@ -108,6 +118,7 @@ int main(int argc, char **argv)
 {
 	const char *argument[9] = {0};
 	struct report_source source;
+	struct report_output output;
 	struct report *report;
 	char line[1024];
 
@@ -124,15 +135,25 @@ int main(int argc, char **argv)
 		.filter = argument[7],
 		.file = argument[8],
 	};
-	if (report_open(&report, 1, strcmp(argv[1], "json") ? REPORT_TEXT : REPORT_JSON))
+	report_output_stream(&output, 1);
+	if (report_open(&report, &output, strcmp(argv[1], "json") ? REPORT_TEXT : REPORT_JSON))
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
 		double from, to;
 		struct row row;
 
-		if (sscanf(line, "report %lf %lf", &from, &to) == 2) {
+		if (sscanf(line, "clock %lf %lf", &from, &to) == 2) {
+			wall = timespec_of(from);
+			elapsed = timespec_of(to);
+		} else if (!strcmp(line, "begin\n")) {
+			report_begin(report);
+		} else if (!strcmp(line, "now\n")) {
+			report_write(report, NULL, &source);
+		} else if (!strcmp(line, "so far\n")) {
+			report_write_so_far(report, NULL, &source);
+		} else if (sscanf(line, "report %lf %lf", &from, &to) == 2) {
 			struct timespec start = timespec_of(from), end = timespec_of(to);
-			int error = report_write(report, NULL, &source, &start, &end);
+			int error = report_write_span(report, NULL, &source, &start, &end);
 
 			if (error) {
 				fprintf(stderr, "%s\n", strerror(-error));

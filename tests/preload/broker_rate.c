@@ -80,13 +80,15 @@ int main(void)
 	const int64_t hour = 3600 * INT64_C(1000000);
 	struct report_options options = {0};
 	struct channel_address address = {.fd = -1};
+	struct report_output output;
 	struct broker broker;
 	int64_t start;
 	int served = 0, pair[2], fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return 1;
-	broker_init(&broker, &options, STDERR_FILENO, &address, pair[0], -1);
+	report_output_stream(&output, STDERR_FILENO);
+	broker_init(&broker, &options, &output, &address, pair[0], -1);
 	if (fd < 0 || socktally_open(&broker.meter, NULL)) {
 		printf("1..0 # SKIP BPF is not permitted\n");
 		return 0;

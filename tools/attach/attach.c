@@ -27,6 +27,29 @@ static const char help[] =
 
 enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
 
+static unsigned int taken_signals(const struct attach_options *options)
+{
+	return STOP_TAKES_REPORT | (options->report.append ? STOP_TAKES_REOPEN : 0);
+}
+
+/* Returns whether it stops the session. */
+static bool take_signal(struct attach_session *session, int signals)
+{
+	switch (stop_read(signals, taken_signals(session->options))) {
+	case STOP_END:
+		return true;
+	case STOP_REPORT:
+		attach_report(session, !session->options->report.interval);
+		break;
+	case STOP_REOPEN:
+		command_output_reopen(&session->options->report, session->output);
+		break;
+	case STOP_NOTHING:
+		break;
+	}
+	return false;
+}
+
 static int wait_for_end(struct attach_session *session, int signals, int timer)
 {
 	struct pollfd fds[] = {
@@ -37,7 +60,7 @@ static int wait_for_end(struct attach_session *session, int signals, int timer)
 	while (!attach_session_ended(session)) {
 		if (poll(fds, 2, attach_session_wait_ms(session)) < 0 && errno != EINTR)
 			return command_fail("can't wait: %s", strerror(errno));
-		if (fds[0].revents || fds[1].revents)
+		if (fds[1].revents || (fds[0].revents && take_signal(session, signals)))
 			break;
 		attach_session_step(session);
 	}
@@ -71,9 +94,9 @@ static int meter(struct attach_session *session, int signals, int timer)
 	return attach_session_close(session) | status;
 }
 
-static int attach(const struct attach_options *options, int out)
+static int attach(const struct attach_options *options, struct report_output *output)
 {
-	int signals = stop_signals(),
+	int signals = stop_signals(taken_signals(options)),
 	    timer = options->duration ? stop_timer(options->duration) : -1;
 	struct attach_session session = {0};
 	int status;
@@ -82,7 +105,7 @@ static int attach(const struct attach_options *options, int out)
 		return command_fail("can't wait for the end: %s", strerror(errno));
 	status = targets_choose(&session.targets, &options->choice);
 	if (!status)
-		status = attach_session_open(&session, options, out);
+		status = attach_session_open(&session, options, output);
 	if (!status)
 		status = meter(&session, signals, timer);
 	attach_session_free(&session);
@@ -128,9 +151,7 @@ static int parse(struct attach_options *options, int argc, char **argv)
 	};
 	int option, status;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":i:c:" COMMAND_SHORT, long_options, NULL)) !=
-	       -1) {
+	while ((option = command_getopt(argc, argv, ":i:c:" COMMAND_SHORT, long_options)) != -1) {
 		if (option == OPTION_HELP)
 			return command_print(help, command_hook_help, command_option_help);
 		if (option == '?' || option == ':')
@@ -150,16 +171,14 @@ int command_attach(int argc, char **argv)
 {
 	/* With all that they point to for the life of the process. */
 	static struct attach_options options;
-	int status = parse(&options, argc, argv), out;
+	struct report_output output;
+	int status = parse(&options, argc, argv);
 
 	if (status >= 0)
 		return status;
-	out = command_output(&options.report, STDOUT_FILENO, -1);
-	if (out < 0)
-		return EXIT_FAILED;
-	status = attach(&options, out);
-	if (options.report.output && close(out) && !status)
-		status = command_fail("%s: can't finish the report: %s", options.report.output,
-				      strerror(errno));
-	return status;
+	status = command_output(&options.report, STDOUT_FILENO, -1, options.each, &output);
+	if (status)
+		return status;
+	status = attach(&options, &output);
+	return command_output_close(&options.report, &output, status);
 }

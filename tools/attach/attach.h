@@ -36,7 +36,6 @@ struct attach_options {
 struct attach_meter {
 	struct socktally *meter;
 	struct report *report;
-	struct timespec start; /* of the next report */
 	/* of all sockets that were ever on it */
 	struct name_list comms, interfaces, linktypes;
 	pid_t pid; /* the process, if it is always the same; else 0 */
@@ -72,7 +71,7 @@ struct attach_socket {
 
 struct attach_session {
 	const struct attach_options *options;
-	int report_fd;
+	struct report_output *output;
 	struct targets targets;
 	struct attach_meter **meters;
 	size_t meter_count;
@@ -94,7 +93,7 @@ struct attach_session {
 
 /* Opens the first meter, so that session takes no time. 0, or an exit status after a message. */
 int attach_session_open(struct attach_session *session, const struct attach_options *options,
-			int report_fd);
+			struct report_output *output);
 /* Attaches to the sockets that the targets have now. */
 void attach_session_begin(struct attach_session *session);
 /* Milliseconds until attach_session_step() has something to do. */
@@ -141,7 +140,7 @@ uint32_t attach_meter_see(struct attach_socket *socket);
 void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Writes the reports of all meters. */
-void attach_report(struct attach_session *session);
+void attach_report(struct attach_session *session, bool so_far);
 
 /* --- restore.c */
 

@@ -145,8 +145,7 @@ int command_detach(int argc, char **argv)
 	struct detach_session session = {0};
 	int option;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":i:", options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, ":i:", options)) != -1) {
 		switch (option) {
 		case OPTION_HELP:
 			return command_print("%s", help);

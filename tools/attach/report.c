@@ -28,7 +28,7 @@ static struct attach_meter *meter_open(struct attach_session *session)
 	command_lift_memlock();
 	error = socktally_open(&meter->meter, &opts);
 	if (!error)
-		error = report_open(&meter->report, session->report_fd, options->format);
+		error = report_open(&meter->report, session->output, options->format);
 	if (error)
 		command_open_failed(error);
 	else
@@ -37,8 +37,6 @@ static struct attach_meter *meter_open(struct attach_session *session)
 		attach_meter_free(meter);
 		return NULL;
 	}
-	if (session->meter_count)
-		report_follows(meter->report);
 	return meter;
 }
 
@@ -121,7 +119,7 @@ void attach_meter_use(struct attach_meter *meter, const struct attach_socket *so
 	if (!meter->used) {
 		meter->used = true;
 		meter->pid = socket->pid;
-		clock_gettime(CLOCK_REALTIME, &meter->start);
+		report_begin(meter->report);
 	} else if (meter->pid != socket->pid) {
 		meter->pid = 0;
 	}
@@ -183,7 +181,7 @@ static void name_filter(struct attach_meter *meter)
 	meter->filter_named = true;
 }
 
-static void write_report(struct attach_session *session, struct attach_meter *meter)
+static void write_report(struct attach_session *session, struct attach_meter *meter, bool so_far)
 {
 	struct report_source source = {
 		.kind = "socket",
@@ -195,7 +193,6 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 		.note_count = meter->note_count,
 	};
 	char *numbers = NULL;
-	struct timespec end;
 	int error;
 
 	if (meter->insns)
@@ -204,16 +201,15 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 		name_filter(meter);
 	source.filter = numbers;
 	source.filter_name = meter->filter_name;
-	clock_gettime(CLOCK_REALTIME, &end);
-	error = report_write(meter->report, meter->meter, &source, &meter->start, &end);
+	error = (so_far ? report_write_so_far : report_write)(meter->report, meter->meter, &source);
 	free(numbers);
 	if (error) {
 		session->status =
 			command_report_failed(&session->options->report, error, meter->meter);
 		return;
 	}
-	notes_free(meter);
-	meter->start = end;
+	if (!so_far)
+		notes_free(meter);
 }
 
 static bool has_socket(const struct attach_session *session, const struct attach_meter *meter)
@@ -235,13 +231,14 @@ static void retire_meters(struct attach_session *session)
 	}
 }
 
-void attach_report(struct attach_session *session)
+void attach_report(struct attach_session *session, bool so_far)
 {
 	/* a script gets one JSON object even if there was no socket */
 	bool always = session->options->report.format == REPORT_JSON;
 
 	for (size_t i = 0; i < session->meter_count && !session->status; i++)
 		if (session->meters[i]->used || (!i && always))
-			write_report(session, session->meters[i]);
-	retire_meters(session);
+			write_report(session, session->meters[i], so_far);
+	if (!so_far)
+		retire_meters(session);
 }

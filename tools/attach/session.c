@@ -14,17 +14,11 @@
 #define SHARE 20
 
 int attach_session_open(struct attach_session *session, const struct attach_options *options,
-			int report_fd)
+			struct report_output *output)
 {
-	struct attach_meter *meter;
-
 	session->options = options;
-	session->report_fd = report_fd;
-	meter = attach_meter_of(session);
-	if (!meter)
-		return EXIT_FAILED;
-	clock_gettime(CLOCK_REALTIME, &meter->start);
-	return 0;
+	session->output = output;
+	return attach_meter_of(session) ? 0 : EXIT_FAILED;
 }
 
 /* At most the interval of the reports, so that each is up to date. */
@@ -107,7 +101,7 @@ void attach_session_step(struct attach_session *session)
 		session->next_look = now + look_period(session, now);
 	}
 	if (interval && now >= session->next_report && !session->status) {
-		attach_report(session);
+		attach_report(session, false);
 		/* a report that came late is not made up for */
 		while (session->next_report <= now)
 			session->next_report += interval * MILLISECOND;
@@ -137,7 +131,7 @@ int attach_session_close(struct attach_session *session)
 {
 	attach_give_back(session);
 	if (!session->status) /* after a report that could not be written there is no other */
-		attach_report(session);
+		attach_report(session, false);
 	if (session->status)
 		return session->status;
 	return session->failed && session->options->choice.name_count ? EXIT_FAILED : 0;

@@ -18,11 +18,12 @@ static void pass_credentials(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
-		 const struct channel_address *address, int channel, int listener)
+void broker_init(struct broker *broker, const struct report_options *options,
+		 struct report_output *output, const struct channel_address *address, int channel,
+		 int listener)
 {
 	*broker = (struct broker){.options = options,
-				  .report_fd = report_fd,
+				  .output = output,
 				  .address = *address,
 				  .channel = channel,
 				  .listener = listener,
@@ -30,7 +31,6 @@ void broker_init(struct broker *broker, const struct report_options *options, in
 				  .comm_fd = -1,
 				  .signals = -1,
 				  .finish_reply = -1};
-	clock_gettime(CLOCK_REALTIME, &broker->start);
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		broker->connections[i] = -1;
 }
@@ -143,9 +143,9 @@ bool broker_open_meter(struct broker *broker)
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	if (!broker->open_error)
 		broker->open_error =
-			report_open(&broker->report, broker->report_fd, broker->options->format);
+			report_open(&broker->report, broker->output, broker->options->format);
 	if (!broker->open_error) {
-		report_never_wait(broker->report); /* the tool's requests would wait, too */
+		broker->output->never_wait = true; /* the tool's requests would wait, too */
 		return true;
 	}
 	socktally_close(broker->meter);
@@ -174,7 +174,7 @@ void broker_first_socket(struct broker *broker)
 	if (broker->attached)
 		return;
 	broker->attached = true;
-	clock_gettime(CLOCK_REALTIME, &broker->start);
+	report_begin(broker->report);
 	broker_comm(broker, broker->tool, broker->comm);
 	if (broker->options->interval &&
 	    socktally_set_interval(broker->meter, broker->options->interval, write_report, broker))

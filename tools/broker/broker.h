@@ -31,9 +31,9 @@
 
 struct broker {
 	const struct report_options *options;
-	unsigned int keep; /* COMMAND_KEEP_*: privileges */
-	int report_fd;     /* not owned */
-	int signals;       /* signalfd that ends the wait for a report's reader; -1: a time does */
+	unsigned int keep;            /* COMMAND_KEEP_*: privileges */
+	struct report_output *output; /* not owned */
+	int signals; /* signalfd that ends the wait for a report's reader; -1: a time does */
 	struct channel_address address;
 	int channel; /* our end; -1: all processes of the tool have closed theirs */
 	int listener;
@@ -53,7 +53,6 @@ struct broker {
 	bool attached;                          /* some socket has been metered */
 	char log[512];                          /* the library's last message */
 	struct name_list interfaces, linktypes; /* of sockets that the meter has forgotten */
-	struct timespec start;
 	struct report *report;
 	int report_error; /* of the first report that could not be written; no other is tried */
 
@@ -66,8 +65,9 @@ struct broker {
 bool broker_has_descriptors(void);
 
 /* channel and listener become the broker's. */
-void broker_init(struct broker *broker, const struct report_options *options, int report_fd,
-		 const struct channel_address *address, int channel, int listener);
+void broker_init(struct broker *broker, const struct report_options *options,
+		 struct report_output *output, const struct channel_address *address, int channel,
+		 int listener);
 void broker_close(struct broker *broker);
 
 /*

@@ -198,7 +198,7 @@ int command_broker(int argc, char **argv)
 	struct channel_address address;
 	struct tool_life life = {0};
 	struct broker broker;
-	int report_fd;
+	struct report_output output;
 
 	if (argc > 1)
 		return command_broker_service(argc, argv);
@@ -212,15 +212,12 @@ int command_broker(int argc, char **argv)
 	life.lifeline = open_lifeline();
 	life.signals = open_signals();
 	take_options(&options);
-	report_fd = command_output(&options, STDERR_FILENO, -1);
-	if (report_fd < 0) {
+	if (command_output(&options, STDERR_FILENO, -1, false, &output))
 		options.output = NULL;
-		report_fd = STDERR_FILENO;
-	}
 	if (chdir("/"))
 		return command_fail("can't leave the tool's directory: %s", strerror(errno));
 
-	broker_init(&broker, &options, report_fd, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
+	broker_init(&broker, &options, &output, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
 	broker.tool = (pid_t)address.pid;
 	serve_until_gone(&broker, &life);
 	if (broker.attached)

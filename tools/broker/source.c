@@ -20,7 +20,7 @@ static int flush(const struct broker *broker)
 	int error;
 
 	do
-		error = report_flush(broker->report, FLUSH_PATIENCE);
+		error = report_output_flush(broker->output, FLUSH_PATIENCE);
 	while (error == -ETIMEDOUT && broker->signals >= 0 && !poll(&signals, 1, 0));
 	return error;
 }
@@ -50,22 +50,17 @@ bool broker_report(struct broker *broker, bool final)
 				       .linktype = sources.linktypes.text,
 				       .pid = broker->tool,
 				       .comm = broker->comm};
-	struct timespec now;
 
 	if (!broker->meter)
 		return true;
 	if (!broker->report_error) {
 		socktally_sockets(broker->meter, add_source, &sources);
 		source.filter = sources.filter;
-		clock_gettime(CLOCK_REALTIME, &now);
 		broker->report_error = final ? flush(broker) : 0;
 		if (!broker->report_error)
-			broker->report_error = report_write(broker->report, broker->meter, &source,
-							    &broker->start, &now);
+			broker->report_error = report_write(broker->report, broker->meter, &source);
 		if (broker->report_error == -EAGAIN)
 			broker->report_error = 0; /* the next report has this one's time, too */
-		else
-			broker->start = now;
 		if (final && !broker->report_error)
 			broker->report_error = flush(broker);
 		free(sources.filter);

@@ -4,7 +4,6 @@
 #include "tools/common/escape.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #define SECONDS_MAX 4000000 /* in milliseconds it fits an unsigned int; 46 days */
 
 static const char *subcommand;
+static bool pipe_closed; /* standard output is a pipe that nobody reads any more */
 
 void command_name(const char *name)
 {
@@ -78,9 +78,25 @@ int command_print(const char *format, ...)
 	va_start(arguments, format);
 	written = vprintf(format, arguments);
 	va_end(arguments);
-	if (written < 0 || fflush(stdout))
-		return command_fail("can't write to standard output: %s", strerror(errno));
-	return 0;
+	return written < 0 || fflush(stdout) ? command_stdout_failed(errno) : 0;
+}
+
+int command_stdout_failed(int error)
+{
+	if (error != EPIPE)
+		return command_fail("can't write to standard output: %s", strerror(error));
+	/* the reader has got what it wanted, as head does */
+	pipe_closed = true;
+	return EXIT_FAILED;
+}
+
+int command_end(int status)
+{
+	if (status == EXIT_FAILED && pipe_closed) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	return status;
 }
 
 int command_print_memory(FILE *out, char **text)
@@ -93,23 +109,6 @@ int command_print_memory(FILE *out, char **text)
 		status = command_print("%s", *text);
 	free(*text);
 	return status;
-}
-
-int command_bad_option(int result, char **argv)
-{
-	/* optopt: a short option's letter, or a long one's number, or 0 for an unknown long one */
-	const char *given = argv[optind - 1];
-
-	if (result == ':') {
-		if (optopt < OPTION_LONG && strncmp(given, "--", 2))
-			return command_usage("option '-%c' needs an argument", optopt);
-		return command_usage("option '%s' needs an argument", given);
-	}
-	if (optopt && optopt < OPTION_LONG)
-		return command_usage("unknown option '-%c'", optopt);
-	if (optopt)
-		return command_usage("option '%s' takes no argument", given);
-	return command_usage("unknown or ambiguous option '%s'", given);
 }
 
 int command_seconds(const char *what, const char *argument, unsigned int *milliseconds)

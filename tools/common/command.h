@@ -21,12 +21,17 @@ int command_broker(int argc, char **argv); /* without arguments it is started by
 int command_broker_service(int argc, char **argv);
 
 /* Long options have numbers from here on, so that none is a letter. */
-enum { OPTION_LONG = 1000 };
+enum { OPTION_LONG = 1000, OPTION_HELP };
 
 /*
- * For getopt_long()'s '?' and ':' (the subcommand has set opterr = 0 and starts its list with ':'):
- * says what is wrong with the argument just read; returns EXIT_USAGE.
+ * getopt_long() for a list of short options that begins with ':'. It knows -h, and returns '?' for a
+ * second value of an option that takes one. --hook, --class, --classes and
+ * --port may be repeated.
  */
+struct option;
+int command_getopt(int argc, char **argv, const char *short_options, const struct option *options);
+
+/* For '?' and ':' of command_getopt(): says what is wrong with the argument just read; EXIT_USAGE. */
 int command_bad_option(int result, char **argv);
 
 /* SECONDS with a fraction, as milliseconds: 0, or EXIT_USAGE after a message that names it `what`. */
@@ -43,6 +48,13 @@ void command_note(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* To stdout, all of it or a message: returns 0 or EXIT_FAILED. */
 int command_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * What to do where standard output can't be written to, with the errno value: says so, but for EPIPE.
+ * Returns EXIT_FAILED. command_end() then ends the command by SIGPIPE, as if it had not been ignored.
+ */
+int command_stdout_failed(int error);
+int command_end(int status);
 
 /* Prints the text of an open_memstream(), closes it and frees the text. */
 int command_print_memory(FILE *out, char **text);

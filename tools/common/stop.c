@@ -7,7 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-int stop_signals(void)
+int stop_signals(unsigned int more)
 {
 	static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
 	struct sigaction action;
@@ -19,10 +19,27 @@ int stop_signals(void)
 		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
 			sigaddset(&set, ends[i]);
 	}
+	if (more & STOP_TAKES_REPORT)
+		sigaddset(&set, SIGUSR1);
+	if (more & STOP_TAKES_REOPEN)
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A shell script ignores it in what it starts with "&"; who sends it all the same means it. */
 	signal(SIGINT, SIG_DFL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+enum stop_event stop_read(int signals, unsigned int more)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return STOP_NOTHING;
+	if (info.ssi_signo == SIGUSR1 && more & STOP_TAKES_REPORT)
+		return STOP_REPORT;
+	if (info.ssi_signo == SIGHUP && more & STOP_TAKES_REOPEN)
+		return STOP_REOPEN;
+	return STOP_END;
 }
 
 int stop_timer(unsigned int milliseconds)

@@ -7,7 +7,14 @@
  * A signalfd of SIGINT, SIGTERM, SIGHUP and SIGQUIT, which are blocked from here on. One that is ignored
  * (nohup does so with SIGHUP) stays ignored; SIGINT never is.
  */
-int stop_signals(void);
+#define STOP_TAKES_REPORT 0x1u /* SIGUSR1, too: a report now */
+#define STOP_TAKES_REOPEN 0x2u /* SIGHUP does not stop, but opens the file of the reports anew */
+int stop_signals(unsigned int more);
+
+/* What a signal that has come asks for; `more` as above. */
+enum stop_event { STOP_NOTHING, STOP_END, STOP_REPORT, STOP_REOPEN };
+enum stop_event stop_read(int signals, unsigned int more);
+
 /* A timerfd, readable after so many milliseconds. */
 int stop_timer(unsigned int milliseconds);
 

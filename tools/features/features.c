@@ -160,8 +160,7 @@ int command_features(int argc, char **argv)
 	struct report_options report = {0};
 	int option, status;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, ":", options)) != -1) {
 		if (option == OPTION_HELP)
 			return command_print("%s", help);
 		if (option == '?' || option == ':')

@@ -101,8 +101,7 @@ int command_list(int argc, char **argv)
 	bool verbose = false;
 	int option, status;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":v", options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, ":v", options)) != -1) {
 		if (option == OPTION_HELP)
 			return command_print("%s", help);
 		if (option == '?' || option == ':')

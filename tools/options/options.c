@@ -3,7 +3,6 @@
 #include "tools/options/options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,14 +20,15 @@ const char command_hook_help[] =
 
 const char command_option_help[] =
 	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
-	"  -o, --output FILE       write the report there\n"
+	"  -o, --output FILE       write the report there; -: to standard output\n"
+	"      --append            add to what FILE has; SIGHUP opens it anew\n"
 	"      --format FORMAT     text (default), or json: one object a line\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
-	"      --help              this text\n";
+	"  -h, --help              this text\n";
 
 static int parse_paths(const char *argument, unsigned int *paths)
 {
@@ -61,6 +61,9 @@ int command_option(struct report_options *options, int option, const char *argum
 		if (!*argument)
 			return command_usage("-o '': no file name");
 		options->output = argument;
+		return 0;
+	case OPTION_APPEND:
+		options->append = true;
 		return 0;
 	case OPTION_HOOK:
 		return hook_option(&options->hooks, argument);
@@ -95,36 +98,63 @@ static bool same_file(int one, int other)
 	       a.st_ino == b.st_ino && S_ISREG(a.st_mode);
 }
 
-int command_output(const struct report_options *options, int descriptor, int input)
+static int output_failed(const struct report_options *options, struct report_output *output,
+			 int descriptor, int error)
 {
-	struct stat status;
-	int fd;
+	report_output_close(output);
+	report_output_stream(output, descriptor);
+	return command_fail("%s: can't write the report there: %s", options->output,
+			    error == -ENXIO ? "nobody reads it: start its reader first"
+					    : strerror(-error));
+}
+
+int command_output(const struct report_options *options, int descriptor, int input, bool many,
+		   struct report_output *output)
+{
+	enum report_output_mode mode = options->interval || many ? REPORT_FILL : REPORT_REPLACE;
+	int error;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (!options->output)
-		return descriptor;
-	/* O_NONBLOCK: without it the open of a FIFO waits for a reader */
-	fd = open(options->output, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
-	if (fd < 0) {
-		command_fail("%s: can't write the report there: %s", options->output,
-			     errno == ENXIO ? "nobody reads it: start its reader first"
-					    : strerror(errno));
-		return -1;
+	if (!options->output || !strcmp(options->output, "-")) {
+		report_output_stream(output, options->output ? STDOUT_FILENO : descriptor);
+		return options->append ? command_usage("--append needs -o FILE") : 0;
 	}
-	if (input >= 0 && same_file(fd, input)) {
-		close(fd);
-		command_fail("%s: is the capture file itself: name another file for the report",
-			     options->output);
-		return -1;
+	error = report_output_open(output, options->output, options->append ? REPORT_APPEND : mode);
+	if (error)
+		return output_failed(options, output, descriptor, error);
+	if (input >= 0 && same_file(output->fd, input)) {
+		report_output_close(output);
+		return command_fail(
+			"%s: is the capture file itself: name another file for the report",
+			options->output);
 	}
-	/* not by O_TRUNC: a file that is refused above must stay unchanged */
-	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && ftruncate(fd, 0)) {
-		command_fail("%s: can't empty it: %s", options->output, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
+	error = report_output_begin(output);
+	return error ? output_failed(options, output, descriptor, error) : 0;
+}
+
+int command_output_close(const struct report_options *options, struct report_output *output,
+			 int status)
+{
+	int error = report_output_close(output);
+
+	if (!error || status)
+		return status;
+	return command_fail("%s: can't finish the report: %s", options->output, strerror(-error));
+}
+
+void command_output_reopen(const struct report_options *options, struct report_output *output)
+{
+	int error = report_output_reopen(output);
+
+	if (error)
+		command_fail("%s: can't be opened again: %s: reports go on to the file as it was",
+			     options->output, strerror(-error));
+}
+
+static bool is_stdout(const struct report_options *options)
+{
+	return !options->output || !strcmp(options->output, "-");
 }
 
 int command_report_failed(const struct report_options *options, int error,
@@ -132,11 +162,13 @@ int command_report_failed(const struct report_options *options, int error,
 {
 	struct socktally_totals totals = {0};
 
+	if (error == -EPIPE && is_stdout(options))
+		return command_stdout_failed(EPIPE);
 	socktally_snapshot(meter, NULL, NULL, &totals);
 	return command_fail("can't write the report to %s: %s; counted so far: %" PRIu64
 			    " packets, %" PRIu64 " segments, %" PRIu64 " bytes; accepted %" PRIu64
 			    " packets, %" PRIu64 " bytes",
-			    options->output ? options->output : "standard output",
+			    is_stdout(options) ? "standard output" : options->output,
 			    strerror(error < 0 ? -error : error), totals.counts.packets,
 			    totals.counts.segments, totals.counts.bytes,
 			    totals.counts.accepted_packets, totals.counts.accepted_bytes);

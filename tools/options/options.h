@@ -11,7 +11,8 @@
 /* Options that every reporting subcommand has: --format, -I, -o, --paths, --port, --hook, --class. */
 struct report_options {
 	enum report_format format;
-	const char *output;    /* NULL: the subcommand's own stream */
+	const char *output;    /* NULL: the subcommand's own stream; "-": standard output */
+	bool append;           /* to what is in the file */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
 	unsigned int paths;    /* 0: the default */
 	struct socktally_port ports[SOCKTALLY_MAX_PORTS];
@@ -26,20 +27,21 @@ struct report_options {
  */
 #define COMMAND_SHORT "I:o:"
 enum {
-	OPTION_FORMAT = OPTION_LONG,
+	OPTION_FORMAT = OPTION_HELP + 1,
 	OPTION_PATHS,
 	OPTION_PORT,
 	OPTION_HOOK,
 	OPTION_CLASS,
 	OPTION_CLASSES,
 	OPTION_FIRST,
-	OPTION_HELP,
+	OPTION_APPEND,
 	OPTION_OWN
 };
 #define COMMAND_LONG                                                                               \
 	{"format", required_argument, NULL, OPTION_FORMAT},                                        \
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
+		{"append", no_argument, NULL, OPTION_APPEND},                                      \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"port", required_argument, NULL, OPTION_PORT},                                    \
 		{"hook", required_argument, NULL, OPTION_HOOK},                                    \
@@ -64,14 +66,21 @@ int command_prepare_meter(const struct report_options *options, struct socktally
 extern const char command_option_help[], command_hook_help[];
 
 /*
- * Where the report goes: options->output, emptied or made, or without one the descriptor given.
- * input: the descriptor of a file that must not be overwritten, or -1. Returns a descriptor, or -1
- * after a message. From then on SIGPIPE and SIGXFSZ are ignored, and a write to a closed pipe or beyond
- * the limit of a file's size fails; a child that is to run something else sets them back to SIG_DFL.
+ * Opens the output of -o, or takes the descriptor given. input: the descriptor of a file that must not
+ * be overwritten, or -1. many: several reports are written even without -I. Returns 0, or EXIT_FAILED
+ * after a message; the output is the descriptor then. From then on SIGPIPE and SIGXFSZ are ignored: a
+ * write to a closed pipe or beyond the limit of a file's size fails. A child that is to run something
+ * else sets them back to SIG_DFL.
  */
-int command_output(const struct report_options *options, int descriptor, int input);
+int command_output(const struct report_options *options, int descriptor, int input, bool many,
+		   struct report_output *output);
+/* After the last report: returns the status, or EXIT_FAILED after a message. */
+int command_output_close(const struct report_options *options, struct report_output *output,
+			 int status);
+/* On SIGHUP, with --append: the file was renamed, and reports go to a new one. */
+void command_output_reopen(const struct report_options *options, struct report_output *output);
 
-/* A report could not be written: says where, why and, so that they aren't lost, the totals. */
+/* Says where a report could not be written and why, and the totals, so that they are not lost. */
 int command_report_failed(const struct report_options *options, int error,
 			  const struct socktally *meter);
 

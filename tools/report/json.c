@@ -67,6 +67,7 @@ void report_json(FILE *out, const struct report_content *content)
 	print_time(out, &content->start);
 	fputs(",\"end\":", out);
 	print_time(out, &content->end);
+	fprintf(out, ",\"seconds\":%.6f", content->seconds > 0 ? content->seconds : 0);
 	print_notes(out, content->source);
 	fputs(",\"totals\":{", out);
 	report_json_counts(out, &content->totals);

@@ -4,20 +4,20 @@
 #include "tools/report/rows.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* The time of day, and that of the clock which durations are taken from. */
+struct moment {
+	struct timespec wall, elapsed;
+};
+
 struct report {
-	int fd;
+	struct report_output *output;
 	enum report_format format;
 	bool color;
-	bool written; /* one at least */
-	bool never_wait;
-	char *kept; /* what is still to be written, malloc'ed */
-	size_t kept_size, kept_at;
+	struct moment start; /* of the next report */
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
@@ -117,43 +117,6 @@ static int rows_since(const struct report_rows *now, const struct report_rows *l
 	return 0;
 }
 
-/*
- * The descriptor may block or not: another process may have the same open file. So poll() comes first;
- * a pipe that is writable takes PIPE_BUF bytes without waiting.
- */
-int report_flush(struct report *report, int milliseconds)
-{
-	struct pollfd writable = {.fd = report->fd, .events = POLLOUT};
-	int error = 0;
-
-	while (report->kept_at < report->kept_size && !error) {
-		size_t left = report->kept_size - report->kept_at;
-		int ready = poll(&writable, 1, milliseconds);
-		ssize_t written = -1;
-
-		if (!ready)
-			return -ETIMEDOUT;
-		if (ready > 0)
-			written = write(report->fd, report->kept + report->kept_at,
-					left < PIPE_BUF ? left : PIPE_BUF);
-		if (written > 0)
-			report->kept_at += (size_t)written;
-		else if (!written)
-			error = -EIO;
-		else if (errno != EINTR && errno != EAGAIN)
-			error = -errno;
-	}
-	free(report->kept);
-	report->kept = NULL;
-	report->kept_size = report->kept_at = 0;
-	return error;
-}
-
-void report_never_wait(struct report *report)
-{
-	report->never_wait = true;
-}
-
 static int write_content(struct report *report, const struct report_content *content)
 {
 	char *text = NULL;
@@ -166,7 +129,7 @@ static int write_content(struct report *report, const struct report_content *con
 	if (report->format == REPORT_JSON) {
 		report_json(out, content);
 	} else {
-		if (report->written)
+		if (report->output->written)
 			fputc('\n', out);
 		error = report_text(out, content);
 	}
@@ -178,10 +141,7 @@ static int write_content(struct report *report, const struct report_content *con
 		free(text);
 		return error;
 	}
-	report->kept = text;
-	report->kept_size = size;
-	error = report_flush(report, report->never_wait ? 0 : -1);
-	return error == -ETIMEDOUT ? 0 : error;
+	return report_output_write(report->output, text, size);
 }
 
 static bool wants_color(int fd)
@@ -191,17 +151,30 @@ static bool wants_color(int fd)
 	return isatty(fd) && !(no_color && *no_color) && term && *term && strcmp(term, "dumb");
 }
 
-int report_open(struct report **report, int fd, enum report_format format)
+static void read_clocks(struct moment *now)
+{
+	clock_gettime(CLOCK_REALTIME, &now->wall);
+	clock_gettime(CLOCK_BOOTTIME, &now->elapsed);
+}
+
+int report_open(struct report **report, struct report_output *output, enum report_format format)
 {
 	struct report *made = calloc(1, sizeof(*made));
 
 	if (!made)
 		return -ENOMEM;
-	made->fd = fd;
+	made->output = output;
 	made->format = format;
-	made->color = wants_color(fd);
+	made->color = wants_color(output->fd);
+	report_begin(made);
 	*report = made;
 	return 0;
+}
+
+void report_begin(struct report *report)
+{
+	if (report)
+		read_clocks(&report->start);
 }
 
 void report_close(struct report *report)
@@ -211,13 +184,7 @@ void report_close(struct report *report)
 	rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
-	free(report->kept);
 	free(report);
-}
-
-void report_follows(struct report *report)
-{
-	report->written = true;
 }
 
 /* What one report is made of: counts since the meter was opened, and since the last report. */
@@ -264,7 +231,6 @@ static void keep_sample(struct report *report, struct sample *sample)
 	sample->now = before.now;
 	sample->hooks_now = before.hooks_now;
 	sample->classes_now = before.classes_now;
-	report->written = true;
 }
 
 static void sample_free(struct sample *sample)
@@ -290,38 +256,85 @@ static void add_up(struct report_content *content)
 	}
 }
 
-int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
-		 const struct timespec *start, const struct timespec *end)
+static double seconds_between(const struct timespec *start, const struct timespec *end)
+{
+	return (double)(end->tv_sec - start->tv_sec) +
+	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* Fills in the rest of the content and writes it; keep: the next report counts from here. */
+static int write_counts(struct report *report, struct socktally *meter,
+			struct report_content *content, bool keep)
 {
 	struct sample sample = {0};
-	struct report_content content = {
-		.source = source,
-		.filter = source->filter,
-		.start = *start,
-		.end = *end,
-		.rows = &sample.since,
-		.hooks = &sample.hooks,
-		.classes = &sample.classes,
-		.color = report->color,
-	};
-	int error = report_flush(report, report->never_wait ? 0 : -1);
+	int error = report_output_ready(report->output);
 
-	if (error)
-		return error == -ETIMEDOUT ? -EAGAIN : error;
-	error = read_meter(&sample, report, meter);
+	content->rows = &sample.since;
+	content->hooks = &sample.hooks;
+	content->classes = &sample.classes;
+	content->filter = content->source->filter;
+	content->color = report->color;
+	if (!error)
+		error = read_meter(&sample, report, meter);
 	if (!error) {
-		add_up(&content);
+		add_up(content);
 		/* a tool's filter is known by its program only */
-		if (source->filter_name)
-			content.filter = source->filter_name;
-		else if (source->comm && report->format == REPORT_TEXT)
+		if (content->source->filter_name)
+			content->filter = content->source->filter_name;
+		else if (content->source->comm && report->format == REPORT_TEXT)
 			sample.filter = report_filter_words(meter);
 		if (sample.filter)
-			content.filter = sample.filter;
-		error = write_content(report, &content);
+			content->filter = sample.filter;
+		error = write_content(report, content);
 	}
-	if (!error)
+	if (!error && keep)
 		keep_sample(report, &sample);
 	sample_free(&sample);
 	return error;
+}
+
+static int write_until_now(struct report *report, struct socktally *meter,
+			   const struct report_source *source, bool keep)
+{
+	struct moment now;
+	int error;
+
+	read_clocks(&now);
+	error = write_counts(report, meter,
+			     &(struct report_content){
+				     .source = source,
+				     .start = report->start.wall,
+				     .end = now.wall,
+				     .seconds =
+					     seconds_between(&report->start.elapsed, &now.elapsed),
+			     },
+			     keep);
+	if (!error && keep)
+		report->start = now;
+	return error;
+}
+
+int report_write(struct report *report, struct socktally *meter, const struct report_source *source)
+{
+	return write_until_now(report, meter, source, true);
+}
+
+int report_write_so_far(struct report *report, struct socktally *meter,
+			const struct report_source *source)
+{
+	return write_until_now(report, meter, source, false);
+}
+
+int report_write_span(struct report *report, struct socktally *meter,
+		      const struct report_source *source, const struct timespec *start,
+		      const struct timespec *end)
+{
+	return write_counts(report, meter,
+			    &(struct report_content){
+				    .source = source,
+				    .start = *start,
+				    .end = *end,
+				    .seconds = seconds_between(start, end),
+			    },
+			    true);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The report, as text or JSON, once or every interval. */
+/* The report, as text or JSON, once or after each interval. */
 #ifndef SOCKTALLY_TOOLS_REPORT_REPORT_H
 #define SOCKTALLY_TOOLS_REPORT_REPORT_H
 
+#include "tools/report/output.h"
 #include <socktally/socktally.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,30 +34,39 @@ struct report_source {
 
 struct report; /* holds the last snapshot: a report has the difference */
 
-/* fd stays the caller's. -errno. */
-int report_open(struct report **report, int fd, enum report_format format);
-void report_close(struct report *report);
-/*
- * From now on report_write() does not wait for a reader: what a full pipe does not take is kept, and
- * written by the next report_write() or report_flush(). While something is kept report_write() does
- * nothing and returns -EAGAIN.
- */
-void report_never_wait(struct report *report);
-/* Writes what is kept. -ETIMEDOUT: for so many milliseconds nothing could be written; or -errno. */
-int report_flush(struct report *report, int milliseconds);
-/* Another report was written to the same descriptor: an empty line separates the two in text. */
-void report_follows(struct report *report);
-
 /*
  * JSON has the paths in the order of their text, "in" before "out"; the tree of the text report has the
  * path with most packets first. The same counts give the same report.
+ *
+ * A report's length of time is that of a clock that nobody sets and that goes on while the machine sleeps
+ * (CLOCK_BOOTTIME). The times of day in it are for reading only: they may jump.
  */
 
+/* The output stays the caller's; several reports may share it. -errno. */
+int report_open(struct report **report, struct report_output *output, enum report_format format);
+void report_close(struct report *report);
+
+/* Counting begins now: where the next report starts. report_open() does the same. NULL is none. */
+void report_begin(struct report *report);
+
 /*
- * Writes a report of what was counted since the last report_write(), or since report_open(). Returns
- * -errno if it could not be written whole; the next report then covers this one's time, too.
+ * Writes a report of what was counted since the last report_write(), or since report_begin(). Returns
+ * -errno if it could not be written whole; the next report then covers this one's time, too. -EAGAIN: the
+ * output keeps an older report for its reader (never_wait).
  */
-int report_write(struct report *report, struct socktally *meter, const struct report_source *source,
-		 const struct timespec *start, const struct timespec *end);
+int report_write(struct report *report, struct socktally *meter,
+		 const struct report_source *source);
+
+/*
+ * The same without an effect on later reports: what they count, they count from where they would have
+ * counted without it.
+ */
+int report_write_so_far(struct report *report, struct socktally *meter,
+			const struct report_source *source);
+
+/* report_write() for packets with times of their own, as those of a file. */
+int report_write_span(struct report *report, struct socktally *meter,
+		      const struct report_source *source, const struct timespec *start,
+		      const struct timespec *end);
 
 #endif

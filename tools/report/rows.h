@@ -26,6 +26,7 @@ struct report_content {
 	const char *filter; /* of the source, for people */
 	struct timespec start;
 	struct timespec end;
+	double seconds; /* from start to end, whatever the times of day say */
 	const struct report_rows *rows;
 	const struct report_hooks *hooks;
 	const struct report_classes *classes;

@@ -228,12 +228,6 @@ static void print_nodes(FILE *out, const struct layout *layout, const struct rep
 	}
 }
 
-static double seconds_between(const struct timespec *start, const struct timespec *end)
-{
-	return (double)(end->tv_sec - start->tv_sec) +
-	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
-}
-
 /* "tcpdump (pid 812) on eth0 (eth)" */
 static void print_source(FILE *out, const struct report_content *content)
 {
@@ -266,8 +260,9 @@ static void print_source(FILE *out, const struct report_content *content)
 
 static void print_duration(FILE *out, const struct report_content *content)
 {
-	double seconds = seconds_between(&content->start, &content->end);
-	unsigned long long whole = seconds > 0 ? (unsigned long long)seconds : 0;
+	/* in a file, packets need not be in the order of their times */
+	double seconds = content->seconds > 0 ? content->seconds : 0;
+	unsigned long long whole = (unsigned long long)seconds;
 	char start[64] = "";
 	struct tm utc;
 
@@ -287,7 +282,7 @@ static void print_duration(FILE *out, const struct report_content *content)
 
 static void print_rates(FILE *out, const struct report_content *content)
 {
-	double seconds = seconds_between(&content->start, &content->end);
+	double seconds = content->seconds;
 	char packets[NUMBER], bits[NUMBER];
 
 	if (seconds <= 0)

@@ -43,9 +43,8 @@ static bool take_options(struct service *service, int argc, char **argv, int *st
 	struct group *entry;
 	int option;
 
-	opterr = 0;
 	*status = EXIT_USAGE;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((option = command_getopt(argc, argv, ":", options)) != -1) {
 		switch (option) {
 		case OPTION_SOCKET:
 			service->path = optarg;
@@ -150,7 +149,7 @@ int command_broker_service(int argc, char **argv)
 	}
 	if (!command_drop_privileges(COMMAND_KEEP_USER)) /* whose directory the socket is in */
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
-	signals = stop_signals();
+	signals = stop_signals(0);
 	serve_until_told(&service, signals);
 	unlink(service.path);
 	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++)
