@@ -121,6 +121,7 @@ enum st_link {
 	ST_LINK_SLL_V1,  /* files: Linux cooked header, 16 bytes */
 	ST_LINK_SLL_V2,  /* files: Linux cooked header v2, 20 bytes */
 	ST_LINK_PPP_DIR, /* files: a byte of direction, then as ST_LINK_PPP */
+	ST_LINK_ANY,     /* live, every interface: the parser finds out, and sets cb[ST_CB_LINK] */
 	/*
 	 * Files: starts with a layer that is elsewhere inside another one: ORed with its code of
 	 * dispatch.h.

@@ -17,9 +17,6 @@
 /* Goes up with each change here or in bpf/table.h: the client reads the broker's table directly. */
 #define SERVICE_VERSION 2
 
-/* Interfaces in a request for a socket that is bound to none. */
-#define SERVICE_MAX_LINKS 64
-
 enum service_op {
 	SERVICE_OPEN = 1,
 	SERVICE_LOAD,
@@ -30,11 +27,6 @@ enum service_op {
 struct service_port {
 	uint16_t port;
 	uint16_t protocol;
-};
-
-struct service_link {
-	int32_t ifindex;
-	uint32_t link;
 };
 
 struct service_request {
@@ -48,10 +40,9 @@ struct service_request {
 	uint64_t cookie;                  /* SERVICE_LOAD from here on: of the socket */
 	int32_t ifindex;                  /* as in struct st_socket_link */
 	uint32_t link;
-	uint32_t other_count;
+	uint32_t reserved;
 	uint32_t count; /* instructions that follow */
-	struct service_link others[SERVICE_MAX_LINKS];
-	char what[64]; /* the socket, for messages */
+	char what[64];  /* the socket, for messages */
 };
 
 struct service_reply {
@@ -65,7 +56,7 @@ struct service_reply {
 	char text[320];
 };
 
-_Static_assert(sizeof(struct service_request) == 72 + 8 * SERVICE_MAX_LINKS + 64, "no padding");
+_Static_assert(sizeof(struct service_request) == 72 + 64, "no padding");
 _Static_assert(sizeof(struct service_reply) == 24 + 320, "no padding");
 
 #endif

@@ -173,4 +173,6 @@ static __always_inline __u32 st_get32(const __u8 *bytes)
 	return bpf_ntohl(*(const __u32 *)bytes);
 }
 
+#include "bpf/parse/any_link.h"
+
 #endif

@@ -33,6 +33,13 @@ static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 	return 0;
 }
 
+static __always_inline __u32 st_packet_kind(const struct st_packet *pkt, const __u8 *h, __u32 len,
+					    __u32 link)
+{
+	(void)pkt, (void)h, (void)len;
+	return link;
+}
+
 static __always_inline const __u8 *st_packet_link(const struct st_packet *pkt)
 {
 	(void)pkt;

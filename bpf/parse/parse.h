@@ -291,6 +291,7 @@ static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 	__u32 common, len;
 
 	h = st_packet_open(pkt, &len);
+	link = st_packet_kind(pkt, h, len, link);
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
 		if (common) {

@@ -207,7 +207,8 @@ static int tool_filter(struct socktally *meter, int fd, const struct st_attachme
 /* Whether the program made for `old` reads the packets that come by `new` rightly, too. */
 static bool link_serves(const struct st_socket_link *old, const struct st_socket_link *new)
 {
-	return old->link == new->link || !old->link;
+	return old->link == new->link ||
+	       (old->link == ST_LINK_ANY && (new->link == ST_LINK_ETH || new->link == ST_LINK_RAW));
 }
 
 static int attach_once(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
@@ -239,8 +240,8 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 		return 0;
 	}
 	if (opts->ifindex && !(opts->flags & SOCKTALLY_ATTACH_BEFORE_BIND))
-		st_socket_link_widen(&socket_link,
-				     fd); /* packets of both interfaces may be under way */
+		st_socket_link_widen(
+			&socket_link); /* packets of both interfaces may be under way */
 	result = compose(meter, fd, cookie, &socket_link, insns, count,
 			 ours ? SLOT_OURS : SLOT_CLASSIC);
 	if (result)
@@ -290,7 +291,7 @@ static int set_filter(struct socktally *meter, int fd, const struct sock_filter 
 	if (count > BPF_MAXINSNS || (count && !insns))
 		return st_fail(meter, -EINVAL, "a filter has 1 to %d instructions", BPF_MAXINSNS);
 	known = st_attachment_find(meter, cookie);
-	if (known && !known->socket_link.link) {
+	if (known && known->socket_link.link == ST_LINK_ANY) {
 		socket_link =
 			known->socket_link; /* serves every interface, wherever the socket is bound by now */
 	} else {

@@ -11,13 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/*
- * A socket that isn't bound gets packets of every interface, and its filter can't see their kind.
- * The interfaces up to this index are asked one by one: the socket itself knows its namespace, and
- * SIOCGIFCONF would leave out those without an address.
- */
-#define ST_LAST_IFINDEX 1024
-
 /* Link types as numbered in capture files. */
 enum {
 	LINKTYPE_IEEE802_11 = 105,
@@ -94,23 +87,10 @@ static int interface_read(int fd, int ifindex, char name[16], uint32_t *link)
 	return 0;
 }
 
-void st_socket_link_widen(struct st_socket_link *socket_link, int fd)
+void st_socket_link_widen(struct st_socket_link *socket_link)
 {
-	char name[16];
-	uint32_t link;
-
-	if (socket_link->link == ST_LINK_SLL)
-		return;
-	socket_link->link = 0;
-	socket_link->other_count = 0;
-	for (int i = 1; i <= ST_LAST_IFINDEX && socket_link->other_count < ST_MAX_LINKS; i++) {
-		if (interface_read(fd, i, name, &link) || link == ST_LINK_ETH)
-			continue;
-		socket_link->others[socket_link->other_count].ifindex = i;
-		socket_link->others[socket_link->other_count++].link = link;
-	}
-	if (!socket_link->other_count)
-		socket_link->link = ST_LINK_ETH;
+	if (socket_link->link != ST_LINK_SLL)
+		socket_link->link = ST_LINK_ANY;
 }
 
 int st_socket_link_read(struct st_socket_link *socket_link, int fd, int ifindex)
@@ -142,7 +122,7 @@ int st_socket_link_read(struct st_socket_link *socket_link, int fd, int ifindex)
 	if (type == SOCK_DGRAM)
 		socket_link->link = ST_LINK_SLL;
 	else if (!socket_link->ifindex)
-		st_socket_link_widen(socket_link, fd);
+		st_socket_link_widen(socket_link);
 	return 0;
 }
 
@@ -151,7 +131,7 @@ void st_link_text(uint32_t link, char *text, uint32_t size)
 	uint8_t layers[3] = {SOCKTALLY_DLT};
 
 	switch (link) {
-	case 0:
+	case ST_LINK_ANY: /* mostly */
 	case ST_LINK_ETH:
 		layers[0] = SOCKTALLY_ETH;
 		break;

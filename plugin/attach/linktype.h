@@ -9,7 +9,7 @@
 int st_socket_link_read(struct st_socket_link *socket_link, int fd, int ifindex);
 
 /* Makes it right for whatever interface the socket gets packets of. */
-void st_socket_link_widen(struct st_socket_link *socket_link, int fd);
+void st_socket_link_widen(struct st_socket_link *socket_link);
 
 /* The link of packets of an interface. hardware: ARPHRD_ETHER and the like. */
 uint32_t st_link_of_hardware(unsigned int hardware);

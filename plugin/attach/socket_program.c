@@ -18,29 +18,13 @@
 #define CB(SLOT) ((int)(offsetof(struct __sk_buff, cb) + 4 * (SLOT)))
 
 /* After st_translate(). The verdict is kept, as a tail call changes R0 to R5. */
-enum { REG_VERDICT = BPF_REG_7, REG_LINK = BPF_REG_8, REG_IFINDEX = BPF_REG_9 };
-
-/* The link: known, or by the interface that the packet came from. */
-static void emit_link(struct st_code *code, const struct st_socket_link *socket_link)
-{
-	uint32_t link = socket_link->link ? socket_link->link : ST_LINK_ETH;
-
-	st_code_emit(code, ST_SET_W(REG_LINK, link));
-	if (socket_link->link)
-		return;
-	st_code_emit(code, ST_SKB(REG_IFINDEX, ifindex));
-	for (unsigned int i = 0; i < socket_link->other_count; i++) {
-		st_code_emit(code, ST_JUMP(BPF_JNE, REG_IFINDEX,
-					   (uint32_t)socket_link->others[i].ifindex, 1));
-		st_code_emit(code, ST_SET_W(REG_LINK, socket_link->others[i].link));
-	}
-}
+enum { REG_VERDICT = BPF_REG_7, REG_LINK = BPF_REG_8 };
 
 /* From R0 = verdict. */
 static void emit_chain(struct st_code *code, const struct st_socket_link *socket_link, int chain)
 {
 	st_code_emit(code, ST_MOV(REG_VERDICT, BPF_REG_0));
-	emit_link(code, socket_link);
+	st_code_emit(code, ST_SET_W(REG_LINK, socket_link->link));
 	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, CB(ST_CB_VERDICT), REG_VERDICT));
 	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, CB(ST_CB_LINK), REG_LINK));
 	st_code_emit(code, ST_SET_W(BPF_REG_3, ST_CHAIN_ENTRY));

@@ -132,13 +132,10 @@ int st_class_targets(struct st_class_target *targets, size_t *count,
 {
 	int result;
 
-	if (socket_link->link)
+	if (socket_link->link != ST_LINK_ANY)
 		return target_add(targets, count, ST_CLASS_TARGETS_MAX, socket_link->link);
 	result = target_add(targets, count, ST_CLASS_TARGETS_MAX, ST_LINK_ETH);
-	for (unsigned int i = 0; i < socket_link->other_count && !result; i++)
-		result = target_add(targets, count, ST_CLASS_TARGETS_MAX,
-				    socket_link->others[i].link);
-	return result;
+	return result ? result : target_add(targets, count, ST_CLASS_TARGETS_MAX, ST_LINK_RAW);
 }
 
 /*

@@ -8,21 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Interfaces that aren't Ethernet, for a socket that gets packets of all of them. */
-#define ST_MAX_LINKS 64
-
-struct st_interface_link {
-	int ifindex;
-	uint32_t link; /* enum st_link */
-};
-
-/* One socket's link: that of its interface, or, for every interface, Ethernet but for these. */
 struct st_socket_link {
 	int ifindex; /* 0: every interface */
 	char interface[16];
-	uint32_t link; /* 0: look at `others` */
-	unsigned int other_count;
-	struct st_interface_link others[ST_MAX_LINKS];
+	uint32_t link; /* enum st_link */
 };
 
 /* A socket with our program on it, known by its cookie: no descriptor of it is kept. */

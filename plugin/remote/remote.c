@@ -196,16 +196,11 @@ int st_remote_load(struct socktally *meter, uint64_t cookie,
 		.cookie = cookie,
 		.ifindex = socket_link->ifindex,
 		.link = socket_link->link,
-		.other_count = socket_link->other_count,
 		.count = (uint32_t)count,
 	};
 	struct service_reply reply;
 	int fd;
 
-	for (unsigned int i = 0; i < socket_link->other_count; i++) {
-		request.others[i].ifindex = socket_link->others[i].ifindex;
-		request.others[i].link = socket_link->others[i].link;
-	}
 	memcpy(request.what, meter->socket_label, sizeof(request.what));
 	fd = ask(meter, &request, insns, &reply);
 	*program = reply.program;

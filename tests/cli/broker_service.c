@@ -247,7 +247,7 @@ static void hostile(void)
 
 	for (int kind = 0; kind < 40; kind++) {
 		size_t size = sizeof(good.head);
-		char bytes[256];
+		char bytes[128];
 
 		bad = good;
 		fd = raw_connection();
@@ -270,7 +270,7 @@ static void hostile(void)
 			size = 3;
 			break;
 		case 6:
-			bad.head.other_count = 1000;
+			bad.head.link = 1000;
 			break;
 		case 7:
 			bad.head.op = SERVICE_OPEN;
@@ -307,6 +307,7 @@ static unsigned int load_programs(int fd, int *held, unsigned int most)
 	struct service_request request = {.magic = SERVICE_MAGIC,
 					  .version = SERVICE_VERSION,
 					  .op = SERVICE_LOAD,
+					  .link = ST_LINK_ETH,
 					  .ifindex = 1};
 	unsigned int loaded = 0;
 

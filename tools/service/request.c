@@ -85,23 +85,16 @@ static bool open_meter(struct service_client *client, const struct service_reque
 static bool link_is_valid(uint32_t link)
 {
 	return link == ST_LINK_ETH || link == ST_LINK_SLL || link == ST_LINK_RAW ||
-	       (link & ~0x3fffu) == ST_LINK_OTHER;
+	       link == ST_LINK_ANY || (link & ~0x3fffu) == ST_LINK_OTHER;
 }
 
 static bool take_link(const struct service_request *request, struct st_socket_link *tap)
 {
 	memset(tap, 0, sizeof(*tap));
-	if (request->other_count > ST_MAX_LINKS || (request->link && !link_is_valid(request->link)))
+	if (!link_is_valid(request->link))
 		return false;
 	tap->ifindex = request->ifindex;
 	tap->link = request->link;
-	tap->other_count = request->other_count;
-	for (uint32_t i = 0; i < request->other_count; i++) {
-		if (!link_is_valid(request->others[i].link))
-			return false;
-		tap->others[i].ifindex = request->others[i].ifindex;
-		tap->others[i].link = request->others[i].link;
-	}
 	return true;
 }
 
