@@ -3,6 +3,7 @@
  * `socktally broker --socket`: a program without privileges meters its sockets as exactly as root
  * does; nobody else may, nobody gets more than his share, and nothing that is sent harms the broker.
  */
+#include "bpf/table.h"
 #include "tools/service/service.h"
 #include "tests/lib/api_traffic.h"
 #include <linux/filter.h>
