@@ -57,7 +57,7 @@ for package in $missing; do
 		case $file in
 		/lib/systemd/system/*@.*) ;;
 		/lib/systemd/system/*.service | /lib/systemd/system/*.timer | /lib/systemd/system/*.socket)
-			! command -v systemctl >/dev/null || systemctl -q disable "${file##*/}" || :
+			! command -v systemctl >/dev/null || systemctl -q disable "${file##*/}" 2>/dev/null || :
 			;;
 		/etc/init.d/*) update-rc.d "${file##*/}" disable >/dev/null || : ;;
 		esac

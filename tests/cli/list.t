@@ -11,6 +11,7 @@ import sys
 import attached
 import live
 import netns
+import place
 import tap
 
 SOL_PACKET, PACKET_RX_RING, PACKET_VERSION, PACKET_FANOUT = 263, 5, 10, 18
@@ -207,10 +208,9 @@ def as_user():
     """Without privileges: the sockets of this namespace, and what is missing."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     inode = os.fstat(sock.fileno()).st_ino
-    binary = os.open(live.SOCKTALLY, os.O_RDONLY)
-    result = subprocess.run([f"/proc/self/fd/{binary}", "list", "--format", "json"],
+    result = subprocess.run([live.SOCKTALLY, "list", "--format", "json"],
                             capture_output=True, text=True, user="nobody", group="nogroup",
-                            extra_groups=[], pass_fds=[binary], check=False)
+                            extra_groups=[], check=False, **place.opened(live.SOCKTALLY))
     tap.same((result.returncode, result.stderr), (0, ""), "as an ordinary user")
     found = json.loads(result.stdout)
     mine = [entry for entry in found["sockets"] if entry["inode"] == inode]
@@ -218,7 +218,6 @@ def as_user():
            and mine[0]["socktally"] is None and found["hidden"],
            "as an ordinary user: what is to be seen, and what not", found)
     sock.close()
-    os.close(binary)
 
 
 HOSTILE = """

@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 import captures
+import place
 import tap
 from captures import block, enhanced, interface, pcap, pcapng, section
 
@@ -67,7 +68,7 @@ def no_captures(sample):
         os.chmod(path, 0)
         os.chmod(FOLDER.name, 0o755)
         refused("no permission", path, "can't open: Permission denied", "sudo",
-                preexec_fn=lambda: os.setuid(65534))
+                preexec_fn=lambda: os.setuid(65534), **place.opened(captures.SOCKTALLY))
 
 
 def cut_everywhere(name, data, sample, ends, headers):

@@ -15,6 +15,7 @@ import time
 
 import live
 import netns
+import place
 import packets
 import tap
 
@@ -267,7 +268,8 @@ def refuses(_net):
     refused("a filter that can't be", "-f 'wlan host'", arguments=["-i", "near", "-f", "wlan host"])
     many = " or ".join(f"ether[{i}:4] = {i}" for i in range(2100))
     refused("a filter that is too long", "too long", arguments=["-i", "near", "-f", many])
-    refused("no root", "sudo", arguments=["-i", "near"], preexec_fn=lambda: os.setuid(65534))
+    refused("no root", "sudo", arguments=["-i", "near"], preexec_fn=lambda: os.setuid(65534),
+            **place.opened(live.SOCKTALLY))
     refused("no BPF", "BPF", "sudo", arguments=["-i", "near"], preexec_fn=lambda: drop(
         "bpf", "sys_admin"))
 

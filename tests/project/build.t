@@ -148,26 +148,28 @@ PKG_CONFIG_SYSROOT_DIR=$dest
 export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
 strict='-Wall -Wextra -Wpedantic -Werror'
 
-# installed COMPILER LANGUAGE STANDARD: compiles it as that, links both ways, and runs it
+# installed COMPILER SUFFIX STANDARD: compiles it as that, links both ways, and runs it
 installed()
 {
 	if ! command -v "$1" >/dev/null; then
 		skip "$1 -std=$3: a program with the installed libraries" "no $1"
 		return
 	fi
+	source=$work/probe.$2
+	cp "$work/probe.c" "$source" 2>/dev/null
 	# shellcheck disable=SC2046,SC2086
-	"$1" -x "$2" -std="$3" $strict -o "$work/shared" "$work/probe.c" -x none $(pkg-config --cflags --libs socktally) >"$work/log" 2>&1 &&
+	"$1" -std="$3" $strict -o "$work/shared" "$source" $(pkg-config --cflags --libs socktally) >"$work/log" 2>&1 &&
 		LD_LIBRARY_PATH=$dest/opt/tally/lib "$work/shared" >"$work/log" 2>&1 && grep -qx 'eth:arp 1' "$work/log"
 	ok "$1 -std=$3: a program linked with the installed shared library runs" $? "$work/log"
 	# shellcheck disable=SC2046,SC2086
-	"$1" -x "$2" -std="$3" $strict -static -o "$work/static" "$work/probe.c" -x none $(pkg-config --static --cflags --libs socktally) >"$work/log" 2>&1 &&
+	"$1" -std="$3" $strict -static -o "$work/static" "$source" $(pkg-config --static --cflags --libs socktally) >"$work/log" 2>&1 &&
 		"$work/static" >"$work/log" 2>&1 && grep -qx 'eth:arp 1' "$work/log"
 	ok "$1 -std=$3: and one linked with the static library" $? "$work/log"
 }
 for compiler in gcc clang; do
 	for standard in c99 c11; do installed $compiler c $standard; done
 done
-for compiler in g++ clang++; do installed $compiler c++ c++17; done
+for compiler in g++ clang++; do installed $compiler cc c++17; done
 needed "$work/shared" | grep -qx "libsocktally.so.${version%%.*}"
 ok "it asks for the library by its soname" $?
 unset PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR

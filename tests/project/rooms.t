@@ -17,7 +17,7 @@ import tap
 LIBRARY = {
     "plugin/bpf": (),
     "plugin/translate": ("plugin/bpf",),
-    "plugin/meter": ("plugin/bpf", "build-aux"),
+    "plugin/meter": ("plugin/bpf",),
     "plugin/count": ("plugin/meter",),
     "plugin/hooks": ("plugin/meter", "plugin/bpf", "plugin/count"),
     "plugin/classes/ruleset": ("plugin/translate",),
