@@ -253,6 +253,32 @@ def hostile_names():
     tool.wait()
 
 
+# A namespace that only a mount keeps, and above that mount something else: mountinfo still names it.
+MOUNTED_OVER = """
+set -e
+mount -t tmpfs none "$1"
+touch "$1/ns"
+unshare -n sh -c 'mount --bind /proc/self/ns/net "$1/ns"' sh "$1"
+mount -t tmpfs none "$1"
+mkfifo "$1/fifo"
+[ $2 = fifo ] && mkfifo "$1/ns" || ln -s "$1/fifo" "$1/ns"
+grep -c ' net:.* .*/ns ' /proc/self/mountinfo
+exec sleep 60
+"""
+
+
+def mounted_over():
+    """A path in mountinfo may lead to anything by now: it is not opened before it is known what it is."""
+    for what in ("fifo", "link"):
+        keeper = netns.start(["unshare", "-m", "--propagation", "private", "sh", "-c", MOUNTED_OVER, "sh",
+                              attached.folder(), what], stdout=subprocess.PIPE)
+        tap.same(keeper.stdout.readline(), b"1\n", f"a namespace below a {what}")
+        tap.ok(isinstance(listed(), list), "the list is there, and has not waited for a writer")
+        keeper.kill()
+        keeper.wait()
+        keeper.stdout.close()
+
+
 def wrong_use():
     for arguments in (["list", "eth0"], ["list", "--format", "xml"], ["list", "-x"]):
         result = subprocess.run([live.SOCKTALLY, *arguments], capture_output=True, text=True,
@@ -279,6 +305,7 @@ def main():
     metered()
     as_user()
     hostile_names()
+    mounted_over()
     wrong_use()
     tap.done()
 

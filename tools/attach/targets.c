@@ -95,7 +95,8 @@ int target_sockets(struct target *target, target_socket_fn fn, void *ctx)
 
 		while (before < i && holders.holder[before].inode != holder->inode)
 			before++;
-		if (before == i && process_has_packet_socket(holder->pid, holder->fd))
+		if (before == i &&
+		    process_has_packet_socket(holder->pid, holder->fd, holder->inode) > 0)
 			result = fn(ctx, target, holder);
 	}
 	holders_free(&holders);
@@ -110,7 +111,8 @@ static int captures_now(pid_t pid)
 	int result = process_sockets(pid, &holders);
 
 	for (size_t i = 0; i < holders.count && !result; i++)
-		result = process_has_packet_socket(pid, holders.holder[i].fd);
+		result = process_has_packet_socket(pid, holders.holder[i].fd,
+						   holders.holder[i].inode) > 0;
 	holders_free(&holders);
 	return result;
 }

@@ -5,6 +5,7 @@
 #include "plugin/attach/linktype.h"
 
 #include "tools/common/command.h"
+#include "tools/proc/bounded.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -125,9 +126,10 @@ static int visit_all(struct captures *captures, int own)
 
 		namespace = known->inode == captures->own_namespace
 				    ? fcntl(own, F_DUPFD_CLOEXEC, 0)
-				    : open(known->path, O_RDONLY | O_CLOEXEC);
+				    : bounded_open_namespace(known->pid, known->path, known->inode);
 		if (namespace < 0) {
-			captures->namespaces_hidden |= errno == EACCES || errno == EPERM;
+			captures->namespaces_hidden |= namespace == -EACCES || namespace == -EPERM;
+			captures->namespaces_slow |= namespace == -ETIMEDOUT;
 			continue;
 		}
 		if (inode_of(namespace) == known->inode)
@@ -158,7 +160,8 @@ static int visit_of_socket(struct captures *captures, const struct holder *holde
 	if (namespace < 0)
 		return 0;
 	fcntl(namespace, F_SETFD, FD_CLOEXEC);
-	result = namespaces_add(&captures->namespaces, inode_of(namespace), NULL, NULL);
+	result =
+		namespaces_add(&captures->namespaces, inode_of(namespace), holder->pid, NULL, NULL);
 	if (!result && captures->namespaces.count > known)
 		result = visit(captures, known, namespace, own);
 	close(namespace);
@@ -176,7 +179,7 @@ static int visit_hidden(struct captures *captures, int own)
 		if (holder->inode == last || is_listed(captures, holder->inode))
 			continue;
 		last = holder->inode;
-		if (process_has_packet_socket(holder->pid, holder->fd))
+		if (process_has_packet_socket(holder->pid, holder->fd, holder->inode) > 0)
 			result = visit_of_socket(captures, holder, own);
 	}
 	return result;
@@ -265,7 +268,7 @@ static int collect(struct captures *captures, int own)
 
 	/* our own namespace, also where /proc shows no process */
 	if (!result)
-		result = namespaces_add(&captures->namespaces, captures->own_namespace,
+		result = namespaces_add(&captures->namespaces, captures->own_namespace, getpid(),
 					"/proc/self/ns/net", NULL);
 	if (!result)
 		result = visit_all(captures, own);

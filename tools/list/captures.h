@@ -47,6 +47,7 @@ struct captures {
 	struct st_saved_filter *saved; /* filters */
 	size_t saved_count;
 	bool saved_hidden, namespaces_hidden; /* for want of privileges */
+	bool namespaces_slow;                 /* a process made opening one wait */
 	uint64_t own_namespace;
 };
 

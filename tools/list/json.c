@@ -136,6 +136,7 @@ static void print_meter(FILE *out, const struct captures *captures, const struct
 void list_json(FILE *out, const struct captures *captures)
 {
 	const char *hidden;
+	bool root;
 
 	fputs("{\"schema\":\"" SCHEMA "\",\"sockets\":[", out);
 	for (size_t i = 0; i < captures->count; i++) {
@@ -153,7 +154,7 @@ void list_json(FILE *out, const struct captures *captures)
 		fputc('}', out);
 	}
 	fputs("],\"hidden\":[", out);
-	for (unsigned int i = 0; (hidden = list_hidden(captures, i)); i++) {
+	for (unsigned int i = 0; (hidden = list_hidden(captures, i, &root)); i++) {
 		if (i)
 			fputc(',', out);
 		escape_json(out, hidden);

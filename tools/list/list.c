@@ -62,14 +62,18 @@ const char *list_fanout(uint32_t fanout)
 	return type < sizeof(types) / sizeof(*types) ? types[type] : "?";
 }
 
-const char *list_hidden(const struct captures *captures, unsigned int number)
+const char *list_hidden(const struct captures *captures, unsigned int number, bool *root)
 {
+	*root = true;
 	if (captures->namespaces_hidden && !number--)
 		return "sockets in some other network namespaces";
 	if (captures->holders.hidden && !number--)
 		return "other users' processes, and network namespaces that only they are in";
 	if (captures->saved_hidden && !number--)
 		return "whether socktally is on a socket already";
+	*root = false;
+	if (captures->namespaces_slow && !number--)
+		return "sockets in network namespaces that a process makes us wait for";
 	return NULL;
 }
 

@@ -14,8 +14,8 @@ const char *list_user(uid_t uid, char text[64]);
 const char *list_namespace(const struct captures *captures, const struct capture *capture);
 /* "hash", "cpu", ... of a fanout group. */
 const char *list_fanout(uint32_t fanout);
-/* What the user may not see, item `number` from 0; NULL: no more. */
-const char *list_hidden(const struct captures *captures, unsigned int number);
+/* What is not shown, item `number` from 0; NULL: no more. *root: root would see it. */
+const char *list_hidden(const struct captures *captures, unsigned int number, bool *root);
 
 /* A failure is left in the error flag of out. */
 void list_text(FILE *out, const struct captures *captures, bool verbose);

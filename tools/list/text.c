@@ -182,6 +182,7 @@ static void print_capture(FILE *out, const struct captures *captures, const stru
 void list_text(FILE *out, const struct captures *captures, bool verbose)
 {
 	const char *hidden;
+	bool root;
 
 	for (size_t i = 0; i < captures->count; i++) {
 		if (i)
@@ -190,6 +191,7 @@ void list_text(FILE *out, const struct captures *captures, bool verbose)
 	}
 	if (!captures->count)
 		fputs("no packet socket in sight\n", out);
-	for (unsigned int i = 0; (hidden = list_hidden(captures, i)); i++)
-		fprintf(out, "%snot shown without root: %s\n", i ? "" : "\n", hidden);
+	for (unsigned int i = 0; (hidden = list_hidden(captures, i, &root)); i++)
+		fprintf(out, "%snot shown%s: %s\n", i ? "" : "\n", root ? " without root" : "",
+			hidden);
 }

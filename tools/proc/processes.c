@@ -57,7 +57,7 @@ static int holders_add(struct holders *holders, pid_t pid, int fd, uint64_t inod
 	return 0;
 }
 
-int namespaces_add(struct namespaces *namespaces, uint64_t inode, const char *path,
+int namespaces_add(struct namespaces *namespaces, uint64_t inode, pid_t pid, const char *path,
 		   const char *name)
 {
 	struct namespace *grown;
@@ -83,6 +83,7 @@ int namespaces_add(struct namespaces *namespaces, uint64_t inode, const char *pa
 	grown = &namespaces->namespace[namespaces->count];
 	memset(grown, 0, sizeof(*grown));
 	grown->inode = inode;
+	grown->pid = pid;
 	if (path) {
 		grown->path = strdup(path);
 		if (!grown->path)
@@ -119,7 +120,7 @@ static int read_descriptors(int process, pid_t pid, struct holders *holders,
 		inode = namespaces ? link_number(text, "net") : 0;
 		if (inode) {
 			snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", pid, entry->d_name);
-			result = namespaces_add(namespaces, inode, path, NULL);
+			result = namespaces_add(namespaces, inode, pid, path, NULL);
 		}
 	}
 	closedir(list);
@@ -149,7 +150,7 @@ static int read_threads(int process, pid_t pid, struct namespaces *namespaces)
 		if (!inode)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s", pid, link);
-		result = namespaces_add(namespaces, inode, path, NULL);
+		result = namespaces_add(namespaces, inode, pid, path, NULL);
 	}
 	closedir(list);
 	return result;
@@ -204,7 +205,7 @@ static int read_mounts(int process, pid_t pid, struct namespaces *namespaces)
 			continue;
 		unescape(point);
 		snprintf(path, sizeof(path), "/proc/%d/root%s", pid, point);
-		result = namespaces_add(namespaces, inode, path, mount_name(point));
+		result = namespaces_add(namespaces, inode, pid, path, mount_name(point));
 	}
 	free(line);
 	fclose(mounts);

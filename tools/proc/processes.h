@@ -25,7 +25,8 @@ struct holders {
 struct namespace
 {
 	uint64_t inode;
-	char *path;    /* "/proc/812/ns/net", "/run/netns/blue"; NULL: only a socket leads there */
+	pid_t pid; /* the process that named the path */
+	char *path; /* "/proc/812/ns/net", "/proc/1/root/run/netns/blue"; NULL: only a socket opens it */
 	char name[64]; /* "blue" of "ip netns add blue"; "" */
 };
 
@@ -42,7 +43,7 @@ int processes_read(struct holders *holders, struct namespaces *namespaces);
 void holders_free(struct holders *holders);
 void namespaces_free(struct namespaces *namespaces);
 /* path, name: copied, may be NULL. A namespace that is in the list already stays as it is. */
-int namespaces_add(struct namespaces *namespaces, uint64_t inode, const char *path,
+int namespaces_add(struct namespaces *namespaces, uint64_t inode, pid_t pid, const char *path,
 		   const char *name);
 
 /* The first of those that hold the socket, and how many there are. */
@@ -54,8 +55,11 @@ int process_sockets(pid_t pid, struct holders *holders);
 /* Calls fn for every process until it returns non-zero, which is then returned. -errno. */
 int processes_walk(int (*fn)(void *ctx, pid_t pid), void *ctx);
 
-/* Whether the descriptor is a packet socket; false too if that can't be seen. */
-bool process_has_packet_socket(pid_t pid, int fd);
+/*
+ * Whether the descriptor is the packet socket with this inode: 1, 0, -errno. Nothing that the process
+ * can put there is opened or asked.
+ */
+int process_has_packet_socket(pid_t pid, int fd, uint64_t inode);
 
 struct process {
 	char comm[16];
@@ -79,7 +83,10 @@ bool process_ended(int pidfd);
  * it holds the socket open. -errno: -EPERM, -EBADF, -ESRCH, -ENOSYS before Linux 5.6.
  */
 int process_take(int pidfd, int fd);
-/* The same where the socket is to be that with this inode, whatever has the number by now. -EBADF */
+/*
+ * The same for the packet socket with this inode: -EBADF if the number is another's by now;
+ * -ETIMEDOUT if the process makes close() or the like wait, see tools/proc/bounded.h.
+ */
 int process_take_socket(pid_t pid, int fd, uint64_t inode);
 /* Why these failed, as the end of a sentence. */
 const char *process_take_refused(int error);

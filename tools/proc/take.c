@@ -3,14 +3,15 @@
 #include "tools/proc/processes.h"
 
 #include "tools/common/file_text.h"
+#include "tools/proc/bounded.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -45,19 +46,11 @@ int process_take(int pidfd, int fd)
 
 int process_take_socket(pid_t pid, int fd, uint64_t inode)
 {
-	int pidfd = process_open(pid), taken;
-	struct stat status;
+	int is = process_has_packet_socket(pid, fd, inode);
 
-	if (pidfd < 0)
-		return pidfd;
-	taken = process_take(pidfd, fd);
-	close(pidfd);
-	if (taken < 0)
-		return taken;
-	if (!fstat(taken, &status) && S_ISSOCK(status.st_mode) && status.st_ino == inode)
-		return taken;
-	close(taken);
-	return -EBADF;
+	if (is > 0)
+		return bounded_take_socket(pid, fd, inode);
+	return is ? is : -EBADF;
 }
 
 const char *process_take_refused(int error)
@@ -68,6 +61,8 @@ const char *process_take_refused(int error)
 	case -EMFILE:
 	case -ENFILE:
 		return "no descriptor is free to take it with: raise the limit (ulimit -n)";
+	case -ETIMEDOUT:
+		return "its process makes whoever takes its descriptors wait: it is left alone";
 	case -EPERM:
 	case -EACCES:
 		break;
@@ -83,15 +78,28 @@ const char *process_take_refused(int error)
 	       "container forbids it (CAP_SYS_PTRACE is needed)";
 }
 
-bool process_has_packet_socket(pid_t pid, int fd)
+/* O_PATH: the file itself is not opened, so that no driver and no file system has a say. */
+int process_has_packet_socket(pid_t pid, int fd, uint64_t inode)
 {
-	char path[64], name[32];
+	char path[64], have[64], want[64], name[32];
+	int place, result = 0;
 	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-	/* the name of the socket's protocol in the kernel, of every family */
-	length = getxattr(path, "system.sockprotoname", name, sizeof(name));
-	return length >= 6 && !strncmp(name, "PACKET", (size_t)length);
+	place = open(path, O_PATH | O_CLOEXEC);
+	if (place < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+	length = readlink(path, have, sizeof(have) - 1);
+	have[length > 0 ? length : 0] = '\0';
+	snprintf(want, sizeof(want), "socket:[%" PRIu64 "]", inode);
+	if (!strcmp(have, want)) {
+		/* the name of the socket's protocol in the kernel, of every family */
+		length = getxattr(path, "system.sockprotoname", name, sizeof(name));
+		result = length >= 6 && !strncmp(name, "PACKET", (size_t)length);
+	}
+	close(place);
+	return result;
 }
 
 /* A file of /proc/PID, see file_text_read(). */
