@@ -75,7 +75,10 @@ static bool slot_holds(int fd, enum slot slot, const struct sock_filter *insns, 
 static void filter_save(struct socktally *meter, int prog, uint64_t cookie,
 			const struct sock_filter *insns, size_t count)
 {
-	int result = meter->records ? st_saved_filter_leave(prog, cookie, insns, count) : 0;
+	int result = 0;
+
+	if (meter->records)
+		result = st_saved_filter_leave(prog, cookie, geteuid(), insns, count);
 
 	if (result)
 		st_log(meter, SOCKTALLY_LOG_WARNING,

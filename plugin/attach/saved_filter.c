@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "plugin/attach/saved_filter.h"
+#include "plugin/attach/attach.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/meter/maps.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAP_NAME "socktally_own"
 #define MAGIC 0x6e776f73u
 #define VERSION 1
-#define MAX_MAPS 8 /* a program of ours has the chain, the header buffer and this one */
+/* How often saved filters are read again, 20 ms apart, because a socket has several. */
+#define EXCHANGE_TRIES 10
+#define NOBODY UINT32_MAX /* no user */
+#define MAX_MAPS 8        /* a program of ours has the chain, the header buffer and this one */
 
 /* The map's only value. Releases of different ages read each other's. */
 struct stored {
@@ -20,20 +26,28 @@ struct stored {
 	uint64_t cookie;
 	uint32_t pid;
 	uint32_t count;
+	/* not in the first releases: size tells */
+	uint32_t user;
+	uint32_t reserved;
 };
+
+/* The part that every release has written. */
+#define FIRST_SIZE offsetof(struct stored, user)
 
 static size_t stored_size(size_t count)
 {
 	return sizeof(struct stored) + count * sizeof(struct sock_filter);
 }
 
-int st_saved_filter_leave(int prog, uint64_t cookie, const struct sock_filter *insns, size_t count)
+int st_saved_filter_leave(int prog, uint64_t cookie, uint32_t user, const struct sock_filter *insns,
+			  size_t count)
 {
 	const struct stored head = {.magic = MAGIC,
 				    .version = VERSION,
 				    .size = sizeof(head),
 				    .cookie = cookie,
 				    .pid = (uint32_t)getpid(),
+				    .user = user,
 				    .count = (uint32_t)count};
 	size_t size = stored_size(count);
 	const uint32_t first = 0;
@@ -70,11 +84,11 @@ static int stored_read(int map, const struct bpf_map_info *info, struct st_saved
 {
 	const uint32_t first = 0;
 	unsigned char *value;
-	struct stored head;
+	struct stored head = {0};
 	int result = -EINVAL;
 
 	if (info->type != BPF_MAP_TYPE_ARRAY || info->key_size != sizeof(first) ||
-	    info->max_entries != 1 || info->value_size < sizeof(head) ||
+	    info->max_entries != 1 || info->value_size < FIRST_SIZE ||
 	    info->value_size > 2 * stored_size(BPF_MAXINSNS))
 		return -EINVAL;
 	/* the kernel copies it in units of 8 bytes */
@@ -84,9 +98,13 @@ static int stored_read(int map, const struct bpf_map_info *info, struct st_saved
 	result = st_bpf_map_lookup(map, &first, value);
 	if (result)
 		goto out;
-	memcpy(&head, value, sizeof(head));
+	memcpy(&head, value, FIRST_SIZE);
+	if (head.size >= sizeof(head) && info->value_size >= sizeof(head))
+		memcpy(&head, value, sizeof(head));
+	else
+		head.user = NOBODY;
 	result = -EINVAL;
-	if (head.magic != MAGIC || head.size < sizeof(head) || head.count > BPF_MAXINSNS ||
+	if (head.magic != MAGIC || head.size < FIRST_SIZE || head.count > BPF_MAXINSNS ||
 	    info->value_size < head.size + head.count * sizeof(struct sock_filter))
 		goto out;
 	saved->insns = malloc((head.count ? head.count : 1) * sizeof(struct sock_filter));
@@ -97,6 +115,9 @@ static int stored_read(int map, const struct bpf_map_info *info, struct st_saved
 	saved->count = head.count;
 	saved->cookie = head.cookie;
 	saved->pid = head.pid;
+	/* root's programs speak for whom they say, as the service loads those of its clients */
+	if (!saved->user)
+		saved->user = head.user;
 	result = 0;
 out:
 	free(value);
@@ -120,6 +141,7 @@ static int saved_read(int prog, struct st_saved_filter *saved)
 		return -ENOENT;
 	saved->program = program.id;
 	saved->loaded = program.load_time;
+	saved->user = program.created_by_uid;
 	for (uint32_t i = 0; i < program.nr_map_ids && !result; i++) {
 		struct bpf_map_info info = {0};
 		int map = st_bpf_map_by_id(maps[i]);
@@ -140,27 +162,11 @@ static int saved_read(int prog, struct st_saved_filter *saved)
 	return result;
 }
 
-/*
- * One a socket: where a program has just been exchanged, the old one stays in the kernel's list
- * until nobody can be running it.
- */
 static int saved_add(struct st_saved_filter **list, size_t *count,
 		     const struct st_saved_filter *saved)
 {
-	struct st_saved_filter *grown;
+	struct st_saved_filter *grown = reallocarray(*list, *count + 1, sizeof(*grown));
 
-	for (size_t i = 0; i < *count; i++) {
-		if ((*list)[i].cookie != saved->cookie)
-			continue;
-		if ((*list)[i].loaded > saved->loaded) {
-			free(saved->insns);
-		} else {
-			free((*list)[i].insns);
-			(*list)[i] = *saved;
-		}
-		return 0;
-	}
-	grown = reallocarray(*list, *count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	*list = grown;
@@ -168,7 +174,7 @@ static int saved_add(struct st_saved_filter **list, size_t *count,
 	return 0;
 }
 
-int st_saved_filters_read(struct st_saved_filter **list, size_t *count)
+static int read_all(struct st_saved_filter **list, size_t *count)
 {
 	struct st_saved_filter saved;
 	uint32_t id = 0;
@@ -196,6 +202,73 @@ int st_saved_filters_read(struct st_saved_filter **list, size_t *count)
 	*list = NULL;
 	*count = 0;
 	return result;
+}
+
+static bool several_of_one(const struct st_saved_filter *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++)
+			if (list[i].cookie == list[j].cookie)
+				return true;
+	return false;
+}
+
+/* Where a program has just been exchanged, the old one is listed until no CPU can be running it. */
+int st_saved_filters_read(struct st_saved_filter **list, size_t *count)
+{
+	const struct timespec moment = {.tv_nsec = 20 * 1000000};
+	int result = read_all(list, count);
+
+	for (int i = 0; i < EXCHANGE_TRIES && !result && several_of_one(*list, *count); i++) {
+		st_saved_filters_free(*list, *count);
+		nanosleep(&moment, NULL);
+		result = read_all(list, count);
+	}
+	return result;
+}
+
+static bool is_trusted(const struct st_saved_filter *saved, uint32_t owner)
+{
+	return saved->user != NOBODY &&
+	       (!saved->user || saved->user == owner || saved->user == geteuid());
+}
+
+enum st_saved_state st_saved_filter_find(const struct st_saved_filter *list, size_t count,
+					 uint64_t cookie, uint32_t owner, uint32_t except,
+					 const struct st_saved_filter **found)
+{
+	enum st_saved_state state = ST_SAVED_NONE;
+
+	*found = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].cookie != cookie || list[i].program == except)
+			continue;
+		if (is_trusted(&list[i], owner)) {
+			state = state == ST_SAVED_FOUND ? ST_SAVED_CONTRADICTORY : ST_SAVED_FOUND;
+			*found = &list[i];
+			if (state == ST_SAVED_CONTRADICTORY)
+				break;
+		} else if (state == ST_SAVED_NONE) {
+			state = ST_SAVED_UNTRUSTED;
+			*found = &list[i];
+		}
+	}
+	return state;
+}
+
+bool st_saved_filter_fits(const struct st_saved_filter *saved, int fd)
+{
+	int scratch = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int prog = st_bpf_prog_by_id(saved->program);
+	bool fits = prog >= 0 && scratch >= 0 &&
+		    !setsockopt(scratch, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) &&
+		    st_option_memory(scratch) == st_option_memory(fd);
+
+	if (scratch >= 0)
+		close(scratch);
+	if (prog >= 0)
+		close(prog);
+	return fits;
 }
 
 void st_saved_filters_free(struct st_saved_filter *list, size_t count)

@@ -13,6 +13,7 @@ import time
 import attached
 import live
 import netns
+import place
 import tap
 
 KINDS = live.traffic()
@@ -221,6 +222,36 @@ def taken_over():
     sock.close()
 
 
+def forged():
+    """Saved filters that nobody vouches for, or that contradict each other: nothing is touched, and that is said."""
+    forger = os.path.join(place.BUILD, "tests/helpers/saved_filter_forger")
+    program = attached.ebpf()
+    if program < 0:
+        tap.skip("forged saved filters", "can't load a program here")
+        return
+    sock = attached.sniffer("near")
+    sock.setsockopt(attached.SOL_SOCKET, attached.SO_ATTACH_BPF, program)
+    cookie, = struct.unpack("Q", sock.getsockopt(attached.SOL_SOCKET, 57, 8))  # SO_COOKIE
+    for users, words in (((4711,), "saved for it by user 4711, who did not make the socket"),
+                         ((0, 0), "several filters are saved for it")):
+        forgers = [subprocess.Popen([forger, str(cookie), str(user)], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE) for user in users]
+        for one in forgers:
+            one.stdout.readline()
+        for command in ("attach", "detach"):
+            result = subprocess.run([live.SOCKTALLY, command, str(os.getpid())], capture_output=True, text=True,
+                                    check=False)
+            tap.ok(result.returncode == 1 and words in result.stderr and result.stderr.count("\n") == 1,
+                   f"{command}, by {users}: refused", result.stderr)
+        out = subprocess.run([live.SOCKTALLY, "list"], capture_output=True, text=True, check=True).stdout
+        tap.ok(words in out, f"list, by {users}: why", out)
+        tap.ok(attached.is_on(sock), "and the socket has its eBPF filter")
+        for one in forgers:
+            one.communicate()
+    os.close(program)
+    sock.close()
+
+
 def changed_filter(net):
     """A filter that the tool sets later is followed, and the gap is told."""
     sock = attached.sniffer("near")
@@ -395,6 +426,7 @@ def main():
     closed(net)
     one_each(net)
     taken_over()
+    forged()
     changed_filter(net)
     pieces(net)
     through_another(net)

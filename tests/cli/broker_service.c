@@ -6,6 +6,7 @@
 #include "bpf/table.h"
 #include "tools/service/service.h"
 #include "tests/lib/api_traffic.h"
+#include "plugin/attach/saved_filter.h"
 #include <linux/filter.h>
 #include <socktally/socktally.h>
 #include <fcntl.h>
@@ -179,6 +180,41 @@ static void metered(void)
 	socktally_close(meter);
 	ok(socktally_open(&meter, &wide) == -EINVAL && strstr(socktally_error(NULL), "paths"),
 	   "a table that is too large for a guest of the broker");
+}
+
+static void leave_saved_filter(void)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts),
+					   .broker = path,
+					   .flags = SOCKTALLY_OPEN_RECORDS};
+	struct socktally *meter;
+
+	ok(!socktally_open(&meter, &opts) && !socktally_attach(meter, sniffer, NULL),
+	   "a client saves the filter of root's socket");
+	socktally_close(meter);
+}
+
+/* What a client has left speaks for that client, whatever the broker's user is. */
+static void saved_filter(void)
+{
+	const struct st_saved_filter *found;
+	struct st_saved_filter *list;
+	socklen_t size = sizeof(uint64_t);
+	uint64_t cookie = 0;
+	int none = 0;
+	size_t count;
+
+	as_user(USER, true, leave_saved_filter);
+	getsockopt(sniffer, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+	if (ok(!st_saved_filters_read(&list, &count), "saved filters can be read")) {
+		ok(st_saved_filter_find(list, count, cookie, 0, 0, &found) == ST_SAVED_UNTRUSTED &&
+			   found->user == USER,
+		   "it is not believed for a socket of root's");
+		ok(st_saved_filter_find(list, count, cookie, USER, 0, &found) == ST_SAVED_FOUND,
+		   "it would be for one of the client's user");
+		st_saved_filters_free(list, count);
+	}
+	setsockopt(sniffer, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
 }
 
 static int raw_connection(void)
@@ -466,6 +502,7 @@ int main(void)
 	as_user(USER, true, limits);
 	as_user(USER, true, many_programs);
 	as_user(USER, true, metered);
+	saved_filter();
 	occupied();
 	helper = start_killer();
 	as_user(USER, true, killed);

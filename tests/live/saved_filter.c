@@ -3,6 +3,8 @@
 #include <socktally/socktally.h>
 
 #include "plugin/attach/saved_filter.h"
+#include "plugin/bpf/syscall.h"
+#include "plugin/meter/maps.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +127,70 @@ static void given_back(void)
 	close(fd);
 }
 
+static int program(size_t length)
+{
+	struct bpf_insn insns[8] = {0};
+	int prog;
+
+	for (size_t i = 0; i + 1 < length; i++)
+		insns[i] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = -1};
+	insns[length - 1] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
+	prog = st_bpf_prog_load(ST_PROGRAM_NAME, insns, length, NULL, 0);
+	if (prog < 0) {
+		perror("Bail out! a program");
+		exit(1);
+	}
+	return prog;
+}
+
+static enum st_saved_state state_of(uint64_t cookie, uint32_t owner, uint32_t *user, int fd,
+				    bool *fits)
+{
+	const struct st_saved_filter *found;
+	struct st_saved_filter *list;
+	enum st_saved_state state;
+	size_t count;
+
+	if (st_saved_filters_read(&list, &count))
+		return ST_SAVED_NONE;
+	state = st_saved_filter_find(list, count, cookie, owner, 0, &found);
+	*user = found ? found->user : 0;
+	*fits = found && st_saved_filter_fits(found, fd);
+	st_saved_filters_free(list, count);
+	return state;
+}
+
+/* Whoever may load programs can leave a filter for any socket. */
+static void forged(void)
+{
+	const struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), own = program(4);
+	int first = program(4), second = program(5);
+	socklen_t size = sizeof(uint64_t);
+	uint64_t cookie = 0;
+	uint32_t user;
+	bool fits;
+
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size);
+	ok(!setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &own, sizeof(own)), "forged",
+	   "a socket with an eBPF filter of its own");
+	ok(state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_NONE, "forged", "nothing is saved");
+	ok(!st_saved_filter_leave(first, cookie, 4711, &none, 1) &&
+		   state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_UNTRUSTED && user == 4711,
+	   "forged", "from another user: not trusted");
+	ok(state_of(cookie, 4711, &user, fd, &fits) == ST_SAVED_FOUND && fits, "forged",
+	   "from the socket's own user: found");
+	ok(!st_saved_filter_leave(second, cookie, 0, &none, 1) &&
+		   state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_FOUND && !user && !fits,
+	   "forged", "root's is the one that counts; its size is not that of what is there");
+	ok(state_of(cookie, 4711, &user, fd, &fits) == ST_SAVED_CONTRADICTORY, "forged",
+	   "two that could be believed contradict each other");
+	close(fd);
+	close(own);
+	close(first);
+	close(second);
+}
+
 static bool permitted(void)
 {
 	struct st_saved_filter *list;
@@ -154,6 +220,7 @@ int main(void)
 	round_trip("one instruction", &long_filter[count - 1], 1);
 	round_trip("a long filter", long_filter, count);
 	given_back();
+	forged();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }

@@ -13,6 +13,7 @@
 #include "tools/options/options.h"
 #include "tools/common/name_list.h"
 #include "tools/attach/targets.h"
+#include "tools/proc/saved_filters.h"
 
 #define MILLISECOND INT64_C(1000000) /* of monotonic_now() */
 #define SECOND (1000 * MILLISECOND)
@@ -141,14 +142,5 @@ void attach_note(struct attach_meter *meter, const char *event, const char *form
 	__attribute__((format(printf, 3, 4)));
 /* Writes the reports of all meters. */
 void attach_report(struct attach_session *session, bool so_far);
-
-/* --- restore.c */
-
-/*
- * Gives a socket its saved filter again. -EACCES: another program is on it than that of the saved
- * filter; -EPERM: its owner has locked its filter.
- */
-struct st_saved_filter;
-int saved_filter_restore(int fd, const struct st_saved_filter *saved);
 
 #endif

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally detach: restores the filters of sockets whose meter was killed. */
 #include "tools/attach/attach.h"
-#include "tools/proc/packet_diag.h"
 
+#include "plugin/attach/attach.h"
 #include "plugin/attach/linktype.h"
-#include "plugin/attach/saved_filter.h"
 #include "tools/common/escape.h"
 #include <errno.h>
 #include <getopt.h>
@@ -29,21 +28,10 @@ enum { OPTION_ALL = OPTION_OWN };
 struct detach_session {
 	struct target_choice choice;
 	const char *interface; /* NULL: any socket */
-	struct st_saved_filter *saved;
-	size_t saved_count;
+	struct saved_filters saved;
 	size_t restored;
 	bool failed;
 };
-
-static const struct st_saved_filter *saved_filter_of(const struct detach_session *session, int fd)
-{
-	uint64_t cookie = packet_diag_cookie(fd);
-
-	for (size_t i = 0; cookie && i < session->saved_count; i++)
-		if (session->saved[i].cookie == cookie)
-			return &session->saved[i];
-	return NULL;
-}
 
 static void say_not_restored(const struct target *target, const char *interface, int error)
 {
@@ -69,21 +57,31 @@ static void say_restored(const struct target *target, const char *interface)
 /* fd: a descriptor of the socket. */
 static void restore(struct detach_session *session, const struct target *target, int fd)
 {
-	const struct st_saved_filter *saved = saved_filter_of(session, fd);
+	const struct st_saved_filter *found;
+	enum st_saved_state state = saved_filters_find(&session->saved, fd, 0, &found);
 	struct st_socket_link link;
+	char why[160];
 	int result;
 
-	if (!saved || st_socket_link_read(&link, fd, 0) ||
-	    (session->interface && strcmp(session->interface, link.interface) != 0))
+	if (state == ST_SAVED_NONE || st_socket_link_read(&link, fd, 0) ||
+	    (session->interface && strcmp(session->interface, link.interface) != 0) ||
+	    !st_filter_is_hidden(fd))
 		return;
-	if (saved->counting) {
+	if (state != ST_SAVED_FOUND) {
+		session->failed = true;
+		saved_filter_refused(state, found, why, sizeof(why));
+		command_fail("%s (pid %d) on %s: %s", target->comm, target->pid, link.interface,
+			     why);
+		return;
+	}
+	if (found->counting) {
 		session->failed = true;
 		command_fail("%s (pid %d) on %s: socktally (pid %u) is metering it: end that one "
 			     "(kill %u)",
-			     target->comm, target->pid, link.interface, saved->pid, saved->pid);
+			     target->comm, target->pid, link.interface, found->pid, found->pid);
 		return;
 	}
-	result = saved_filter_restore(fd, saved);
+	result = saved_filter_restore(fd, found);
 	if (result == -EACCES)
 		return; /* another filter is on it by now: there is nothing left of ours */
 	if (result) {
@@ -118,7 +116,7 @@ static int detach(struct detach_session *session)
 	int status = targets_choose(&targets, &session->choice), result = 0;
 
 	if (!status)
-		result = st_saved_filters_read(&session->saved, &session->saved_count);
+		result = saved_filters_read(&session->saved);
 	if (result)
 		status = command_fail("what is left can't be looked for: %s%s", strerror(-result),
 				      result == -EPERM ? ": run as root, or with CAP_SYS_ADMIN"
@@ -129,7 +127,7 @@ static int detach(struct detach_session *session)
 		status = command_fail("%s: no packet socket has a program that was left by a "
 				      "socktally",
 				      session->choice.names[0]);
-	st_saved_filters_free(session->saved, session->saved_count);
+	saved_filters_free(&session->saved);
 	targets_free(&targets);
 	return status | (session->failed ? EXIT_FAILED : 0);
 }

@@ -5,7 +5,6 @@
 #include "plugin/attach/linktype.h"
 
 #include "tools/filter_text/filter_text.h"
-#include "plugin/attach/saved_filter.h"
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <stdlib.h>
@@ -64,26 +63,29 @@ static bool is_between_filters(struct attach_session *session, struct attach_soc
  */
 static int settle_foreign(const struct attach_socket *socket, int fd)
 {
-	const struct st_saved_filter *found = NULL;
-	struct st_saved_filter *saved;
-	size_t count;
+	const struct st_saved_filter *found;
+	struct saved_filters saved;
+	enum st_saved_state state;
+	char why[160];
 	int result = -EACCES;
 
-	if (st_saved_filters_read(&saved, &count))
-		count = 0;
+	saved_filters_read(&saved);
 	/* our own program, which was just replaced, exists for a moment longer */
-	for (size_t i = 0; i < count; i++)
-		if (saved[i].cookie == socket->cookie && saved[i].program != socket->program)
-			found = &saved[i];
-	if (found && !found->counting)
+	state = saved_filters_find(&saved, fd, socket->program, &found);
+	if (state == ST_SAVED_FOUND && !found->counting)
 		result = saved_filter_restore(fd, found);
-	else if (found)
+	if (state == ST_SAVED_FOUND && found->counting) {
 		command_fail("%s (pid %d): socktally (pid %u) is metering its socket %d on %s, "
 			     "which has room for one meter",
 			     socket->comm, socket->pid, found->pid, socket->fd, socket->interface);
-	if (result && (!found || !found->counting))
+	} else if (state == ST_SAVED_UNTRUSTED || state == ST_SAVED_CONTRADICTORY) {
+		saved_filter_refused(state, found, why, sizeof(why));
+		command_fail("%s (pid %d): its socket %d on %s can't be metered: %s", socket->comm,
+			     socket->pid, socket->fd, socket->interface, why);
+	} else if (result) {
 		attach_say_refused(socket, fd, result);
-	st_saved_filters_free(saved, count);
+	}
+	saved_filters_free(&saved);
 	return result;
 }
 

@@ -185,15 +185,6 @@ static int visit_hidden(struct captures *captures, int own)
 	return result;
 }
 
-static const struct st_saved_filter *saved_filter_of(const struct captures *captures,
-						     uint64_t cookie)
-{
-	for (size_t i = 0; i < captures->saved_count; i++)
-		if (captures->saved[i].cookie == cookie)
-			return &captures->saved[i];
-	return NULL;
-}
-
 /* Fills in what is known without a descriptor of the socket, and why there is none. */
 static void explain_untaken(struct capture *capture, int error, bool hidden)
 {
@@ -229,7 +220,7 @@ static void probe(struct captures *captures, struct capture *capture)
 		explain_untaken(capture, fd, captures->holders.hidden);
 		return;
 	}
-	capture_probe(capture, fd, saved_filter_of(captures, capture->diag.cookie), &insns);
+	capture_probe(captures, capture, fd, &insns);
 	close(fd);
 	free(capture->diag.insns);
 	capture->diag.insns = insns;
@@ -274,7 +265,7 @@ static int collect(struct captures *captures, int own)
 		result = visit_all(captures, own);
 	if (!result)
 		result = visit_hidden(captures, own);
-	if (!result && st_saved_filters_read(&captures->saved, &captures->saved_count))
+	if (!result && saved_filters_read(&captures->saved))
 		captures->saved_hidden = true;
 	return result;
 }
@@ -314,6 +305,6 @@ void captures_free(struct captures *captures)
 	free(captures->capture);
 	holders_free(&captures->holders);
 	namespaces_free(&captures->namespaces);
-	st_saved_filters_free(captures->saved, captures->saved_count);
+	saved_filters_free(&captures->saved);
 	memset(captures, 0, sizeof(*captures));
 }

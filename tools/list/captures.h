@@ -4,8 +4,8 @@
 #define SOCKTALLY_TOOLS_LIST_CAPTURES_H
 
 #include "tools/proc/packet_diag.h"
-#include "plugin/attach/saved_filter.h"
 #include "tools/proc/processes.h"
+#include "tools/proc/saved_filters.h"
 #include <net/if.h>
 
 enum capture_filter {
@@ -44,8 +44,7 @@ struct captures {
 	/* what the fields above point into */
 	struct holders holders;
 	struct namespaces namespaces;
-	struct st_saved_filter *saved; /* filters */
-	size_t saved_count;
+	struct saved_filters saved;
 	bool saved_hidden, namespaces_hidden; /* for want of privileges */
 	bool namespaces_slow;                 /* a process made opening one wait */
 	uint64_t own_namespace;
@@ -57,9 +56,9 @@ void captures_free(struct captures *captures);
 
 /*
  * Fills in, from a descriptor of the socket: filter (*insns is malloc'ed), meter, locked, attachable
- * and why. saved: the socket's saved filter, or NULL.
+ * and why.
  */
-void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *saved,
+void capture_probe(const struct captures *captures, struct capture *capture, int fd,
 		   struct sock_filter **insns);
 
 #endif

@@ -64,20 +64,39 @@ static void judge(struct capture *capture, const struct sock_filter *insns)
 		snprintf(capture->why, sizeof(capture->why),
 			 "socktally (pid %d) is metering it: a socket has room for one meter",
 			 capture->meter_pid);
-	else if (capture->filter == CAPTURE_FILTER_EBPF)
+	else if (capture->filter == CAPTURE_FILTER_EBPF && !*capture->why)
 		snprintf(capture->why, sizeof(capture->why),
 			 "it has an eBPF filter, which can't be read%s",
 			 geteuid() ? " (perhaps socktally's: root can tell)" : "");
-	else if ((what = obstacle(insns, capture->insn_count)))
+	else if (capture->filter != CAPTURE_FILTER_EBPF &&
+		 (what = obstacle(insns, capture->insn_count)))
 		snprintf(capture->why, sizeof(capture->why),
 			 "its filter uses %s, which eBPF can't express", what);
+	else if (*capture->why)
+		return;
 	else if (!bpf_permitted())
 		strcpy(capture->why, "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON");
 	else
 		capture->attachable = true;
 }
 
-void capture_probe(struct capture *capture, int fd, const struct st_saved_filter *saved,
+/* A program is on the socket: a meter's, as a saved filter tells, or another one. */
+static void take_program(const struct captures *captures, struct capture *capture, int fd,
+			 struct sock_filter **insns)
+{
+	const struct st_saved_filter *found;
+	enum st_saved_state state = saved_filters_find(&captures->saved, fd, 0, &found);
+
+	if (state == ST_SAVED_FOUND && (found->counting || st_saved_filter_fits(found, fd))) {
+		take_saved(capture, found, insns);
+		return;
+	}
+	capture->filter = CAPTURE_FILTER_EBPF;
+	if (state == ST_SAVED_UNTRUSTED || state == ST_SAVED_CONTRADICTORY)
+		saved_filter_refused(state, found, capture->why, sizeof(capture->why));
+}
+
+void capture_probe(const struct captures *captures, struct capture *capture, int fd,
 		   struct sock_filter **insns)
 {
 	socklen_t size = sizeof(int);
@@ -86,10 +105,8 @@ void capture_probe(struct capture *capture, int fd, const struct st_saved_filter
 	getsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &locked, &size);
 	capture->locked = locked;
 	result = st_filter_read(fd, insns, &capture->insn_count);
-	if (result == -EACCES && saved)
-		take_saved(capture, saved, insns);
-	else if (result == -EACCES)
-		capture->filter = CAPTURE_FILTER_EBPF;
+	if (result == -EACCES)
+		take_program(captures, capture, fd, insns);
 	else if (!result)
 		capture->filter =
 			capture->insn_count ? CAPTURE_FILTER_CLASSIC : CAPTURE_FILTER_NONE;

@@ -130,7 +130,8 @@ static bool load(struct service *service, struct service_client *client,
 	client->programs[client->program_count++] = reply.program;
 	/* without a record the socket is metered all the same */
 	if (client->records)
-		st_saved_filter_leave(prog, request->cookie, message->insns, request->count);
+		st_saved_filter_leave(prog, request->cookie, client->uid, message->insns,
+				      request->count);
 	sent = answer(client, &reply, prog);
 	close(prog);
 	return sent;
