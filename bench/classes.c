@@ -29,9 +29,32 @@ enum way { CLASSES, NATIVE, LIBPCAP, JIT, WAYS };
 static const char *const way_names[WAYS] = {"classes", "native", "libpcap", "jit"};
 
 static struct socktally_class classes[COUNT_MAX];
-static char names[COUNT_MAX][16], expressions[COUNT_MAX][64];
+static char names[COUNT_MAX][16], expressions[COUNT_MAX][96];
 static struct bpf_program filters[COUNT_MAX];
 static int programs[COUNT_MAX], empty;
+
+/* A form each; the numbers are different ones for each class. */
+static void make_varied(unsigned int i, unsigned int number, char *text, size_t size)
+{
+	static const char *const forms[] = {
+		"src net 10.%u.%u.0/24 and tcp dst port %u",
+		"dst net 172.16.%u.0/24 and portrange %u-%u",
+		"host 10.%u.0.%u and not port %u",
+		"ip6 and portrange %u-%u and not udp port %u",
+		"src host 10.2.%u.%u and (dst port %u or icmp)",
+		"udp and greater %u and (port %u or port %u)",
+		"tcp[tcpflags] & tcp-syn != 0 and dst net 10.%u.%u.0/24 and not src port %u",
+		"icmp[icmptype] = %u and ip[8] < %u and greater %u",
+		"ether src 2:0:0:0:%x:%x and not dst port %u",
+		"tcp[((tcp[12] & 0xf0) >> 2) + %u] = %u and dst port %u",
+	};
+	const char *form = forms[i % (sizeof(forms) / sizeof(*forms))];
+
+	if (strstr(form, "portrange"))
+		snprintf(text, size, form, number & 0xff, number, number + 1 + i * 37 % 3000);
+	else
+		snprintf(text, size, form, number & 0x7f, i / 4 & 0x7f, number);
+}
 
 /* Different ports, hosts, nets, or a third of each, like the list of an office's services. */
 static void make_expression(const char *kind, unsigned int i, char *text, size_t size)
@@ -45,9 +68,13 @@ static void make_expression(const char *kind, unsigned int i, char *text, size_t
 		snprintf(text, size, "%sport %u", i % 2 ? "tcp " : "", 1 + i * 7 % 65535);
 	else if (!strcmp(kind, "host"))
 		snprintf(text, size, "host 10.%u.%u.%u", i % 4, i / 250, 1 + i % 250);
-	else
+	else if (!strcmp(kind, "net"))
 		snprintf(text, size, "net %u.%u.%u.0/24", 10 + i % 3, hash >> 24,
 			 hash >> 16 & 0xff);
+	else if (!strcmp(kind, "range"))
+		snprintf(text, size, "portrange %u-%u", 1 + i * 53, 1 + i * 53 + i * 7 % 300);
+	else
+		make_varied(i, 1 + i * 7, text, size);
 }
 
 static int load(struct st_code *code)
@@ -241,7 +268,7 @@ static void compare(const struct work *work, const char *kind, unsigned int coun
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"port", "host", "net", "mixed"};
+	static const char *const kinds[] = {"port", "host", "net", "mixed", "range", "varied"};
 	struct work work = {0};
 
 	if (argc != 3)

@@ -26,8 +26,12 @@ bool st_table_plan(const struct st_fields *fields, struct st_table *table);
 int st_table_make(struct st_ruleset *ruleset, struct st_table *table, const struct st_key *keys,
 		  size_t count);
 
-/* Where many different ranges of a field occur, replaces each by the prefixes that make it up. */
-int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions);
+/*
+ * Where many different ranges of a field occur, replaces each by the prefixes that make it up,
+ * except of a filter that would become too many conjunctions.
+ */
+int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions,
+				 size_t filter_count);
 
 /* Makes the ops for these conjunctions, which it changes. */
 int st_plan_conjunctions(struct st_ruleset *ruleset, struct st_conjunctions *conjunctions);

@@ -1,141 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Many filters become a rule set: the steps, and which filters stay filters. */
 #include "plugin/classes/ruleset/ruleset.h"
 #include "plugin/classes/ruleset/plan.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/*
- * A field's ranges become prefixes if there are so many different ones, and each is so many
- * prefixes at most.
- */
-#define RANGES_MANY 8
-#define PREFIXES_MAX 64
-
-static bool is_range(const struct st_fields *fields, const struct st_condition *condition)
-{
-	const struct st_field *field = &fields->field[condition->field];
-
-	/* a prefix is a mask, so all bits of the field must count */
-	return !condition->outside && condition->low != condition->high &&
-	       (field->kind == ST_FIELD_BYTES || field->kind == ST_FIELD_BEHIND) &&
-	       !(field->mask & (field->mask + 1));
-}
-
-/* The last number of the longest prefix that begins at low and ends at high or before. */
-static uint32_t prefix_end(uint32_t low, uint32_t high)
-{
-	uint32_t bits = low ? low & -low : 0x80000000u;
-
-	while ((uint64_t)low + bits - 1 > high)
-		bits >>= 1;
-	return low + bits - 1;
-}
-
-/* Replaces a conjunction with a range by one for each prefix of the range. */
-static int split_conjunction(struct st_fields *fields, struct st_conjunctions *conjunctions,
-			     size_t at, uint32_t number)
-{
-	const struct st_condition range = conjunctions->items[at].conditions[number];
-	uint64_t low = range.low;
-	bool first = true;
-
-	while (low <= range.high) {
-		uint32_t end = prefix_end((uint32_t)low, range.high);
-		struct st_field field = fields->field[range.field];
-		struct st_conjunction *conjunction = &conjunctions->items[at];
-		int masked;
-
-		field.mask &= ~(end ^ (uint32_t)low);
-		masked = st_field_number(fields, &field);
-		if (masked < 0)
-			return masked;
-		if (!first) {
-			if (!st_grow(&conjunctions->items, conjunctions->count, &conjunctions->room,
-				     sizeof(*conjunctions->items)))
-				return -ENOMEM;
-			conjunction = &conjunctions->items[conjunctions->count++];
-			*conjunction = conjunctions->items[at];
-		}
-		conjunction->conditions[number] = (struct st_condition){.field = (uint16_t)masked,
-									.low = (uint32_t)low,
-									.high = (uint32_t)low};
-		first = false;
-		low = end + 1ull;
-	}
-	return 0;
-}
-
-static uint32_t prefixes_of(const struct st_condition *range)
-{
-	uint32_t count = 0;
-
-	for (uint64_t low = range->low; low <= range->high; count++)
-		low = prefix_end((uint32_t)low, range->high) + 1ull;
-	return count;
-}
-
-/* Counts the different ranges of each field, up to RANGES_MANY. */
-static void count_ranges(const struct st_fields *fields, const struct st_conjunctions *conjunctions,
-			 struct st_condition (*seen)[RANGES_MANY], uint8_t *counts)
-{
-	for (size_t i = 0; i < conjunctions->count; i++) {
-		for (uint32_t at = 0; at < conjunctions->items[i].count; at++) {
-			const struct st_condition *condition =
-				&conjunctions->items[i].conditions[at];
-			uint8_t *count = &counts[condition->field], known = 0;
-
-			if (!is_range(fields, condition))
-				continue;
-			while (known < *count &&
-			       (seen[condition->field][known].low != condition->low ||
-				seen[condition->field][known].high != condition->high))
-				known++;
-			if (known == *count && known < RANGES_MANY)
-				seen[condition->field][(*count)++] = *condition;
-		}
-	}
-}
-
-static int split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions,
-			const uint8_t *counts, size_t field_count)
-{
-	for (size_t i = 0; i < conjunctions->count; i++) {
-		uint32_t prefixes = 1;
-
-		for (uint32_t at = 0; at < conjunctions->items[i].count; at++) {
-			const struct st_condition range = conjunctions->items[i].conditions[at];
-			int result;
-
-			if (range.field >= field_count || counts[range.field] < RANGES_MANY ||
-			    !is_range(fields, &range))
-				continue;
-			prefixes *= prefixes_of(&range);
-			if (prefixes > PREFIXES_MAX)
-				break;
-			result = split_conjunction(fields, conjunctions, i, at);
-			if (result)
-				return result;
-		}
-	}
-	return 0;
-}
-
-int st_conjunctions_split_ranges(struct st_fields *fields, struct st_conjunctions *conjunctions)
-{
-	size_t field_count = fields->count;
-	struct st_condition(*seen)[RANGES_MANY] = calloc(field_count + 1, sizeof(*seen));
-	uint8_t *counts = calloc(field_count + 1, 1);
-	int result = -ENOMEM;
-
-	if (seen && counts) {
-		count_ranges(fields, conjunctions, seen, counts);
-		result = split_ranges(fields, conjunctions, counts, field_count);
-	}
-	free(seen);
-	free(counts);
-	return result;
-}
 
 /* --- filters that stay filters */
 
@@ -271,7 +140,7 @@ static int plan_rules(struct st_ruleset *ruleset, const struct st_filter *filter
 		      struct st_conjunctions *conjunctions)
 {
 	bool *alone = NULL;
-	int error = st_conjunctions_split_ranges(&ruleset->fields, conjunctions);
+	int error = st_conjunctions_split_ranges(&ruleset->fields, conjunctions, count);
 
 	if (!error)
 		error = leave_alone(conjunctions, count, &alone);
