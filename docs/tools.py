@@ -28,9 +28,9 @@ tests/preload/tools.t tcpdump lldpd` runs these tools' part.
 """
 
 TAIL = """
-A tool that can't be metered says so in one line and runs as always: one that is linked statically or
-makes its system calls itself, one that is setuid or has file capabilities that its caller lacks, a
-socket that is locked or has an eBPF filter of the tool's own.
+What can't be metered is said in one line, and the tool runs as always: a tool that makes its system calls
+itself, one that is setuid or has file capabilities that its caller lacks, a socket that is locked or has
+an eBPF filter of the tool's own. `run` meters a tool that is linked statically from outside.
 """
 
 

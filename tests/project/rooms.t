@@ -41,8 +41,9 @@ COMMAND = {
     "tools/attach": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report"),
     "tools/list": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report"),
     "tools/features": ("tools/common", "tools/options", "tools/proc", "tools/report"),
-    "tools": ("tools/common", "tools/options", "tools/report", "tools/capture", "tools/broker", "tools/attach",
-              "tools/list", "tools/features", "proto"),
+    "tools/run": ("tools/common", "tools/options", "tools/proc", "tools/report", "tools/broker", "tools/attach",
+                  "proto"),
+    "tools": ("tools/common", "tools/options", "tools/report", "tools/capture"),
 }
 ROOMS = {
     **LIBRARY, **COMMAND,

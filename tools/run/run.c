@@ -6,13 +6,12 @@
 #include "tools/attach/attach.h"
 #include "tools/broker/broker.h"
 #include "proto/channel_open.h"
-#include "tools/run.h"
+#include "tools/run/run.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 
 static const char usage_text[] =
@@ -28,17 +27,21 @@ enum { OPTION_ATTACH = OPTION_OWN };
 
 #define ENOUGH_DESCRIPTORS 1024
 
-/* What the tool gets back as it was before us. */
+#define NOTHING_SEEN "no packet socket of %s was seen: nothing to report"
+
+/* What we change in ourselves, and put back in the child that becomes the tool. */
 struct inherited {
-	struct sigaction pipe, file_size, child;
-	sigset_t mask;
+	struct sigaction pipe, file_size;
 	struct rlimit descriptors, locked;
 };
 
 struct run {
 	struct report_options options;
 	struct inherited inherited;
-	bool attach; /* its sockets are taken from outside */
+	struct run_signals signals;
+	struct run_program program;
+	bool attach;        /* without a library in the tool: its sockets are taken from outside */
+	bool attach_chosen; /* not asked for, but the library can't be loaded into the tool */
 	struct attach_options attach_options;
 	struct attach_session session;
 	struct channel_address address;
@@ -48,32 +51,9 @@ struct run {
 	bool metered; /* the tool has a channel, or there is a meter to attach with */
 	char **argv;  /* the tool's */
 	pid_t tool;
-	int signals;
 };
 
-/* Signals that somebody sends to us and means for the tool. */
-static const int forwarded[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,
-				SIGUSR1, SIGUSR2, SIGALRM, SIGCONT};
-
-static bool set_up_signals(struct run *run)
-{
-	struct sigaction by_default = {.sa_handler = SIG_DFL};
-	sigset_t set;
-
-	sigaction(SIGPIPE, NULL, &run->inherited.pipe);
-	sigaction(SIGXFSZ, NULL, &run->inherited.file_size);
-	/* where SIGCHLD is ignored a child's exit status is lost */
-	sigaction(SIGCHLD, &by_default, &run->inherited.child);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
-		sigaddset(&set, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &set, &run->inherited.mask);
-	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signals >= 0;
-}
-
-/* We have maps and programs to hold; the tool's own limit is put back in it. */
+/* A broker has descriptors of maps and programs. The tool gets its own limit back. */
 static void raise_descriptors(struct run *run)
 {
 	struct rlimit limit;
@@ -91,7 +71,7 @@ static void raise_descriptors(struct run *run)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Makes the channel and tells the tool of it. Without one the tool runs as it is. */
+/* Makes the channel, and puts it and the shim into the tool's environment. Else the tool is not metered. */
 static void set_up_channel(struct run *run)
 {
 	const char *preload = getenv("LD_PRELOAD"), *shim = run_find_shim(run->argv[0]);
@@ -127,7 +107,7 @@ static int say_not_started(const struct run *run, int error)
 	return command_fail("%s: can't be run: %s", run->argv[0], strerror(error));
 }
 
-/* failed: where the error goes; -1: it is said here. */
+/* failed: a pipe to us for the errno value; -1: there is none, and the error is said here. */
 static void exec_tool(const struct run *run, int failed)
 {
 	int error;
@@ -136,10 +116,9 @@ static void exec_tool(const struct run *run, int failed)
 		fcntl(run->ends.client, F_SETFD, 0);
 	sigaction(SIGPIPE, &run->inherited.pipe, NULL);
 	sigaction(SIGXFSZ, &run->inherited.file_size, NULL);
-	sigaction(SIGCHLD, &run->inherited.child, NULL);
 	setrlimit(RLIMIT_NOFILE, &run->inherited.descriptors);
 	setrlimit(RLIMIT_MEMLOCK, &run->inherited.locked);
-	sigprocmask(SIG_SETMASK, &run->inherited.mask, NULL);
+	run_signals_restore(&run->signals);
 	execvp(run->argv[0], run->argv);
 	error = errno;
 	if (write(failed, &error, sizeof(error)) != sizeof(error))
@@ -168,20 +147,54 @@ static int start_tool(struct run *run)
 	return error;
 }
 
-/* Whether the tool has ended. What the terminal sends to the whole group reaches it without us. */
-static bool forward_signals(const struct run *run)
+/*
+ * A script gets its JSON object in any case, and a user his line. text: why there is nothing to report;
+ * said: the user has been told.
+ */
+static void report_nothing(struct run *run, const char *text, bool said)
 {
-	struct signalfd_siginfo signal;
-	siginfo_t state = {0};
+	struct report_note note = {.event = "nothing", .text = text};
+	struct report_source source = {.kind = "socket",
+				       .pid = run->tool,
+				       .comm = run->argv[0],
+				       .notes = &note,
+				       .note_count = 1};
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_USERSPACE};
+	struct report *report = NULL;
+	struct socktally *meter;
+	int error;
 
-	while (read(run->signals, &signal, sizeof(signal)) == sizeof(signal))
-		if (signal.ssi_signo != SIGCHLD && signal.ssi_code <= 0 &&
-		    (pid_t)signal.ssi_pid != run->tool)
-			kill(run->tool, (int)signal.ssi_signo);
-	return !waitid(P_PID, (id_t)run->tool, &state, WEXITED | WNOHANG | WNOWAIT) && state.si_pid;
+	if (!said)
+		command_fail("%s", text);
+	if (run->options.format != REPORT_JSON)
+		return;
+	clock_gettime(CLOCK_REALTIME, &note.time);
+	error = socktally_open(&meter, &opts);
+	if (!error)
+		error = report_open(&report, &run->output, run->options.format);
+	if (!error)
+		error = report_write(report, meter, &source);
+	if (error)
+		command_fail("can't write the report: %s", strerror(-error));
+	report_close(report);
+	socktally_close(meter);
 }
 
-/* What the tool started may end with it, but a moment later. */
+/* Why the shim has asked for nothing. */
+static void say_no_contact(struct run *run)
+{
+	char text[PATH_MAX + 128];
+
+	if (run->program.secure)
+		snprintf(text, sizeof(text),
+			 "%s %s, so LD_PRELOAD can't reach it: nothing was metered; try as root",
+			 run->program.path, run->program.secure);
+	else
+		snprintf(text, sizeof(text), NOTHING_SEEN, run->argv[0]);
+	report_nothing(run, text, false);
+}
+
+/* Processes that the tool has started may end a moment later than it does. */
 enum { LEFT_MILLISECONDS = 300 };
 
 /* Whether any process still holds the tool's end of the channel. */
@@ -194,8 +207,8 @@ static bool some_are_left(const struct broker *broker)
 }
 
 /*
- * Hooks and classes are there before the tool is: who asks for one does not want the tool to run without
- * it. False if one of them can't be.
+ * Hooks and classes are added before the tool starts: who asks for one does not want the tool to run
+ * without it. false, after a message: one of them can't be added.
  */
 static bool set_up_broker(struct run *run)
 {
@@ -207,7 +220,7 @@ static bool set_up_broker(struct run *run)
 	broker_init(broker, &run->options, &run->output, &run->address, run->ends.server,
 		    run->ends.listener);
 	broker->keep = COMMAND_KEEP_SIGNALS;
-	broker->signals = run->signals;
+	broker->signals = run->signals.fd;
 	return (!run->options.hooks.count && !run->options.classes.count) ||
 	       broker_load_meter(broker);
 }
@@ -219,21 +232,20 @@ static void serve(struct run *run)
 	broker->tool = run->tool;
 	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
 	do
-		broker_serve(broker, run->signals, -1);
-	while (!forward_signals(run));
-	if (broker->attached || run->options.format == REPORT_JSON)
-		broker_report(broker, true); /* a script gets its object in any case */
+		broker_serve(broker, run->signals.fd, -1);
+	while (!run_signals_forward(&run->signals, run->tool));
+	if (broker->attached)
+		broker_report(broker, true);
 	if (!broker->contacted)
-		run_say_no_contact(run->argv[0]);
-	else if (broker->attached && some_are_left(broker))
+		say_no_contact(run);
+	else if (!broker->attached)
+		report_nothing(run, "no packet socket was metered: nothing to report", true);
+	else if (some_are_left(broker))
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
 	broker_close(broker);
 }
 
-/*
- * run --attach: the meter is made first, so that the first socket is attached to at once. False as
- * above.
- */
+/* The meter is made first, so that the first socket is attached to at once. false as above. */
 static bool set_up_attach(struct run *run)
 {
 	run->attach_options = (struct attach_options){
@@ -244,15 +256,19 @@ static bool set_up_attach(struct run *run)
 	run->metered = !attach_session_open(&run->session, &run->attach_options, &run->output);
 	if (run->session.unprepared)
 		return false;
-	if (!run->metered)
-		command_fail("%s goes on unmetered", run->argv[0]);
-	return true;
+	if (run->metered && run->attach_chosen)
+		command_note("%s %s: its sockets are metered from outside, as with --attach",
+			     run->program.path,
+			     run->program.unloadable ? run->program.unloadable
+						     : run->program.secure);
+	return true; /* why it is not metered is said */
 }
 
 static void serve_attached(struct run *run)
 {
 	struct attach_session *session = &run->session;
-	struct pollfd signals = {.fd = run->signals, .events = POLLIN};
+	bool nothing;
+	struct pollfd signals = {.fd = run->signals.fd, .events = POLLIN};
 
 	targets_add(&session->targets, run->tool); /* if it hasn't ended already */
 	session->meters[0]->pid = run->tool;       /* until it has a socket */
@@ -260,23 +276,37 @@ static void serve_attached(struct run *run)
 	do {
 		poll(&signals, 1, attach_session_wait_ms(session));
 		attach_session_step(session);
-	} while (!forward_signals(run));
+	} while (!run_signals_forward(&run->signals, run->tool));
+	nothing = !attach_session_metered(session) && !session->failed;
+	if (nothing)
+		attach_note(session->meters[0], "nothing", NOTHING_SEEN, run->argv[0]);
 	attach_session_close(session);
 	if (session->given_back)
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);
-	else if (!attach_session_metered(session) && !session->failed)
-		command_fail("no packet socket of %s was seen: nothing to report", run->argv[0]);
+	else if (nothing)
+		command_fail(NOTHING_SEEN, run->argv[0]);
 	attach_session_free(session);
 }
 
-/* The tool without us, but for its end. */
-static void wait_for_tool(const struct run *run)
+/* The tool is not metered. */
+static void wait_for_tool(struct run *run)
 {
-	struct pollfd signals = {.fd = run->signals, .events = POLLIN};
+	struct pollfd signals = {.fd = run->signals.fd, .events = POLLIN};
 
 	do
 		poll(&signals, 1, -1);
-	while (!forward_signals(run));
+	while (!run_signals_forward(&run->signals, run->tool));
+	report_nothing(run, "the tool was not metered: nothing to report", true);
+}
+
+/* Where the library can't be loaded its sockets are taken from outside. Not as a user: that takes root. */
+static void choose_way(struct run *run)
+{
+	run_program_read(&run->program, run->argv[0]);
+	if (run->attach)
+		return;
+	run->attach_chosen = run->program.unloadable || (run->program.secure && !geteuid());
+	run->attach = run->attach_chosen;
 }
 
 /* Ends as the tool did, so that a shell sees the same. */
@@ -339,12 +369,15 @@ int command_run(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	if (!set_up_signals(&run))
+	sigaction(SIGPIPE, NULL, &run.inherited.pipe);
+	sigaction(SIGXFSZ, NULL, &run.inherited.file_size);
+	if (!run_signals_open(&run.signals))
 		return command_fail("no descriptor for signals: %s", strerror(errno));
 	status = command_output(&run.options, STDERR_FILENO, -1, false, &run.output);
 	if (status)
 		return status;
 	raise_descriptors(&run);
+	choose_way(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return EXIT_FAILED;
 	status = start_tool(&run);
