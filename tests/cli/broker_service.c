@@ -38,7 +38,7 @@ static void pause_ms(long milliseconds)
 }
 
 /* The broker on `path`, its messages in folder/messages. */
-static pid_t start_broker(const char *where)
+static pid_t start_broker_for(const char *where, const char *of)
 {
 	const char *command = getenv("SOCKTALLY");
 	char messages[64];
@@ -51,8 +51,13 @@ static pid_t start_broker(const char *where)
 	snprintf(messages, sizeof(messages), "%s/messages", folder);
 	fd = open(messages, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	dup2(fd, STDERR_FILENO);
-	execl(command, command, "broker", "--socket", where, "--group", GROUP, (char *)NULL);
+	execl(command, command, "broker", "--socket", where, "--group", of, (char *)NULL);
 	_exit(99);
+}
+
+static pid_t start_broker(const char *where)
+{
+	return start_broker_for(where, GROUP);
 }
 
 static bool wait_for_socket(void)
@@ -60,7 +65,8 @@ static bool wait_for_socket(void)
 	struct stat status;
 
 	for (int i = 0; i < 1000; i++) {
-		if (!stat(path, &status) && (status.st_mode & 0777) == 0660)
+		if (!stat(path, &status) && (status.st_mode & 0777) == 0660 &&
+		    status.st_gid == group)
 			return true;
 		pause_ms(10);
 	}
@@ -475,6 +481,74 @@ static void occupied(void)
 	ok(ended(start_broker(other)) == 1, "and so does one on what is no socket");
 }
 
+/* The last message of a broker that has ended. */
+static bool last_message_has(const char *part)
+{
+	char messages[64], text[4096] = "", *line;
+	ssize_t length;
+	int fd;
+
+	snprintf(messages, sizeof(messages), "%s/messages", folder);
+	fd = open(messages, O_RDONLY);
+	length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	if (length > 0 && text[length - 1] == '\n')
+		text[length - 1] = '\0';
+	line = strrchr(text, '\n');
+	return strstr(line ? line : text, part);
+}
+
+/* Folders in which another user could put something else in the socket's place. */
+static void folders(void)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+		uid_t uid;
+		bool ours;
+	} cases[] = {
+		{"root's own", 0755, 0, true},
+		{"everybody's, sticky", 01777, 0, true},
+		{"everybody's", 0777, 0, false},
+		{"a group's", 0775, 0, false},
+		{"another user's", 0755, USER, false},
+		{"another user's, sticky", 01777, USER, false},
+	};
+	char sub[64], link[64], inner[80], place[96];
+	struct stat status;
+	pid_t pid;
+
+	snprintf(sub, sizeof(sub), "%s/sub", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(inner, sizeof(inner), "%s/inner", sub);
+	snprintf(place, sizeof(place), "%s/socket", inner);
+	if (mkdir(sub, 0755) || mkdir(inner, 0755) || symlink(inner, link))
+		bail_out(sub);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (chown(sub, cases[i].uid, 0) || chmod(sub, cases[i].mode))
+			bail_out(sub);
+		pid = start_broker_for(place, "54321"); /* a number that has no name */
+		if (!cases[i].ours) {
+			ok(ended(pid) == 1 && access(place, F_OK) &&
+				   last_message_has("another user can change"),
+			   cases[i].name);
+			continue;
+		}
+		for (int j = 0; j < 1000 && (stat(place, &status) || status.st_gid != 54321); j++)
+			pause_ms(10);
+		ok(status.st_gid == 54321 && (status.st_mode & 0777) == 0660, cases[i].name);
+		kill(pid, SIGTERM);
+		ok(!ended(pid) && access(place, F_OK), "and its socket goes with it");
+	}
+	snprintf(place, sizeof(place), "%s/socket", link);
+	ok(ended(start_broker(place)) == 1, "by a symbolic link to such a folder");
+	ok(ended(start_broker_for(path, "4294967295")) == 1 && last_message_has("no such group"),
+	   "no group's number");
+	if (unlink(link) || rmdir(inner) || rmdir(sub))
+		bail_out(sub);
+}
+
 int main(void)
 {
 	struct group *entry = getgrnam(GROUP);
@@ -515,6 +589,7 @@ int main(void)
 	as_user(USER, true, metered);
 	kill(broker, SIGTERM);
 	ok(!ended(broker) && access(path, F_OK), "SIGTERM ends it, and its socket");
+	folders();
 	close(sniffer);
 	close(udp);
 	unlink(messages);

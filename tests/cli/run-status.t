@@ -214,14 +214,14 @@ def terminal(net):
     os.rmdir(os.path.dirname(report))
 
 
-def nothing():
+def nothing(folder):
     """Nothing to report: one line, and for a script an object that says so."""
     done = run([*RUN, "--", "true"])
     tap.ok("no packet socket" in done.stderr and len(done.stderr.splitlines()) == 1,
            "no packet socket: one line", done.stderr)
     for options in [], ["--attach"]:
-        with tempfile.NamedTemporaryFile() as file:
-            run([*RUN, *options, "--format", "json", "-o", file.name, "--", "true"])
+        run([*RUN, *options, "--format", "json", "-o", f"{folder}/report", "--", "true"])
+        with open(f"{folder}/report", encoding="utf-8") as file:
             report = json.load(file)
         tap.ok(report["totals"]["packets"] == 0 and "no packet socket" in report["notes"][0]["text"]
                and report["notes"][0]["event"] == "nothing", f"JSON says so {options}", report)
@@ -342,7 +342,7 @@ def main():
     terminal(net)
     with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
         os.chmod(folder, 0o755)
-        nothing()
+        nothing(folder)
         unloadable(net, folder)
         rights(folder)
         broken_report(net, folder)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,33 +46,91 @@ static bool make_room(const struct sockaddr_un *address)
 	return true;
 }
 
-/* Nobody can connect before it belongs to the group. */
+/* Whether only root and we can change what is in the folder. */
+static bool is_ours(const char *folder)
+{
+	struct stat status;
+
+	if (stat(folder, &status))
+		return false;
+	/* in a sticky folder others can't replace what is not theirs */
+	return (!status.st_uid || status.st_uid == geteuid()) &&
+	       (!(status.st_mode & (S_IWGRP | S_IWOTH)) || status.st_mode & S_ISVTX);
+}
+
+/*
+ * Another user who can write to the folder, or to one above it, could put another file in the place of
+ * the socket before its group is set, and so get at any file. `real` has no symbolic links.
+ */
+static bool folders_are_ours(const char *real)
+{
+	char folder[PATH_MAX];
+
+	strcpy(folder, real);
+	for (;;) {
+		char *slash = strrchr(folder, '/');
+
+		if (!is_ours(folder)) {
+			command_fail("%s: another user can change what is in this folder: choose "
+				     "one of root's, as /run",
+				     folder);
+			return false;
+		}
+		if (slash == folder && !slash[1])
+			return true;
+		slash[slash == folder] = '\0';
+	}
+}
+
+/* The path without symbolic links, which nobody else can change. */
+static bool find_place(struct service *service, const char *given)
+{
+	const char *slash = strrchr(given, '/'), *name = slash ? slash + 1 : given;
+	char folder[PATH_MAX] = ".", real[PATH_MAX];
+
+	if (slash && snprintf(folder, sizeof(folder), "%.*s", (int)(slash - given + 1), given) >=
+			     (int)sizeof(folder)) {
+		command_fail("--socket: the path is too long");
+		return false;
+	}
+	if (!realpath(folder, real)) {
+		command_fail("%s: can't serve there: %s", given, strerror(errno));
+		return false;
+	}
+	if (!folders_are_ours(real))
+		return false;
+	if (snprintf(service->path, sizeof(service->path), "%s/%s", real[1] ? real : "", name) >=
+	    (int)sizeof(service->path)) {
+		command_fail("--socket '%s': too long for a socket's path, at most %zu bytes",
+			     given, sizeof(service->path) - 1);
+		return false;
+	}
+	return true;
+}
+
+/* The group comes last: who may connect then finds us listening. */
 static int bind_for_group(int fd, const struct sockaddr_un *address, gid_t group)
 {
-	mode_t mask = umask(0177);
+	mode_t mask = umask(0117);
 	int result = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
 
 	umask(mask);
 	if (result)
 		return result;
-	if (chown(address->sun_path, (uid_t)-1, group) || chmod(address->sun_path, 0660) ||
-	    listen(fd, SERVICE_CLIENTS)) {
+	if (listen(fd, SERVICE_CLIENTS) || lchown(address->sun_path, (uid_t)-1, group)) {
 		result = -errno;
 		unlink(address->sun_path);
 	}
 	return result;
 }
 
-bool service_listen(struct service *service)
+bool service_listen(struct service *service, const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int result;
 
-	if (strlen(service->path) >= sizeof(address.sun_path)) {
-		command_fail("--socket '%s': too long for a socket's path, at most %zu bytes",
-			     service->path, sizeof(address.sun_path) - 1);
+	if (!find_place(service, path))
 		return false;
-	}
 	strcpy(address.sun_path, service->path);
 	if (!make_room(&address))
 		return false;
@@ -103,7 +162,7 @@ static bool in_group(int fd, const struct ucred *peer, gid_t group)
 }
 
 /* A place for one more client; NULL: there is none, which is said once until there is one again. */
-static struct service_client *find_place(struct service *service, const struct ucred *peer)
+static struct service_client *client_place(struct service *service, const struct ucred *peer)
 {
 	struct service_client *free_place = NULL;
 	unsigned int of_user = 0;
@@ -142,7 +201,7 @@ void service_accept(struct service *service)
 	/* the file's mode says the same, but somebody may have changed it */
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
 	    (!peer.uid || peer.uid == geteuid() || in_group(fd, &peer, service->group)))
-		client = find_place(service, &peer);
+		client = client_place(service, &peer);
 	if (!client) {
 		close(fd);
 		return;

@@ -28,10 +28,31 @@ static const char help[] =
 	"here. Runs until SIGTERM.\n"
 	"\n"
 	"      --socket PATH       the socket to make; the last one's is replaced\n"
-	"      --group GROUP       who may use it, besides root\n"
+	"      --group GROUP       who may use it, besides root: a name or a number\n"
 	"      --help              this text\n";
 
-static bool take_options(struct service *service, int argc, char **argv, int *status)
+/* A name, or a number: a container's users may be on the host only. */
+static bool find_group(const char *group, gid_t *found)
+{
+	struct group *entry = getgrnam(group);
+	char *end;
+	unsigned long number;
+
+	if (entry) {
+		*found = entry->gr_gid;
+		return true;
+	}
+	errno = 0;
+	number = strtoul(group, &end, 10);
+	if (errno || *group < '0' || *group > '9' || *end || number >= (gid_t)-1)
+		return false;
+	*found = (gid_t)number;
+	return true;
+}
+
+/* false: *status is the exit status. */
+static bool take_options(struct service *service, const char **path, int argc, char **argv,
+			 int *status)
 {
 	static const struct option options[] = {
 		{"socket", required_argument, NULL, OPTION_SOCKET},
@@ -40,14 +61,13 @@ static bool take_options(struct service *service, int argc, char **argv, int *st
 		{NULL, 0, NULL, 0},
 	};
 	const char *group = NULL;
-	struct group *entry;
 	int option;
 
 	*status = EXIT_USAGE;
 	while ((option = command_getopt(argc, argv, ":", options)) != -1) {
 		switch (option) {
 		case OPTION_SOCKET:
-			service->path = optarg;
+			*path = optarg;
 			break;
 		case OPTION_GROUP:
 			group = optarg;
@@ -64,17 +84,14 @@ static bool take_options(struct service *service, int argc, char **argv, int *st
 		command_usage("unknown argument '%s'", argv[optind]);
 		return false;
 	}
-	if (!service->path || !*service->path || !group) {
+	if (!*path || !**path || !group) {
 		command_usage("--socket PATH and --group GROUP are needed");
 		return false;
 	}
-	entry = getgrnam(group);
-	if (!entry) {
-		*status = command_fail("--group '%s': there is no such group", group);
-		return false;
-	}
-	service->group = entry->gr_gid;
-	return true;
+	if (find_group(group, &service->group))
+		return true;
+	*status = command_fail("--group '%s': there is no such group", group);
+	return false;
 }
 
 /* Each client takes some descriptors: a connection, a table, programs. */
@@ -133,9 +150,10 @@ static void serve_until_told(struct service *service, int signals)
 int command_broker_service(int argc, char **argv)
 {
 	struct service service = {.listener = -1};
+	const char *path = NULL;
 	int signals, status;
 
-	if (!take_options(&service, argc, argv, &status))
+	if (!take_options(&service, &path, argc, argv, &status))
 		return status;
 	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++)
 		service.clients[i].fd = -1;
@@ -143,7 +161,7 @@ int command_broker_service(int argc, char **argv)
 	if (!bpf_is_permitted())
 		return EXIT_FAILED;
 	service_programs_start(&service);
-	if (!service_listen(&service)) {
+	if (!service_listen(&service, path)) {
 		service_programs_end(&service);
 		return EXIT_FAILED;
 	}

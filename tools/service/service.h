@@ -5,8 +5,10 @@
 
 #include "proto/service.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 /* Meters at a time: in all, and of one user; root has no limit of its own. */
 #define SERVICE_CLIENTS 64
@@ -27,7 +29,7 @@ struct service_client {
 };
 
 struct service {
-	const char *path;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* of the socket */
 	gid_t group;
 	int listener;
 	bool full_said;
@@ -37,7 +39,7 @@ struct service {
 };
 
 /* Makes the socket; false after a message. */
-bool service_listen(struct service *service);
+bool service_listen(struct service *service, const char *path);
 /* Accepts a connection, if its process may use the broker. */
 void service_accept(struct service *service);
 /* Answers a request; drops a client that has ended, or whose request makes no sense. */
