@@ -91,8 +91,7 @@ static int report_now(struct read_session *session)
 		.kind = "file",
 		.interface = capture_file_interfaces(session->file),
 		.linktype = linktypes,
-		.file = strcmp(session->options->path, "-") ? session->options->path
-							    : "standard input",
+		.file = session->options->path,
 	};
 	int error;
 

@@ -53,7 +53,8 @@ def source():
         have = report["source"]
         tap.same((have["kind"], have["interface"], have["linktype"], have["pid"], have["comm"]),
                  ("socket", "near", "eth", tool.process.pid, name), "attach by number, name, path: source")
-        tap.ok(have["filter"].endswith("6 0 0 262144,6 0 0 0") and report["start"] < report["end"] and
+        tap.same(have["filter"], "arp", "its filter as an expression")
+        tap.ok(have["program"].endswith("6 0 0 262144,6 0 0 0") and report["start"] < report["end"] and
                "notes" not in report, "its filter and the time", report)
     other = live.Tool(command, metered=False)
     meter = attached.Attach(name, ready=False)

@@ -38,11 +38,12 @@ def iso(nanoseconds):
 
 def check(name, data, sample, linktype="eth", interfaces="", times=True, **options):
     """The file counts to what the sample is, in every field of the report."""
-    status, report, err = captures.read_json(put(data), **options)
+    path = put(data)
+    status, report, err = captures.read_json(path, **options)
     tap.ok(status == 0 and not err, f"{name}: read without a word", f"{status}: {err}")
     tap.same(captures.report_table(report), captures.table(sample), f"{name}: every path")
     want = {"kind": "file", "interface": interfaces, "linktype": linktype, "pid": 0, "comm": "",
-            "filter": ""}
+            "filter": "", "file": path}
     tap.same(report["source"], want, f"{name}: source")
     if times:
         tap.same([report.get("start"), report.get("end")],
@@ -54,6 +55,12 @@ def pcap_files(sample):
         check(f"pcap, {endian}-endian", pcap(sample, order), sample)
         check(f"pcap, {endian}-endian, nanoseconds", pcap(sample, order, 0xa1b23c4d), sample)
         check(f"pcap, {endian}-endian, Kuznetzov's", pcap(sample, order, 0xa1b2cd34), sample)
+        check(f"pcap, {endian}-endian, Navtel's", pcap(sample, order, 0xa12b3c4d), sample)
+        check(f"lcap, {endian}-endian, IXIA's hardware", pcap(sample, order, 0x1c0001ac), sample)
+        check(f"lcap, {endian}-endian, IXIA's software", pcap(sample, order, 0x1c0001ab), sample)
+    late = [packet._replace(time=packet.time + (i << 31) * 10**9) for i, packet in enumerate(sample[:2])]
+    check("pcap of 2023 and 2091", pcap(late), late)
+    check("pcapng of 2023 and 2091", pcapng(late), late)
     check("pcap with a frame check length", pcap(sample, linktype=0x24000001), sample)
     check("pcap 2.3", pcap(sample, version=(2, 3)), sample)
     check("pcap 2.2, lengths swapped", pcap(sample, version=(2, 2)), sample)

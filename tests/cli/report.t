@@ -67,7 +67,7 @@ def schema():
     out = write("json", lines_of(table) + "report 1767225600.5 1767225601.25\n", "socket", "eth0",
                 "eth", "812", "tcpdump", "port 53")
     want = ('{"schema":"socktally/1","source":{"kind":"socket","interface":"eth0","linktype":"eth",'
-            '"pid":812,"comm":"tcpdump","filter":"port 53"},"start":"2026-01-01T00:00:00.500000Z",'
+            '"pid":812,"comm":"tcpdump","filter":"port 53","program":""},"start":"2026-01-01T00:00:00.500000Z",'
             '"end":"2026-01-01T00:00:01.250000Z","seconds":0.750000,"totals":{"packets":16,"segments":17,"bytes":640,'
             '"accepted_packets":10,"accepted_bytes":330,"overflow_packets":7},"paths":['
             '{"path":"eth:arp","direction":"out","packets":5,"segments":5,"bytes":210,'

@@ -99,10 +99,11 @@ def both_ways(net, name, arguments, expression="", link="eth"):
 def counts_all(net):
     report, = both_ways(net, "near", ["-i", "near"])
     want = {"kind": "socket", "interface": "near", "linktype": "eth", "pid": 0, "comm": "",
-            "filter": ""}
+            "filter": "", "program": ""}
     tap.same(report["source"], want, "near: source")
     report, = both_ways(net, "filter", ["-i", "near", "-f", "udp port 53"], "udp port 53")
-    tap.same(report["source"]["filter"], "udp port 53", "filter: named in the source")
+    tap.same((report["source"]["filter"], report["source"]["program"][-9:]), ("udp port 53", "4,6 0 0 0"),
+             "filter: named in the source, and its program")
     both_ways(net, "filter of nothing", ["-i", "near", "-f", "less 10"], "less 10")
     report, = both_ways(net, "any", ["-i", "any"], link="sll")
     tap.same((report["source"]["interface"], report["source"]["linktype"]), ("any", "sll"),

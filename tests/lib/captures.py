@@ -33,17 +33,21 @@ def sample(text=TEXT, step=1_000_001_000):
 
 
 def pcap(sample_, order="<", magic=0xa1b2c3d4, version=(2, 4), linktype=None, snaplen=262144):
-    """order: "<" or ">". Magic a1b23c4d has nanoseconds, a1b2cd34 longer record headers."""
+    """order: "<" or ">". Magic a1b23c4d has nanoseconds, a1b2cd34 longer record headers; a12b3c4d is
+    Navtel's, 1c0001ac and 1c0001ab are IXIA's."""
     if linktype is None:
         linktype = sample_[0].linktype if sample_ else 1
+    nanoseconds = magic in (0xa1b23c4d, 0xa12b3c4d, 0x1c0001ac)
     out = [struct.pack(order + "IHHiIII", magic, *version, 0, 0, snaplen, linktype)]
+    if magic in (0x1c0001ab, 0x1c0001ac):  # IXIA's lcap: the size of all records
+        out.append(struct.pack(order + "I", sum(16 + len(packet.data) for packet in sample_)))
     for packet in sample_:
         seconds, fraction = divmod(packet.time, 10**9)
         lengths = len(packet.data), packet.length
         if version[0] != 2 or version[1] < 3:
             lengths = lengths[::-1]
         out.append(struct.pack(order + "IIII", seconds,
-                               fraction if magic == 0xa1b23c4d else fraction // 1000, *lengths))
+                               fraction if nanoseconds else fraction // 1000, *lengths))
         if magic == 0xa1b2cd34:
             out.append(struct.pack(order + "IHBB", 7, 0x800, 0, 0))
         out.append(packet.data)

@@ -173,11 +173,11 @@ uint32_t attach_meter_see(struct attach_socket *socket)
 }
 
 /* Once for each filter, as the search takes up to a second. */
-static void name_filter(struct attach_meter *meter)
+static void name_filter(struct attach_meter *meter, enum report_format format)
 {
 	if (!meter->filter_named)
-		meter->filter_name =
-			report_filter_name(meter->insns, meter->insn_count, meter->linktype);
+		meter->filter_name = report_filter_name(meter->insns, meter->insn_count,
+							meter->linktype, format);
 	meter->filter_named = true;
 }
 
@@ -197,10 +197,10 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 
 	if (meter->insns)
 		numbers = filter_text_numbers(meter->insns, meter->insn_count);
-	if (meter->insns && session->options->report.format == REPORT_TEXT)
-		name_filter(meter);
-	source.filter = numbers;
-	source.filter_name = meter->filter_name;
+	if (meter->insns)
+		name_filter(meter, session->options->report.format);
+	source.program = numbers;
+	source.filter = meter->filter_name;
 	error = (so_far ? report_write_so_far : report_write)(meter->report, meter->meter, &source);
 	free(numbers);
 	if (error) {

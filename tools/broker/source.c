@@ -27,7 +27,7 @@ static int flush(const struct broker *broker)
 
 struct sources {
 	struct name_list interfaces, linktypes;
-	char *filter;
+	char *program;
 };
 
 static int add_source(void *ctx, const struct socktally_socket *socket)
@@ -37,7 +37,7 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 	name_list_add(&sources->interfaces, socket->interface);
 	name_list_add(&sources->linktypes, socket->linktype);
 	if (socket->insn_count)
-		filter_text_join(&sources->filter,
+		filter_text_join(&sources->program,
 				 filter_text_numbers(socket->insns, socket->insn_count));
 	return 0;
 }
@@ -55,7 +55,7 @@ bool broker_report(struct broker *broker, bool final)
 		return true;
 	if (!broker->report_error) {
 		socktally_sockets(broker->meter, add_source, &sources);
-		source.filter = sources.filter;
+		source.program = sources.program;
 		broker->report_error = final ? flush(broker) : 0;
 		if (!broker->report_error)
 			broker->report_error = report_write(broker->report, broker->meter, &source);
@@ -63,7 +63,7 @@ bool broker_report(struct broker *broker, bool final)
 			broker->report_error = 0; /* the next report has this one's time, too */
 		if (final && !broker->report_error)
 			broker->report_error = flush(broker);
-		free(sources.filter);
+		free(sources.program);
 	} else if (!final) {
 		return false; /* said already */
 	}

@@ -73,6 +73,42 @@ static int open_path(const char *path, char *message)
 	return fd;
 }
 
+/* A compression that is not read here; NULL: none that is known. */
+static const char *other_packing(const struct capture_file *file)
+{
+	static const struct {
+		const char *magic, *name;
+	} packings[] = {{"\xfd"
+			 "7zXZ",
+			 "xz"},
+			{"BZh", "bzip2"},
+			{"\x04\x22\x4d\x18", "lz4"}};
+	const struct capture_input *input = &file->input;
+
+	for (size_t i = 0; i < sizeof(packings) / sizeof(*packings); i++) {
+		size_t length = strlen(packings[i].magic);
+
+		if (input->end - input->at >= length &&
+		    !memcmp(capture_input_data(input), packings[i].magic, length))
+			return packings[i].name;
+	}
+	return NULL;
+}
+
+static void say_no_capture(struct capture_file *file)
+{
+	const char *packing = other_packing(file);
+
+	if (packing)
+		capture_fail(file, "%s: is compressed with %s: %s -dc %s | socktally read -",
+			     file->name, packing, packing, file->name);
+	else
+		capture_fail(file,
+			     "%s: is no %spcap or pcapng file: if it is a capture of another"
+			     " format, convert it with editcap",
+			     file->name, file->input.packing);
+}
+
 static bool start(struct capture_file *file)
 {
 	struct capture_input *input = &file->input;
@@ -94,10 +130,7 @@ static bool start(struct capture_file *file)
 			return true;
 	}
 	if (!*file->message)
-		capture_fail(file,
-			     "%s: is no %spcap or pcapng file: if it is a capture of another"
-			     " format, convert it with editcap",
-			     file->name, input->packing);
+		say_no_capture(file);
 	return false;
 }
 

@@ -2,13 +2,33 @@
 /* pcap, the older format: a header of 24 bytes, then packets, each with 16 bytes before it. */
 #include "tools/capture/format.h"
 
-#define MAGIC_MICROSECONDS 0xa1b2c3d4
-#define MAGIC_NANOSECONDS 0xa1b23c4d
-#define MAGIC_KUZNETZOV 0xa1b2cd34 /* ifindex, protocol and packet type after the lengths */
-
 #define FILE_HEADER 24
 #define RECORD_HEADER 16
-#define RECORD_HEADER_KUZNETZOV 24
+#define RECORD_HEADER_KUZNETZOV 24 /* ifindex, protocol and packet type after the lengths */
+
+/* pcap files and those that differ in a detail; libpcap's sf-pcap.c and Wireshark's libpcap.h name them. */
+struct variant {
+	uint32_t magic, units; /* ticks a second */
+	uint32_t header, record_header;
+};
+
+static const struct variant variants[] = {
+	{0xa1b2c3d4, 1000000, FILE_HEADER, RECORD_HEADER},
+	{0xa1b23c4d, 1000000000, FILE_HEADER, RECORD_HEADER},
+	{0xa1b2cd34, 1000000, FILE_HEADER, RECORD_HEADER_KUZNETZOV},
+	{0xa12b3c4d, 1000000000, FILE_HEADER, RECORD_HEADER}, /* Navtel */
+	/* IXIA's lcap, of hardware and of software: the size of all records follows the header */
+	{0x1c0001ac, 1000000000, FILE_HEADER + 4, RECORD_HEADER},
+	{0x1c0001ab, 1000000, FILE_HEADER + 4, RECORD_HEADER},
+};
+
+static const struct variant *find_variant(uint32_t magic)
+{
+	for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++)
+		if (variants[i].magic == magic)
+			return &variants[i];
+	return NULL;
+}
 
 static int pcap_end(struct capture_file *file, uint64_t offset)
 {
@@ -95,20 +115,16 @@ static bool pcap_version(struct capture_file *file, unsigned int major, unsigned
 
 bool capture_pcap_start(struct capture_file *file, uint32_t magic)
 {
+	const struct variant *variant = find_variant(magic);
 	const uint8_t *header;
 
-	switch (magic) {
-	case MAGIC_MICROSECONDS:
-	case MAGIC_NANOSECONDS:
-	case MAGIC_KUZNETZOV:
-		break;
-	default:
-		magic = bswap_32(magic);
+	if (!variant) {
+		variant = find_variant(bswap_32(magic));
 		file->swapped = true;
 	}
-	if (magic != MAGIC_MICROSECONDS && magic != MAGIC_NANOSECONDS && magic != MAGIC_KUZNETZOV)
+	if (!variant)
 		return false;
-	if (capture_input_need(&file->input, FILE_HEADER) < FILE_HEADER) {
+	if (capture_input_need(&file->input, variant->header) < variant->header) {
 		capture_fail_cut(file, "file header", 0);
 		return false;
 	}
@@ -118,9 +134,9 @@ bool capture_pcap_start(struct capture_file *file, uint32_t magic)
 	/* the upper half is about the frame check sequence (FCS) behind each packet */
 	file->linktype = capture_u32(file, header + 20) & 0xffff;
 	capture_file_linktype(file, file->linktype);
-	file->units = magic == MAGIC_NANOSECONDS ? 1000000000 : 1000000;
-	file->header_size = magic == MAGIC_KUZNETZOV ? RECORD_HEADER_KUZNETZOV : RECORD_HEADER;
+	file->units = variant->units;
+	file->header_size = variant->record_header;
 	file->batch = pcap_batch;
-	file->input.at += FILE_HEADER;
+	file->input.at += variant->header;
 	return true;
 }

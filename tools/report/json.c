@@ -27,8 +27,10 @@ void report_json_counts(FILE *out, const struct socktally_counts *counts)
 		counts->accepted_bytes);
 }
 
-static void print_source(FILE *out, const struct report_source *source)
+static void print_source(FILE *out, const struct report_content *content)
 {
+	const struct report_source *source = content->source;
+
 	fputs("{\"kind\":", out);
 	escape_json(out, source->kind);
 	fputs(",\"interface\":", out);
@@ -38,7 +40,9 @@ static void print_source(FILE *out, const struct report_source *source)
 	fprintf(out, ",\"pid\":%d,\"comm\":", source->pid);
 	escape_json(out, source->comm);
 	fputs(",\"filter\":", out);
-	escape_json(out, source->filter);
+	escape_json(out, content->filter);
+	fputs(source->file ? ",\"file\":" : ",\"program\":", out);
+	escape_json(out, source->file ? source->file : content->program);
 	fputc('}', out);
 }
 
@@ -62,7 +66,7 @@ static void print_notes(FILE *out, const struct report_source *source)
 void report_json(FILE *out, const struct report_content *content)
 {
 	fputs("{\"schema\":\"socktally/1\",\"source\":", out);
-	print_source(out, content->source);
+	print_source(out, content);
 	fputs(",\"start\":", out);
 	print_time(out, &content->start);
 	fputs(",\"end\":", out);

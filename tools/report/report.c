@@ -21,6 +21,7 @@ struct report {
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
+	char *program, *filter; /* of the last report: finding an expression takes time */
 };
 
 static void rows_free(struct report_rows *rows)
@@ -184,6 +185,8 @@ void report_close(struct report *report)
 	rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
+	free(report->program);
+	free(report->filter);
 	free(report);
 }
 
@@ -192,7 +195,6 @@ struct sample {
 	struct report_rows now, since;
 	struct report_hooks hooks, hooks_now;
 	struct report_classes classes_now, classes;
-	char *filter;
 };
 
 static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter)
@@ -241,7 +243,6 @@ static void sample_free(struct sample *sample)
 	report_hooks_free(&sample->hooks_now);
 	report_classes_free(&sample->classes);
 	report_classes_free(&sample->classes_now);
-	free(sample->filter);
 }
 
 /* Sums of the rows, not the meter's totals: traffic goes on while a snapshot is taken. */
@@ -262,6 +263,28 @@ static double seconds_between(const struct timespec *start, const struct timespe
 	       (double)(end->tv_nsec - start->tv_nsec) / 1e9;
 }
 
+/*
+ * The filters of the meter's sockets: their programs, and the expressions for these, which are looked for
+ * once for each change.
+ */
+static void find_filter(struct report *report, struct socktally *meter,
+			struct report_content *content)
+{
+	const struct report_source *source = content->source;
+	char *program = source->program ? strdup(source->program) : report_filter_programs(meter);
+
+	if (!source->filter && (!program || !report->program || strcmp(program, report->program))) {
+		free(report->filter);
+		report->filter = program ? report_filter_names(meter, report->format) : NULL;
+	}
+	free(report->program);
+	report->program = program;
+	content->program = program;
+	content->filter = source->filter ? source->filter : report->filter;
+	if (!content->filter)
+		content->filter = program;
+}
+
 /* Fills in the rest of the content and writes it; keep: the next report counts from here. */
 static int write_counts(struct report *report, struct socktally *meter,
 			struct report_content *content, bool keep)
@@ -272,19 +295,12 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->rows = &sample.since;
 	content->hooks = &sample.hooks;
 	content->classes = &sample.classes;
-	content->filter = content->source->filter;
 	content->color = report->color;
 	if (!error)
 		error = read_meter(&sample, report, meter);
 	if (!error) {
 		add_up(content);
-		/* a tool's filter is known by its program only */
-		if (content->source->filter_name)
-			content->filter = content->source->filter_name;
-		else if (content->source->comm && report->format == REPORT_TEXT)
-			sample.filter = report_filter_words(meter);
-		if (sample.filter)
-			content->filter = sample.filter;
+		find_filter(report, meter, content);
 		error = write_content(report, content);
 	}
 	if (!error && keep)

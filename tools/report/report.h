@@ -25,9 +25,9 @@ struct report_source {
 	const char *linktype;  /* "eth", "eth,raw" */
 	int pid;
 	const char *comm;
-	const char *filter;
-	const char *filter_name;         /* for people; NULL: asked of the meter's sockets */
-	const char *file;                /* name of the capture file, for the text's heading */
+	const char *filter;              /* expression; NULL: found from the program */
+	const char *program;             /* filter_text_numbers(); NULL: of the meter's sockets */
+	const char *file;                /* name of the capture file; "-": standard input */
 	const struct report_note *notes; /* of this report's time, the oldest first */
 	size_t note_count;
 };

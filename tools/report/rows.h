@@ -23,7 +23,8 @@ struct report_rows {
 
 struct report_content {
 	const struct report_source *source;
-	const char *filter; /* of the source, for people */
+	const char *filter;  /* expression; where none is known the program, or in text words */
+	const char *program; /* numbers */
 	struct timespec start;
 	struct timespec end;
 	double seconds; /* from start to end, whatever the times of day say */

@@ -232,7 +232,9 @@ static void print_nodes(FILE *out, const struct layout *layout, const struct rep
 static void print_source(FILE *out, const struct report_content *content)
 {
 	const struct report_source *source = content->source;
-	const char *name = source->file ? source->file : source->interface;
+	const char *file =
+		source->file && !strcmp(source->file, "-") ? "standard input" : source->file;
+	const char *name = file ? file : source->interface;
 	const char *linktype = source->linktype ? source->linktype : "";
 	size_t used = *linktype ? strnlen(linktype, LINKTYPE_WIDTH) + strlen(" ()") : 0;
 	char pid[32] = "";
