@@ -168,6 +168,57 @@ static bool value_check(const char *hook, const struct st_option *known, const c
 	return false;
 }
 
+/* The option of that name which the hook takes; its length is up to "=". */
+static const struct st_option *option_find(const struct st_builtin *builtin, const char *given)
+{
+	const size_t length = strcspn(given, "=");
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (builtin->takes & options[i].takes && strlen(options[i].name) == length &&
+		    !memcmp(options[i].name, given, length))
+			return &options[i];
+	return NULL;
+}
+
+static bool is_again(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
+		     size_t number)
+{
+	for (size_t i = 0; i < number; i++)
+		if (option_find(builtin, opts->variables[i]) ==
+		    option_find(builtin, opts->variables[number]))
+			return true;
+	return false;
+}
+
+/* Some variable is no option of the hook's, or the same as an earlier one. */
+static void say_unknown(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
+			char wrong[ST_BUILTIN_WRONG_MAX])
+{
+	const char *given = "";
+	size_t used;
+
+	for (size_t i = 0; i < opts->variable_count; i++) {
+		given = opts->variables[i] ? opts->variables[i] : "";
+		if (!option_find(builtin, given) || !strchr(given, '='))
+			break;
+		if (!is_again(builtin, opts, i))
+			continue;
+		snprintf(wrong, ST_BUILTIN_WRONG_MAX, "the hook %s: the option %s is given twice",
+			 builtin->name, option_find(builtin, given)->name);
+		return;
+	}
+	used = (size_t)snprintf(wrong, ST_BUILTIN_WRONG_MAX,
+				"the hook %s has no option '%.64s':", builtin->name, given);
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (builtin->takes & options[i].takes)
+			used += (size_t)snprintf(wrong + used, ST_BUILTIN_WRONG_MAX - used, " %s=,",
+						 options[i].name);
+	if (builtin->takes & TAKES_PATH) /* it has no rows */
+		wrong[used - 1] = 0;
+	else
+		snprintf(wrong + used, ST_BUILTIN_WRONG_MAX - used, " top=");
+}
+
 bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
 		      char wrong[ST_BUILTIN_WRONG_MAX])
 {
@@ -191,8 +242,7 @@ bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_h
 	}
 	if (used == opts->variable_count)
 		return true;
-	snprintf(wrong, ST_BUILTIN_WRONG_MAX,
-		 "the hook %s has no such option, or one is given twice", builtin->name);
+	say_unknown(builtin, opts, wrong);
 	return false;
 }
 

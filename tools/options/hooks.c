@@ -94,9 +94,9 @@ static int read_option(struct hook_option *hook, const char *text)
 	}
 	if (hook->opts.builtin)
 		text = full_option(text);
-	if (!strchr(text, '='))
-		return command_usage("--hook: '%s': not an option of this hook, nor NAME=VALUE",
-				     text);
+	if (!strchr(text, '=') && !hook->opts.builtin)
+		return command_usage(
+			"--hook: '%s': must be VARIABLE=VALUE, for a variable of the hook", text);
 	return add_variable(hook, text);
 }
 
@@ -190,13 +190,54 @@ static int read_argument(struct hook_option *hook, char *argument)
 	return argument ? command_usage("--hook %s: takes no '=%s'", name, argument) : 0;
 }
 
+/* Whether the first layer of some packet has this name. */
+static bool is_first_layer(const char *name, size_t length)
+{
+	static const uint8_t zeros[64];
+
+	/* LINKTYPE_IPV4 and LINKTYPE_IPV6 are no socket's */
+	for (uint32_t linktype = 0; linktype < 512; linktype++) {
+		char text[SOCKTALLY_PATH_TEXT_MAX];
+		struct socktally_path path;
+
+		if (linktype == 228 || linktype == 229)
+			continue;
+		socktally_classify(linktype, zeros, sizeof(zeros), &path);
+		socktally_path_text(path.layers, path.layer_count, text, sizeof(text));
+		if (strcspn(text, ":") == length && !strncmp(text, name, length))
+			return true;
+	}
+	return false;
+}
+
+/* A path begins with the link layer: "tcp" never matches. */
+static int check_path(const struct hook_option *hook)
+{
+	static const char option[] = "path=", any[] = "dlt";
+	const char *path = NULL;
+	size_t length;
+
+	for (size_t i = 0; i < hook->opts.variable_count; i++)
+		if (!strncmp(hook->variables[i], option, strlen(option)))
+			path = hook->variables[i] + strlen(option);
+	if (!path || *path == '*')
+		return 0;
+	length = strcspn(path, ":");
+	if (is_first_layer(path, length) || (length == strlen(any) && !strncmp(path, any, length)))
+		return 0;
+	return command_usage("--hook %s: no packet's path begins with %.*s: did you mean *:%s?",
+			     hook->opts.builtin, (int)length, path, path);
+}
+
 static int check_builtin(const struct hook_option *hook, const struct st_builtin *builtin)
 {
 	struct socktally_hook_opts opts = hook->opts;
 	char wrong[ST_BUILTIN_WRONG_MAX];
 
 	opts.variables = hook->variables;
-	return st_builtin_check(builtin, &opts, wrong) ? 0 : command_usage("%s", wrong);
+	if (!st_builtin_check(builtin, &opts, wrong))
+		return command_usage("%s", wrong);
+	return check_path(hook);
 }
 
 static int read_builtin(struct hook_option *hook, char *text)
