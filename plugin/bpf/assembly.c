@@ -66,19 +66,19 @@ static int function_add(const struct work *work, const struct st_symbol *symbol)
 	const uint32_t count = (uint32_t)(symbol->size / sizeof(struct bpf_insn));
 	struct st_assembly *assembly = work->assembly;
 	struct st_function *function = &assembly->functions[assembly->function_count];
-	uint32_t at = 0;
 
 	if (!section->data || !section->executable || !count ||
 	    symbol->size % sizeof(struct bpf_insn) || symbol->value % sizeof(struct bpf_insn))
 		return refuse(work, "the object file is damaged: function", symbol->name);
 	if (assembly->function_count == ST_LOADER_FUNCTIONS || count > INSNS_MAX - assembly->count)
 		return refuse(work, "is too large a program", NULL);
-	if (st_debug_info_has_core(&work->loader->object, symbol, &at))
-		return refuse(work,
-			      "needs relocation by the kernel's types (CO-RE, as vmlinux.h and "
-			      "bpf_core_read() do), which a hook can't have: take types from "
-			      "<linux/...> headers, in",
-			      symbol->name);
+	if (st_debug_info_has_core(&work->loader->object, symbol))
+		return st_loader_fail(
+			work->loader, -EINVAL,
+			"%s needs relocation by the kernel's types (CO-RE, as with "
+			"vmlinux.h and bpf_core_read()), which hooks don't have: take "
+			"types from <linux/...> headers",
+			symbol->name);
 	function->symbol = *symbol;
 	function->start = assembly->count;
 	memcpy(assembly->insns + assembly->count, section->data + symbol->value, symbol->size);

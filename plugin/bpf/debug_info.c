@@ -180,17 +180,13 @@ void st_debug_info_free(struct st_debug_info *info)
 	free(info->lines);
 }
 
-bool st_debug_info_has_core(const struct st_object *object, const struct st_symbol *function,
-			    uint32_t *at)
+bool st_debug_info_has_core(const struct st_object *object, const struct st_symbol *function)
 {
 	struct core_record record;
 	struct walk walk;
 
 	walk_start(&walk, object, function, CORE);
-	if (!walk_next(&walk, &record, sizeof(record)))
-		return false;
-	*at = record.at;
-	return true;
+	return walk_next(&walk, &record, sizeof(record));
 }
 
 static void place_write(const struct st_btf *btf, const struct line_record *record,

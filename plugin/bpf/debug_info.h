@@ -20,9 +20,8 @@ bool st_debug_info_make(struct st_debug_info *info, const struct st_object *obje
 			const struct st_assembly *assembly);
 void st_debug_info_free(struct st_debug_info *info);
 
-/* Whether a function has CO-RE relocations; at: the instruction of the first, from its start. */
-bool st_debug_info_has_core(const struct st_object *object, const struct st_symbol *function,
-			    uint32_t *at);
+/* Whether a function has CO-RE relocations. */
+bool st_debug_info_has_core(const struct st_object *object, const struct st_symbol *function);
 
 #define ST_SOURCE_PLACE_MAX 128
 

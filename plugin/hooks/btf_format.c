@@ -13,55 +13,59 @@
 #define NAME_MAX_LENGTH 128
 /* Elements of an array that are fields of their own. */
 #define ELEMENTS_MAX 32
+/* Members and elements of a value that are looked at: types inside of each other may be any number. */
+#define STEPS_MAX 16384
 
-void st_fields_clear(struct st_fields *fields)
+void st_btf_format_clear(struct st_btf_format *format)
 {
-	fields->count = 0;
-	fields->used = 0;
+	format->count = 0;
+	format->steps = 0;
+	format->used = 0;
 }
 
-static const char *keep(struct st_fields *fields, const char *format, ...)
+static const char *keep(struct st_btf_format *format, const char *pattern, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* The text, kept as long as the fields; NULL: there is no room. */
-static const char *keep(struct st_fields *fields, const char *format, ...)
+static const char *keep(struct st_btf_format *format, const char *pattern, ...)
 {
-	const size_t room = sizeof(fields->text) - fields->used;
-	char *at = fields->text + fields->used;
+	const size_t room = sizeof(format->text) - format->used;
+	char *at = format->text + format->used;
 	va_list arguments;
 	int length;
 
-	va_start(arguments, format);
-	length = vsnprintf(at, room, format, arguments);
+	va_start(arguments, pattern);
+	length = vsnprintf(at, room, pattern, arguments);
 	va_end(arguments);
 	if (length < 0 || (size_t)length >= room)
 		return NULL;
-	fields->used += (size_t)length + 1;
+	format->used += (size_t)length + 1;
 	return at;
 }
 
-static void add(struct st_fields *fields, const char *name, uint32_t type, uint64_t number,
+static void add(struct st_btf_format *format, const char *name, uint32_t type, uint64_t number,
 		const char *text)
 {
-	struct socktally_field *field = &fields->field[fields->count];
+	struct socktally_field *field = &format->field[format->count];
 
-	if (fields->count == ST_FIELDS_MAX)
+	if (format->count == ST_BTF_FORMAT_FIELDS)
 		return;
-	field->name = keep(fields, "%s", name);
+	field->name = keep(format, "%s", name);
 	if (text)
-		field->text = keep(fields, "%s", text);
+		field->text = keep(format, "%s", text);
 	else if (type == SOCKTALLY_SIGNED)
-		field->text = keep(fields, "%" PRId64, (int64_t)number);
+		field->text = keep(format, "%" PRId64, (int64_t)number);
 	else
-		field->text = keep(fields, "%" PRIu64, number);
+		field->text = keep(format, "%" PRIu64, number);
 	field->type = type;
 	field->reserved = 0;
 	field->number = number;
 	if (field->name && field->text)
-		fields->count++;
+		format->count++;
 }
 
-static void add_bytes(struct st_fields *fields, const char *name, const uint8_t *data, size_t size)
+static void add_bytes(struct st_btf_format *format, const char *name, const uint8_t *data,
+		      size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
 	char text[2 * 64 + 4];
@@ -72,11 +76,11 @@ static void add_bytes(struct st_fields *fields, const char *name, const uint8_t 
 		text[at++] = digits[data[i] & 0xf];
 	}
 	strcpy(text + at, size > 64 ? "..." : "");
-	add(fields, name, SOCKTALLY_TEXT, 0, text);
+	add(format, name, SOCKTALLY_TEXT, 0, text);
 }
 
 /* Text up to its NUL; bytes where it isn't text. */
-static void add_characters(struct st_fields *fields, const char *name, const uint8_t *data,
+static void add_characters(struct st_btf_format *format, const char *name, const uint8_t *data,
 			   size_t size)
 {
 	size_t length = strnlen((const char *)data, size);
@@ -85,12 +89,12 @@ static void add_characters(struct st_fields *fields, const char *name, const uin
 	for (size_t i = 0; i < length; i++) {
 		if (length < sizeof(text) && (data[i] >= 0x80 || isprint(data[i])))
 			continue;
-		add_bytes(fields, name, data, size);
+		add_bytes(format, name, data, size);
 		return;
 	}
 	memcpy(text, data, length);
 	text[length] = '\0';
-	add(fields, name, SOCKTALLY_TEXT, 0, text);
+	add(format, name, SOCKTALLY_TEXT, 0, text);
 }
 
 static uint64_t number_read(const uint8_t *data, size_t size, bool is_signed)
@@ -113,7 +117,7 @@ static bool is_number_size(size_t size)
 }
 
 /* Structs that hook.bpf.h has for what isn't a number: true if it is one of those. */
-static bool add_known(struct st_fields *fields, const char *type, const char *name,
+static bool add_known(struct st_btf_format *format, const char *type, const char *name,
 		      const uint8_t *data, size_t size)
 {
 	char text[SOCKTALLY_PATH_TEXT_MAX] = "";
@@ -138,12 +142,12 @@ static bool add_known(struct st_fields *fields, const char *type, const char *na
 	} else {
 		return false;
 	}
-	add(fields, name, SOCKTALLY_TEXT, 0, text);
+	add(format, name, SOCKTALLY_TEXT, 0, text);
 	return true;
 }
 
 /* The name of an enum's value, or its number where it has none. */
-static void add_enum(struct st_fields *fields, const struct st_btf *btf,
+static void add_enum(struct st_btf_format *format, const struct st_btf *btf,
 		     const struct btf_type *type, const char *name, const uint8_t *data)
 {
 	const struct btf_enum *values = st_btf_tail(type);
@@ -156,7 +160,7 @@ static void add_enum(struct st_fields *fields, const struct st_btf *btf,
 	for (uint32_t i = 0; i < st_btf_count(type) && !text; i++)
 		if ((uint32_t)values[i].val == (uint32_t)number)
 			text = st_btf_name(btf, values[i].name_off);
-	add(fields, name, text ? SOCKTALLY_TEXT : SOCKTALLY_UNSIGNED, number, text);
+	add(format, name, text ? SOCKTALLY_TEXT : SOCKTALLY_UNSIGNED, number, text);
 }
 
 struct value {
@@ -166,27 +170,36 @@ struct value {
 	size_t size;
 };
 
-static void fill(struct st_fields *fields, const struct value *value, const char *name,
+static void fill(struct st_btf_format *format, const struct value *value, const char *name,
 		 unsigned int depth);
 
-static void fill_struct(struct st_fields *fields, const struct value *value, const char *name,
+/* Where in a struct a member starts, in bytes; false: it is a bit field. */
+static bool member_place(const struct btf_type *type, const struct btf_member *member,
+			 uint32_t *offset)
+{
+	const bool has_bits =
+		type->info >> 31; /* then a bit field's size stands above the offset */
+
+	*offset = (has_bits ? member->offset & 0xffffff : member->offset) / 8;
+	return !has_bits || !(member->offset >> 24);
+}
+
+static void fill_struct(struct st_btf_format *format, const struct value *value, const char *name,
 			unsigned int depth)
 {
 	const struct st_btf *btf = value->btf;
 	const struct btf_type *type = st_btf_type(btf, value->type);
 	const struct btf_member *members = st_btf_tail(type);
-	const bool has_bits = type->info >> 31; /* offsets with the size of a bit field above */
+	uint32_t offset;
 
-	if (add_known(fields, st_btf_name(btf, type->name_off), name, value->data, type->size))
+	if (add_known(format, st_btf_name(btf, type->name_off), name, value->data, type->size))
 		return;
-	for (uint32_t i = 0; i < st_btf_count(type); i++) {
+	for (uint32_t i = 0; i < st_btf_count(type) && format->steps < STEPS_MAX; i++) {
 		const char *own = st_btf_name(btf, members[i].name_off);
-		uint32_t bits = has_bits ? members[i].offset >> 24 : 0;
-		uint32_t offset = (has_bits ? members[i].offset & 0xffffff : members[i].offset) / 8;
 		struct value member = {.btf = btf, .type = members[i].type};
 		char path[NAME_MAX_LENGTH];
 
-		if (bits || offset > value->size)
+		if (!member_place(type, &members[i], &offset) || offset > value->size)
 			continue; /* a bit field: the value as a whole has it */
 		member.data = value->data + offset;
 		member.size = value->size - offset;
@@ -194,11 +207,11 @@ static void fill_struct(struct st_fields *fields, const struct value *value, con
 			snprintf(path, sizeof(path), "%s.%s", name, own);
 		else
 			snprintf(path, sizeof(path), "%s", *own ? own : name);
-		fill(fields, &member, path, *own ? depth + 1 : depth);
+		fill(format, &member, path, *own ? depth + 1 : depth);
 	}
 }
 
-static void fill_array(struct st_fields *fields, const struct value *value, const char *name,
+static void fill_array(struct st_btf_format *format, const struct value *value, const char *name,
 		       unsigned int depth)
 {
 	const struct st_btf *btf = value->btf;
@@ -209,11 +222,11 @@ static void fill_array(struct st_fields *fields, const struct value *value, cons
 	if (!element || !size)
 		return;
 	if (st_btf_kind(element) == BTF_KIND_INT && size == 1) {
-		add_characters(fields, name, value->data, array->nelems);
+		add_characters(format, name, value->data, array->nelems);
 		return;
 	}
 	if (array->nelems > ELEMENTS_MAX) {
-		add_bytes(fields, name, value->data, array->nelems * size);
+		add_bytes(format, name, value->data, array->nelems * size);
 		return;
 	}
 	for (uint32_t i = 0; i < array->nelems; i++) {
@@ -224,12 +237,12 @@ static void fill_array(struct st_fields *fields, const struct value *value, cons
 		char path[NAME_MAX_LENGTH];
 
 		snprintf(path, sizeof(path), "%s[%u]", name, i);
-		fill(fields, &one, path, depth + 1);
+		fill(format, &one, path, depth + 1);
 	}
 }
 
 /* A type that is larger than the value makes no sense and is not followed. */
-static void fill(struct st_fields *fields, const struct value *value, const char *name,
+static void fill(struct st_btf_format *format, const struct value *value, const char *name,
 		 unsigned int depth)
 {
 	const struct value resolved = {.btf = value->btf,
@@ -240,50 +253,51 @@ static void fill(struct st_fields *fields, const struct value *value, const char
 	const uint64_t size = st_btf_size(value->btf, resolved.type);
 	bool is_signed;
 
-	if (!type || !size || size > value->size || depth > DEPTH_MAX)
+	if (!type || !size || size > value->size || depth > DEPTH_MAX ||
+	    format->count == ST_BTF_FORMAT_FIELDS || ++format->steps > STEPS_MAX)
 		return;
 	switch (st_btf_kind(type)) {
 	case BTF_KIND_INT:
 		is_signed = BTF_INT_ENCODING(*(const uint32_t *)(type + 1)) & BTF_INT_SIGNED;
 		if (is_number_size(size))
-			add(fields, name, is_signed ? SOCKTALLY_SIGNED : SOCKTALLY_UNSIGNED,
+			add(format, name, is_signed ? SOCKTALLY_SIGNED : SOCKTALLY_UNSIGNED,
 			    number_read(value->data, size, is_signed), NULL);
 		else
-			add_bytes(fields, name, value->data, size);
+			add_bytes(format, name, value->data, size);
 		return;
 	case BTF_KIND_ENUM:
-		add_enum(fields, value->btf, type, name, value->data);
+		add_enum(format, value->btf, type, name, value->data);
 		return;
 	case ST_BTF_ENUM64:
 		if (is_number_size(size))
-			add(fields, name, SOCKTALLY_UNSIGNED, number_read(value->data, size, false),
+			add(format, name, SOCKTALLY_UNSIGNED, number_read(value->data, size, false),
 			    NULL);
 		return;
 	case BTF_KIND_STRUCT:
 	case BTF_KIND_UNION:
-		fill_struct(fields, &resolved, name, depth);
+		fill_struct(format, &resolved, name, depth);
 		return;
 	case BTF_KIND_ARRAY:
-		fill_array(fields, &resolved, name, depth);
+		fill_array(format, &resolved, name, depth);
 		return;
 	default:
-		add_bytes(fields, name, value->data, size);
+		add_bytes(format, name, value->data, size);
 	}
 }
 
-void st_btf_format_fill(struct st_fields *fields, const struct st_btf *btf, uint32_t type,
+void st_btf_format_fill(struct st_btf_format *format, const struct st_btf *btf, uint32_t type,
 			const char *name, const uint8_t *data, size_t size)
 {
 	const struct value value = {.btf = btf, .type = type, .data = data, .size = size};
-	const uint32_t before = fields->count;
+	const uint32_t before = format->count;
 
-	fill(fields, &value, name, 0);
-	if (fields->count != before)
+	fill(format, &value, name, 0);
+	if (format->count != before)
 		return;
 	if (is_number_size(size))
-		add(fields, name, SOCKTALLY_UNSIGNED, number_read(data, size, false), NULL);
+		add(format, name, SOCKTALLY_UNSIGNED, number_read(data, size, false), NULL);
 	else
-		add_bytes(fields, name, data, size);
+		add_bytes(format, name, data, size);
 }
 
 static void number_add(uint8_t *sum, const uint8_t *more, size_t size)
@@ -297,45 +311,64 @@ static void number_add(uint8_t *sum, const uint8_t *more, size_t size)
 #endif
 }
 
-static void add_values(const struct st_btf *btf, uint32_t number, uint8_t *sum, const uint8_t *more,
+/* A sum of two values of a type. */
+struct sum {
+	const struct st_btf *btf;
+	size_t steps; /* left: types inside of each other may be any number */
+};
+
+static void add_values(struct sum *sum, uint32_t number, uint8_t *to, const uint8_t *more,
+		       size_t size, unsigned int depth);
+
+static void add_members(struct sum *sum, const struct btf_type *type, uint8_t *to,
+			const uint8_t *more, size_t size, unsigned int depth)
+{
+	const struct btf_member *members = st_btf_tail(type);
+	uint32_t offset;
+
+	for (uint32_t i = 0; i < st_btf_count(type) && sum->steps; i++)
+		if (member_place(type, &members[i], &offset) && offset <= size)
+			add_values(sum, members[i].type, to + offset, more + offset, size - offset,
+				   depth + 1);
+}
+
+static void add_values(struct sum *sum, uint32_t number, uint8_t *to, const uint8_t *more,
 		       size_t size, unsigned int depth)
 {
-	const uint32_t resolved = st_btf_resolve(btf, number);
-	const struct btf_type *type = st_btf_type(btf, resolved);
-	const uint64_t own = st_btf_size(btf, resolved);
-	const struct btf_member *members = st_btf_tail(type);
+	const uint32_t resolved = st_btf_resolve(sum->btf, number);
+	const struct btf_type *type = st_btf_type(sum->btf, resolved);
+	const uint64_t own = st_btf_size(sum->btf, resolved);
 	const struct btf_array *array = st_btf_tail(type);
+	uint64_t element;
 
-	if (!type || !own || own > size || depth > DEPTH_MAX)
+	if (!type || !own || own > size || depth > DEPTH_MAX || !sum->steps)
 		return;
+	sum->steps--;
 	switch (st_btf_kind(type)) {
 	case BTF_KIND_INT:
 		if (is_number_size(own))
-			number_add(sum, more, own);
+			number_add(to, more, own);
 		return;
 	case BTF_KIND_STRUCT:
-		for (uint32_t i = 0; i < st_btf_count(type); i++) {
-			uint32_t offset = members[i].offset / 8;
-
-			if (!(type->info >> 31) && offset <= size)
-				add_values(btf, members[i].type, sum + offset, more + offset,
-					   size - offset, depth + 1);
-		}
+		add_members(sum, type, to, more, size, depth);
 		return;
 	case BTF_KIND_ARRAY:
-		for (uint32_t i = 0; i < array->nelems; i++)
-			add_values(btf, array->type, sum + i * (own / array->nelems),
-				   more + i * (own / array->nelems), own / array->nelems,
+		element = own / array->nelems;
+		for (uint32_t i = 0; i < array->nelems && sum->steps; i++)
+			add_values(sum, array->type, to + i * element, more + i * element, element,
 				   depth + 1);
 		return;
 	}
 }
 
-void st_fields_add(const struct st_btf *btf, uint32_t type, uint8_t *sum, const uint8_t *more,
-		   size_t size)
+void st_btf_format_sum(const struct st_btf *btf, uint32_t type, uint8_t *sum, const uint8_t *more,
+		       size_t size)
 {
+	/* more than there can be in a value without overlaps */
+	struct sum all = {btf, 16 * size + 1024};
+
 	if (type) {
-		add_values(btf, type, sum, more, size, 0);
+		add_values(&all, type, sum, more, size, 0);
 		return;
 	}
 	for (size_t i = 0; i + 8 <= size; i += 8)

@@ -15,7 +15,7 @@ struct walk {
 	socktally_row_fn fn;
 	void *ctx;
 	uint8_t *key, *next, *value; /* value: one for each CPU, if the map has that */
-	struct st_fields keys, values;
+	struct st_btf_format keys, values;
 };
 
 static bool is_per_cpu(uint32_t type)
@@ -58,8 +58,8 @@ static void add_cpus(const struct walk *walk)
 	const struct st_loader_map *map = walk->map;
 
 	for (uint32_t cpu = 1; cpu < walk->meter->region_count; cpu++)
-		st_fields_add(&walk->own->loader.object.btf, map->value_type, walk->value,
-			      walk->value + cpu * value_stride(map), map->value_size);
+		st_btf_format_sum(&walk->own->loader.object.btf, map->value_type, walk->value,
+				  walk->value + cpu * value_stride(map), map->value_size);
 }
 
 static bool is_zero(const uint8_t *bytes, size_t size)
@@ -98,7 +98,7 @@ static int value_read(struct walk *walk)
 		return result;
 	if (is_per_cpu(map->type))
 		add_cpus(walk);
-	st_fields_clear(&walk->values);
+	st_btf_format_clear(&walk->values);
 	if (map->contents)
 		variables_fill(walk);
 	else
@@ -118,7 +118,7 @@ static int report(struct walk *walk)
 
 	if (is_array(map->type) && is_zero(walk->value, map->value_size))
 		return 0;
-	st_fields_clear(&walk->keys);
+	st_btf_format_clear(&walk->keys);
 	if (!is_array(map->type) || map->entries > 1) /* the only one needs no number */
 		st_btf_format_fill(&walk->keys, &walk->own->loader.object.btf, map->key_type, "key",
 				   walk->key, map->key_size);
@@ -130,7 +130,7 @@ static int report(struct walk *walk)
 }
 
 /* What a row is sorted by. */
-static uint64_t weight_of(const struct st_fields *values)
+static uint64_t weight_of(const struct st_btf_format *values)
 {
 	static const char *const names[] = {"bytes", "packets"};
 
@@ -233,7 +233,11 @@ static int map_rows(struct walk *walk)
 	int result;
 
 	walk->key = malloc(2 * (size_t)map->key_size);
-	walk->value = malloc(values ? values : 1);
+	/*
+	 * The kernel gives one value for each possible CPU, one behind the other; where their numbers
+	 * have holes, or are not known, there are fewer than regions, and the rest stays zero.
+	 */
+	walk->value = calloc(1, values ? values : 1);
 	if (walk->key && walk->value) {
 		walk->next = walk->key + map->key_size;
 		result = is_array(map->type) ? elements(walk, NULL) : sorted_elements(walk);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/data/paths.txt."""
 import os
+import re
 import struct
 import sys
 
@@ -46,12 +47,27 @@ def broker(_packets):
             f"3:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
 
 
+def loader(_packets):
+    """The library's hooks: two bytes that choose the program and a variable, and the object file."""
+    programs = ["count", "cut", "drop", "icmp", "snap", "rate", "sample", "sample", "sizes", "talkers",
+                "talkers", "tcpflags"]
+    found = []
+    for number, name in enumerate(programs, 1):
+        folder = "tests/data" if name in ("count", "cut") else "bpf/hooks"
+        name = "steps" if name in ("count", "cut") else name
+        with open(os.path.join(os.environ["BUILDDIR"], folder, name + ".bpf.h"),
+                  encoding="ascii") as header:
+            data = bytes(int(byte, 16) for byte in re.findall("0x[0-9a-f]{2}", header.read()))
+        found += [bytes([number, way]) + data for way in (0, 4, 8)]
+    return found
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     make = {"parser": parser, "capture_file": capture_file,
-            "broker": broker}.get(os.path.basename(sys.argv[1]))
+            "broker": broker, "loader": loader}.get(os.path.basename(sys.argv[1]))
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.lstrip("!?") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)

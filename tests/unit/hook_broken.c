@@ -34,7 +34,7 @@ static int ignore_row(void *ctx, const struct socktally_row *row)
 	return 0;
 }
 
-static void take(const uint8_t *object, size_t size, const char *program)
+static bool take(const uint8_t *object, size_t size, const char *program)
 {
 	static const char *const variables[] = {"bytes=5"};
 	struct socktally_hook_opts opts = {
@@ -54,11 +54,12 @@ static void take(const uint8_t *object, size_t size, const char *program)
 	if (!hook) {
 		refused++;
 		silent += !*socktally_error(meter) || error >= 0;
-		return;
+		return false;
 	}
 	taken++;
 	hook->kind->rows(meter, hook, NULL, ignore_row, &length);
 	st_hook_free(meter, hook);
+	return true;
 }
 
 /* Headers, symbols, relocations and types are small parts of a file: most changes go there. */
@@ -128,6 +129,51 @@ static void cut_off(const uint8_t *object, size_t size, const char *program)
 	}
 }
 
+/* The hook `marked` with other instructions where its marker is. */
+static bool is_refused(const struct bpf_insn insns[2], const char *why)
+{
+	static const struct bpf_insn marker[2] = {{.code = BPF_LD | BPF_DW | BPF_IMM,
+						   .dst_reg = BPF_REG_1,
+						   .imm = 0x55667788},
+						  {.imm = 0x11223344}};
+	const size_t size = sizeof(st_object_steps);
+	uint8_t *copy = malloc(size), *at;
+	bool good;
+
+	if (!copy)
+		bail("malloc");
+	memcpy(copy, st_object_steps, size);
+	at = memmem(copy, size, marker, sizeof(marker));
+	if (!at)
+		bail("the marker in steps.bpf.c");
+	memcpy(at, insns, sizeof(marker));
+	good = !take(copy, size, "marked") && strstr(socktally_error(meter), why);
+	if (!good)
+		printf("# %s\n", socktally_error(meter));
+	free(copy);
+	return good;
+}
+
+/* What a compiler does not make. */
+static void hostile(void)
+{
+	const struct bpf_insn no_second[2] =
+		{{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1},
+		 {.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_CALL, .imm = 500000}};
+	const struct bpf_insn descriptor[2] = {{.code = BPF_LD | BPF_DW | BPF_IMM,
+						.dst_reg = BPF_REG_1,
+						.src_reg = BPF_PSEUDO_MAP_FD,
+						.imm = meter->cells_map}};
+	const struct bpf_insn call[2] = {{.code = BPF_JMP | BPF_CALL,
+					  .src_reg = BPF_PSEUDO_CALL,
+					  .imm = 500000},
+					 {.code = BPF_JMP | BPF_JA}};
+
+	ok(is_refused(no_second, "half an instruction"), "an instruction without its second half");
+	ok(is_refused(descriptor, "a map without a name"), "a descriptor of the host's");
+	ok(is_refused(call, "a function that isn't in it"), "a call to nowhere");
+}
+
 int main(void)
 {
 	const char *number = getenv("TEST_OBJECTS"), *seed = getenv("TEST_SEED");
@@ -142,6 +188,7 @@ int main(void)
 	printf("# TEST_SEED=%llu\n", (unsigned long long)random_state);
 	if (socktally_open(&meter, NULL) || socktally_hook_add(meter, &opts))
 		bail("can't meter");
+	hostile();
 	meter->hooks.map_memory = 4
 				  << 20; /* a changed number of entries is not all of the memory */
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
