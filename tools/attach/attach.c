@@ -20,9 +20,10 @@ static const char help[] =
 	"\n"
 	"  -i, --interface NAME    only sockets on that interface; any: on all of them\n"
 	"      --all               all processes of that name; without a name, all\n"
-	"      --follow            sockets that they open later, too\n"
+	"      --follow            sockets that they open later, too; by name: all its\n"
+	"                          processes, now and later, until Ctrl-C\n"
 	"      --each              a report for each socket, not one of all\n"
-	"  -c, --seconds SECONDS   stop after so long\n"
+	"  -c, --seconds SECONDS   stop after that many seconds\n"
 	"%s%s";
 
 enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
@@ -76,7 +77,7 @@ static int say_nothing_found(const struct attach_session *session)
 		return EXIT_FAILED; /* said */
 	if (*session->other_interfaces.text)
 		return command_fail("no packet socket is on %s: there are some on %s",
-				    options->interface, session->other_interfaces.text);
+				    options->choice.interface, session->other_interfaces.text);
 	return command_fail("the packet sockets have just been closed");
 }
 
@@ -119,7 +120,7 @@ static int take_option(struct attach_options *options, int option)
 {
 	switch (option) {
 	case 'i':
-		options->interface = optarg;
+		options->choice.interface = optarg;
 		return *optarg ? 0 : command_usage("-i '': no interface given");
 	case 'c':
 		return command_seconds("-c", optarg, &options->duration);

@@ -22,11 +22,12 @@
 #define ATTACH_SOCKETS 1024
 /* Notes of one report. */
 #define ATTACH_NOTES 64
+/* Lines about sockets on stderr: a process that opens one after the other can't fill a log. */
+#define ATTACH_LINES 64
 
 struct attach_options {
 	struct report_options report;
 	struct target_choice choice;
-	const char *interface; /* only sockets on it; NULL: all */
 	bool each;             /* a meter and a report for each socket */
 	bool follow;           /* sockets that the processes open later, too */
 	bool family;           /* and those of processes that they start */
@@ -60,6 +61,7 @@ struct attach_socket {
 	int fd;    /* its descriptor there */
 	char comm[16];
 	char interface[16];
+	char linktype[32];
 	bool attached;    /* to its meter */
 	uint32_t program; /* id of our program on it */
 	/* times of monotonic_now(): */
@@ -70,6 +72,11 @@ struct attach_socket {
 	bool refused;            /* it can no longer be metered, and the user has been told */
 };
 
+struct refused_socket {
+	uint64_t inode;
+	uint64_t scan; /* the last scan that found it */
+};
+
 struct attach_session {
 	const struct attach_options *options;
 	struct report_output *output;
@@ -78,8 +85,10 @@ struct attach_session {
 	size_t meter_count;
 	struct attach_socket *sockets;
 	size_t socket_count, socket_room;
-	uint64_t *refused; /* inodes of sockets that can't be metered: the user is told once */
+	struct refused_socket *refused; /* can't be metered: the user is told once */
 	size_t refused_count, refused_room;
+	uint64_t scan;      /* number of the scan for sockets */
+	unsigned int lines; /* about sockets, on stderr */
 	size_t given_back;
 	bool unprepared; /* a hook or a class was refused, and the user has been told */
 	bool started;    /* a socket that is found from now on was opened later */
@@ -118,14 +127,20 @@ void attach_session_free(struct attach_session *session);
 int attach_take_from(struct attach_socket *socket, pid_t pid, int number);
 /* The same, looked for in all processes: the socket may have been passed on, or have a new number. */
 int attach_take_anywhere(struct attach_socket *socket);
+/* command_fail() about a socket, for the first ATTACH_LINES of the session. */
+void attach_say(struct attach_session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Prints the library's error for this socket. fd: the descriptor that the library was given. */
-void attach_say_refused(const struct attach_socket *socket, int fd, int error);
+void attach_say_refused(struct attach_session *session, const struct attach_socket *socket, int fd,
+			int error);
 void attach_give_back(struct attach_session *session);
 
 /* --- sockets.c */
 
 /* Attaches to the packet sockets of a process that aren't known yet. -errno */
 int attach_sockets(struct attach_session *session, struct target *target);
+/* Forgets the refused sockets that the last scan has not found any more. */
+void attach_forget_refused(struct attach_session *session);
 /* Checks every socket, and attaches anew where its owner has set another filter. */
 void attach_look(struct attach_session *session);
 
@@ -136,8 +151,11 @@ struct attach_meter *attach_meter_of(struct attach_session *session);
 void attach_meter_free(struct attach_meter *meter);
 /* Notes that the socket is on the meter now. */
 void attach_meter_use(struct attach_meter *meter, const struct attach_socket *socket);
-/* Copies the socket's interface and filter from the meter. Returns its program's id, or 0. */
-uint32_t attach_meter_see(struct attach_socket *socket);
+/*
+ * Copies the socket's interface, link type and filter from the meter. Returns its program's id, or 0.
+ * *moved: interface or link type have changed.
+ */
+uint32_t attach_meter_see(struct attach_socket *socket, bool *moved);
 void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Writes the reports of all meters. */

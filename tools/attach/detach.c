@@ -27,7 +27,6 @@ enum { OPTION_ALL = OPTION_OWN };
 
 struct detach_session {
 	struct target_choice choice;
-	const char *interface; /* NULL: any socket */
 	struct saved_filters saved;
 	size_t restored;
 	bool failed;
@@ -64,7 +63,7 @@ static void restore(struct detach_session *session, const struct target *target,
 	int result;
 
 	if (state == ST_SAVED_NONE || st_socket_link_read(&link, fd, 0) ||
-	    (session->interface && strcmp(session->interface, link.interface) != 0) ||
+	    (session->choice.interface && strcmp(session->choice.interface, link.interface) != 0) ||
 	    !st_filter_is_hidden(fd))
 		return;
 	if (state != ST_SAVED_FOUND) {
@@ -148,7 +147,7 @@ int command_detach(int argc, char **argv)
 		case OPTION_HELP:
 			return command_print("%s", help);
 		case 'i':
-			session.interface = optarg;
+			session.choice.interface = optarg;
 			break;
 		case OPTION_ALL:
 			session.choice.all = true;

@@ -29,10 +29,12 @@ static struct attach_meter *meter_open(struct attach_session *session)
 	error = socktally_open(&meter->meter, &opts);
 	if (!error)
 		error = report_open(&meter->report, session->output, options->format);
-	if (error)
-		command_open_failed(error);
-	else
+	if (error) {
+		if (session->lines++ < ATTACH_LINES)
+			command_open_failed(error);
+	} else {
 		session->unprepared = command_prepare_meter(options, meter->meter) != 0;
+	}
 	if (error || session->unprepared) {
 		attach_meter_free(meter);
 		return NULL;
@@ -128,6 +130,7 @@ void attach_meter_use(struct attach_meter *meter, const struct attach_socket *so
 struct socket_lookup {
 	struct attach_socket *socket;
 	uint32_t program;
+	bool moved;
 };
 
 /* A copy, as the library frees its own when the socket is given back, before the last report. */
@@ -155,20 +158,24 @@ static int see(void *ctx, const struct socktally_socket *metered)
 	if (metered->cookie != socket->cookie)
 		return 0;
 	lookup->program = metered->program;
-	if (!strcmp(socket->interface, metered->interface) && socket->program == metered->program)
+	lookup->moved = strcmp(socket->interface, metered->interface) != 0 ||
+			strcmp(socket->linktype, metered->linktype) != 0;
+	if (!lookup->moved && socket->program == metered->program)
 		return 1;
 	snprintf(socket->interface, sizeof(socket->interface), "%s", metered->interface);
+	snprintf(socket->linktype, sizeof(socket->linktype), "%s", metered->linktype);
 	name_list_add(&meter->interfaces, metered->interface);
 	name_list_add(&meter->linktypes, metered->linktype);
 	keep_filter(meter, metered);
 	return 1;
 }
 
-uint32_t attach_meter_see(struct attach_socket *socket)
+uint32_t attach_meter_see(struct attach_socket *socket, bool *moved)
 {
 	struct socket_lookup lookup = {.socket = socket};
 
 	socktally_sockets(socket->meter->meter, see, &lookup);
+	*moved = lookup.moved;
 	return lookup.program;
 }
 

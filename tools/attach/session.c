@@ -33,8 +33,10 @@ static int64_t look_period(const struct attach_session *session, int64_t now)
 
 static void scan(struct attach_session *session)
 {
+	session->scan++;
 	for (size_t i = 0; i < session->targets.count; i++)
 		attach_sockets(session, &session->targets.target[i]);
+	attach_forget_refused(session);
 }
 
 void attach_session_begin(struct attach_session *session)
@@ -114,8 +116,8 @@ bool attach_session_ended(const struct attach_session *session)
 
 	if (session->status)
 		return true;
-	if (options->follow) /* without names, there will always be more */
-		return !session->targets.count && options->choice.name_count;
+	if (options->follow)
+		return !session->targets.count && !targets_may_come(&options->choice);
 	return !session->targets.count || !session->socket_count;
 }
 

@@ -61,7 +61,8 @@ static bool is_between_filters(struct attach_session *session, struct attach_soc
  * Another program than this meter's is on the socket. If a meter that was killed left it, the saved
  * filter is restored: 0. Else the user is told whose it is.
  */
-static int settle_foreign(const struct attach_socket *socket, int fd)
+static int settle_foreign(struct attach_session *session, const struct attach_socket *socket,
+			  int fd)
 {
 	const struct st_saved_filter *found;
 	struct saved_filters saved;
@@ -75,15 +76,16 @@ static int settle_foreign(const struct attach_socket *socket, int fd)
 	if (state == ST_SAVED_FOUND && !found->counting)
 		result = saved_filter_restore(fd, found);
 	if (state == ST_SAVED_FOUND && found->counting) {
-		command_fail("%s (pid %d): socktally (pid %u) is metering its socket %d on %s, "
-			     "which has room for one meter",
-			     socket->comm, socket->pid, found->pid, socket->fd, socket->interface);
+		attach_say(session,
+			   "%s (pid %d): socktally (pid %u) is metering its socket %d on %s, "
+			   "which has room for one meter",
+			   socket->comm, socket->pid, found->pid, socket->fd, socket->interface);
 	} else if (state == ST_SAVED_UNTRUSTED || state == ST_SAVED_CONTRADICTORY) {
 		saved_filter_refused(state, found, why, sizeof(why));
-		command_fail("%s (pid %d): its socket %d on %s can't be metered: %s", socket->comm,
-			     socket->pid, socket->fd, socket->interface, why);
+		attach_say(session, "%s (pid %d): its socket %d on %s can't be metered: %s",
+			   socket->comm, socket->pid, socket->fd, socket->interface, why);
 	} else if (result) {
-		attach_say_refused(socket, fd, result);
+		attach_say_refused(session, socket, fd, result);
 	}
 	saved_filters_free(&saved);
 	return result;
@@ -113,13 +115,17 @@ static void note_opened(const struct attach_socket *socket, int64_t now, bool re
 			socket->comm, socket->pid);
 }
 
-/* The library has found or put our program on the socket. */
-static void note_attached(struct attach_session *session, struct attach_socket *socket)
+/*
+ * The library has found or put our program on the socket. ours: it was there before. Then another
+ * program is ours, too, made for another interface or link type: no packet has gone uncounted.
+ */
+static void note_attached(struct attach_session *session, struct attach_socket *socket, bool ours)
 {
-	uint32_t program = attach_meter_see(socket);
+	bool moved;
+	uint32_t program = attach_meter_see(socket, &moved);
 	int64_t now = monotonic_now();
 
-	if (socket->attached && socket->program != program) {
+	if (socket->attached && socket->program != program && !(ours && moved)) {
 		note_change(socket, now);
 		session->busy_until = later(session->busy_until, now + BUSY);
 	}
@@ -130,7 +136,7 @@ static void note_attached(struct attach_session *session, struct attach_socket *
 
 static void refuse_inode(struct attach_session *session, uint64_t inode)
 {
-	uint64_t *grown;
+	struct refused_socket *grown;
 
 	session->failed = true;
 	if (session->refused_count == session->refused_room) {
@@ -142,7 +148,17 @@ static void refuse_inode(struct attach_session *session, uint64_t inode)
 		session->refused = grown;
 		session->refused_room = room;
 	}
-	session->refused[session->refused_count++] = inode;
+	session->refused[session->refused_count++] = (struct refused_socket){inode, session->scan};
+}
+
+void attach_forget_refused(struct attach_session *session)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < session->refused_count; i++)
+		if (session->refused[i].scan == session->scan)
+			session->refused[kept++] = session->refused[i];
+	session->refused_count = kept;
 }
 
 static void forget_socket(struct attach_session *session, struct attach_socket *socket)
@@ -162,10 +178,10 @@ static void attach_first(struct attach_session *session, struct attach_socket *s
 	if (meter) {
 		socket->meter = meter;
 		result = socktally_attach(meter->meter, fd, NULL);
-		if (result == -EACCES && !settle_foreign(socket, fd))
+		if (result == -EACCES && !settle_foreign(session, socket, fd))
 			result = socktally_attach(meter->meter, fd, NULL);
 		else if (result && result != -EACCES && result != -EAGAIN)
-			attach_say_refused(socket, fd, result);
+			attach_say_refused(session, socket, fd, result);
 	}
 	if (result == -EAGAIN)
 		return; /* its filter keeps changing: at the next look */
@@ -175,7 +191,7 @@ static void attach_first(struct attach_session *session, struct attach_socket *s
 		return;
 	}
 	attach_meter_use(meter, socket);
-	note_attached(session, socket);
+	note_attached(session, socket, false);
 	socket->attached = true;
 	session->busy_until = later(session->busy_until, socket->seen_at + BUSY);
 	if (session->started)
@@ -183,7 +199,7 @@ static void attach_first(struct attach_session *session, struct attach_socket *s
 }
 
 /* The owner's new filter can't be metered: tried again later. */
-static void refused(struct attach_socket *socket, int fd, int error)
+static void refused(struct attach_session *session, struct attach_socket *socket, int fd, int error)
 {
 	socket->retry_at = monotonic_now() + SECOND;
 	if (socket->refused)
@@ -194,9 +210,9 @@ static void refused(struct attach_socket *socket, int fd, int error)
 		    error == -EPERM ? "it has locked another filter"
 				    : "what is on it now can't be metered");
 	if (error == -EACCES)
-		settle_foreign(socket, fd);
+		settle_foreign(session, socket, fd);
 	else
-		attach_say_refused(socket, fd, error);
+		attach_say_refused(session, socket, fd, error);
 }
 
 /*
@@ -234,11 +250,13 @@ static void look_at(struct attach_session *session, struct attach_socket *socket
 		return;
 	}
 	if (socket->attached) {
+		bool ours = st_filter_is_hidden(fd);
+
 		result = socktally_attach(socket->meter->meter, fd, NULL);
 		if (!result)
-			note_attached(session, socket);
+			note_attached(session, socket, ours);
 		else if (result != -EAGAIN)
-			refused(socket, fd, result);
+			refused(session, socket, fd, result);
 	} else {
 		attach_first(session, socket, fd);
 	}
@@ -254,14 +272,17 @@ void attach_look(struct attach_session *session)
 
 /* --- more sockets */
 
-static bool is_known(const struct attach_session *session, uint64_t inode)
+static bool is_known(struct attach_session *session, uint64_t inode)
 {
 	for (size_t i = 0; i < session->socket_count; i++)
 		if (session->sockets[i].inode == inode)
 			return true;
-	for (size_t i = 0; i < session->refused_count; i++)
-		if (session->refused[i] == inode)
-			return true;
+	for (size_t i = 0; i < session->refused_count; i++) {
+		if (session->refused[i].inode != inode)
+			continue;
+		session->refused[i].scan = session->scan;
+		return true;
+	}
 	return false;
 }
 
@@ -286,7 +307,7 @@ static struct attach_socket *room_for_one(struct attach_session *session)
 /* Whether the socket is on the interface of -i. */
 static bool is_wanted(struct attach_session *session, struct attach_socket *socket, int fd)
 {
-	const char *wanted = session->options->interface;
+	const char *wanted = session->options->choice.interface;
 	struct st_socket_link link;
 
 	if (st_socket_link_read(&link, fd, 0))
@@ -308,8 +329,8 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 		return 0;
 	socket = room_for_one(session);
 	if (!socket) {
-		command_fail("no room for one more socket of %s (pid %d)", target->comm,
-			     target->pid);
+		attach_say(session, "no room for one more socket of %s (pid %d)", target->comm,
+			   target->pid);
 		refuse_inode(session, holder->inode);
 		return 0;
 	}
@@ -319,8 +340,8 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 	if (fd == -EBADF || fd == -ESRCH)
 		return 0;
 	if (fd < 0) {
-		command_fail("%s (pid %d): its socket %d can't be metered: %s", target->comm,
-			     target->pid, holder->fd, process_take_refused(fd));
+		attach_say(session, "%s (pid %d): its socket %d can't be metered: %s", target->comm,
+			   target->pid, holder->fd, process_take_refused(fd));
 		refuse_inode(session, holder->inode);
 		return 0;
 	}

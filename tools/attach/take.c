@@ -5,6 +5,7 @@
 
 #include "plugin/attach/saved_filter.h"
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -51,8 +52,26 @@ static int take(struct attach_socket *socket)
 	return fd == -EBADF || fd == -ESRCH ? attach_take_anywhere(socket) : fd;
 }
 
+void attach_say(struct attach_session *session, const char *format, ...)
+{
+	va_list arguments;
+	char text[512];
+
+	if (session->lines > ATTACH_LINES)
+		return;
+	if (session->lines++ == ATTACH_LINES) {
+		command_fail("more sockets can't be metered than are listed here");
+		return;
+	}
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	command_fail("%s", text);
+}
+
 /* The library's sentence names our descriptor, which the user does not know: replaced by the tool's. */
-void attach_say_refused(const struct attach_socket *socket, int fd, int error)
+void attach_say_refused(struct attach_session *session, const struct attach_socket *socket, int fd,
+			int error)
 {
 	const char *why = socktally_error(socket->meter->meter), *rest;
 	char ours[32];
@@ -60,16 +79,17 @@ void attach_say_refused(const struct attach_socket *socket, int fd, int error)
 	snprintf(ours, sizeof(ours), "socket %d", fd);
 	rest = strstr(why, ours);
 	if (error == -EACCES)
-		command_fail("%s (pid %d): its socket %d on %s has an eBPF filter of its own%s: "
-			     "it can't be metered",
-			     socket->comm, socket->pid, socket->fd, socket->interface,
-			     st_program_exists(1) == -EPERM ? " (or another meter's: root can tell)"
-							    : "");
+		attach_say(session,
+			   "%s (pid %d): its socket %d on %s has an eBPF filter of its own%s: "
+			   "it can't be metered",
+			   socket->comm, socket->pid, socket->fd, socket->interface,
+			   st_program_exists(1) == -EPERM ? " (or another meter's: root can tell)"
+							  : "");
 	else if (rest)
-		command_fail("%s (pid %d): its socket %d on %s%s", socket->comm, socket->pid,
-			     socket->fd, socket->interface, rest + strlen(ours));
+		attach_say(session, "%s (pid %d): its socket %d on %s%s", socket->comm, socket->pid,
+			   socket->fd, socket->interface, rest + strlen(ours));
 	else
-		command_fail("%s (pid %d): %s", socket->comm, socket->pid, why);
+		attach_say(session, "%s (pid %d): %s", socket->comm, socket->pid, why);
 }
 
 /* *closed: no process has the socket and our program is gone, which takes the kernel a moment. */
@@ -104,7 +124,7 @@ static bool give_back(struct attach_session *session, struct attach_socket *sock
 	result = socktally_detach(socket->meter->meter, fd);
 	if (result && result != -ENOENT) {
 		session->failed = true;
-		attach_say_refused(socket, fd, result);
+		attach_say_refused(session, socket, fd, result);
 	}
 	close(fd);
 	return true;

@@ -3,6 +3,8 @@
 #include "tools/attach/targets.h"
 
 #include "tools/common/command.h"
+
+#include "plugin/attach/linktype.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,15 +106,31 @@ int target_sockets(struct target *target, target_socket_fn fn, void *ctx)
 	return result;
 }
 
-/* Whether the process has a packet socket: 1, 0, -errno. */
-static int captures_now(pid_t pid)
+/* Whether the packet socket is on the interface: 1, 0, -errno. */
+static int is_on(const struct holder *holder, const char *interface)
+{
+	int fd = process_take_socket(holder->pid, holder->fd, holder->inode), result;
+	struct st_socket_link link;
+
+	if (fd < 0)
+		return fd == -EBADF || fd == -ESRCH ? 0 : fd;
+	result = !st_socket_link_read(&link, fd, 0) && !strcmp(link.interface, interface);
+	close(fd);
+	return result;
+}
+
+/* Whether the process has a packet socket, on that interface if one is given: 1, 0, -errno. */
+static int captures_now(pid_t pid, const char *interface)
 {
 	struct holders holders = {0};
 	int result = process_sockets(pid, &holders);
 
-	for (size_t i = 0; i < holders.count && !result; i++)
+	for (size_t i = 0; i < holders.count && !result; i++) {
 		result = process_has_packet_socket(pid, holders.holder[i].fd,
 						   holders.holder[i].inode) > 0;
+		if (result && interface)
+			result = is_on(&holders.holder[i], interface);
+	}
 	holders_free(&holders);
 	return result;
 }
@@ -213,7 +231,7 @@ static int add_if_wanted(void *ctx, pid_t pid)
 	if (pid == getpid() || (search->command && !process_is(pid, search->command)))
 		return 0;
 	if (!search->command)
-		captures = captures_now(pid);
+		captures = captures_now(pid, NULL);
 	if (captures == -EACCES || captures == -EPERM)
 		search->hidden = captures;
 	return captures > 0 && targets_add(search->targets, pid) == -ENOMEM ? -ENOMEM : 0;
@@ -233,6 +251,14 @@ static bool is_number(const char *name)
 	return *name && name[strspn(name, "0123456789")] == '\0';
 }
 
+bool targets_may_come(const struct target_choice *choice)
+{
+	for (size_t i = 0; i < choice->name_count; i++)
+		if (!is_number(choice->names[i]))
+			return true;
+	return !choice->name_count;
+}
+
 void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since)
 {
 	size_t first = targets->count;
@@ -246,13 +272,13 @@ void targets_add_named(struct targets *targets, const struct target_choice *choi
 	set_looked(targets, first, since);
 }
 
-/* Removes those without a packet socket. Returns the last errno of one that is hidden, or 0. */
-static int keep_capturing(struct targets *targets)
+/* Removes those without a packet socket (on the interface, if one is given). Returns the last errno of one that is hidden, or 0. */
+static int keep_capturing(struct targets *targets, const char *interface)
 {
 	int hidden = 0;
 
 	for (size_t i = targets->count; i--;) {
-		int has = captures_now(targets->target[i].pid);
+		int has = captures_now(targets->target[i].pid, interface);
 
 		if (has == -EACCES || has == -EPERM)
 			hidden = has;
@@ -282,10 +308,10 @@ static int choose_process(struct targets *targets, pid_t pid, const char *name, 
 
 	if (result)
 		return say_out_of_sight(name, result);
-	has = captures_now(pid);
+	has = captures_now(pid, NULL);
 	if (!has) {
 		targets_add_children(&family, 0);
-		keep_capturing(&family);
+		keep_capturing(&family, NULL);
 	}
 	if (has < 0)
 		result = say_out_of_sight(name, has);
@@ -310,41 +336,80 @@ static void join_pids(const struct targets *targets, char *text, size_t size)
 					 targets->target[i].pid);
 }
 
+static void add_all(struct targets *to, const struct targets *from)
+{
+	for (size_t i = 0; i < from->count; i++)
+		targets_add(to, from->target[i].pid);
+}
+
+/* Several processes of that name capture: the interface may leave only one. */
+static int choose_one(struct targets *capturing, const char *name,
+		      const struct target_choice *choice)
+{
+	char text[256];
+
+	join_pids(capturing, text, sizeof(text));
+	if (choice->interface) {
+		keep_capturing(capturing, choice->interface);
+		if (!capturing->count)
+			return command_fail("%s: none of the processes %s has a packet socket on "
+					    "%s: see 'socktally list'",
+					    name, text, choice->interface);
+		join_pids(capturing, text, sizeof(text));
+	}
+	if (capturing->count == 1)
+		return 0;
+	return command_fail("%s: that is the name of the processes %s: give the number of one, or "
+			    "--all",
+			    name, text);
+}
+
+/* Of the processes of that name none captures: their descendants may. */
+static int choose_descendants(struct targets *targets, const struct targets *named,
+			      const char *name, const struct target_choice *choice)
+{
+	char text[256];
+	int result = 0;
+
+	if (named->count > 1 && !choice->all && !choice->wait) {
+		join_pids(named, text, sizeof(text));
+		return command_fail("%s: none of the processes %s has a packet socket: give the "
+				    "number of one, or --all",
+				    name, text);
+	}
+	for (size_t i = 0; i < named->count && !result; i++)
+		result = choose_process(targets, named->target[i].pid, name, choice->wait);
+	return result;
+}
+
+static int find_named(struct targets *named, const char *name, const struct target_choice *choice)
+{
+	int hidden, result = find(named, name, &hidden);
+
+	if (result)
+		return command_fail("can't look into /proc: %s", strerror(-result));
+	if (named->count || choice->wait)
+		return 0;
+	return command_fail("%s: no such command is running: see 'socktally list'", name);
+}
+
 /* Adds those processes of that name that capture; if none does, their descendants that do. */
 static int choose_named(struct targets *targets, const char *name,
 			const struct target_choice *choice)
 {
 	struct targets named = {0}, capturing = {0};
-	char text[256];
-	int hidden, result = find(&named, name, &hidden);
+	int hidden, result = find_named(&named, name, choice);
 
-	if (result || !named.count) {
-		targets_free(&named);
-		return result ? command_fail("can't look into /proc: %s", strerror(-result))
-			      : command_fail("%s: no such command is running: see 'socktally list'",
-					     name);
-	}
-	for (size_t i = 0; i < named.count; i++)
-		targets_add(&capturing, named.target[i].pid);
-	hidden = keep_capturing(&capturing);
-	if (!capturing.count && !hidden && named.count > 1 && !choice->all) {
-		join_pids(&named, text, sizeof(text));
-		result = command_fail("%s: none of the processes %s has a packet socket: give the "
-				      "number of one, or --all",
-				      name, text);
-	} else if (!capturing.count && hidden) {
+	add_all(&capturing, &named);
+	hidden = keep_capturing(&capturing, NULL);
+	if (!result && !capturing.count && hidden)
 		result = say_out_of_sight(name, hidden);
-	} else if (capturing.count > 1 && !choice->all) {
-		join_pids(&capturing, text, sizeof(text));
-		result = command_fail("%s: that is the name of the processes %s: give the number "
-				      "of one, or --all",
-				      name, text);
-	} else if (!capturing.count) {
-		for (size_t i = 0; i < named.count && !result; i++)
-			result = choose_process(targets, named.target[i].pid, name, choice->wait);
-	}
-	for (size_t i = 0; i < capturing.count && !result; i++)
-		targets_add(targets, capturing.target[i].pid);
+	else if (!result && !capturing.count)
+		result = choose_descendants(targets, &named, name, choice);
+	else if (!result && capturing.count > 1 && !choice->all && !choice->wait)
+		result = choose_one(&capturing, name, choice);
+	if (!result)
+		add_all(targets, &capturing);
 	targets_free(&named);
 	targets_free(&capturing);
 	return result;

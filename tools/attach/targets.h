@@ -23,8 +23,9 @@ struct targets {
 struct target_choice {
 	char **names; /* numbers of processes or names of commands */
 	size_t name_count;
+	const char *interface; /* only sockets on it, and so decides between processes; NULL: all */
 	bool all;  /* all processes of a name; without names, all that have a packet socket */
-	bool wait; /* a process may open its packet socket later */
+	bool wait; /* also for processes that start later, and for sockets that they open later */
 };
 
 /*
@@ -40,6 +41,8 @@ int targets_add(struct targets *targets, pid_t pid);
 void targets_add_children(struct targets *targets, int64_t since);
 /* Adds processes with one of the names, which were not there at `since`. */
 void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since);
+/* Whether there may be more of these processes later: some are named, or all are asked for. */
+bool targets_may_come(const struct target_choice *choice);
 /* Removes the processes that have ended. */
 void targets_forget_ended(struct targets *targets);
 void targets_free(struct targets *targets);

@@ -68,7 +68,7 @@ struct process {
 };
 /* -errno: -ENOENT, it is gone. */
 int process_read(pid_t pid, struct process *process);
-/* Whether the process is that command: its name, or its program's file. */
+/* Whether the process is that command: its name, or its program's file, with or without the path. */
 bool process_is(pid_t pid, const char *command);
 
 /* The network namespace that a link of /proc stands for, as "ns/net": its inode, or 0. */

@@ -147,24 +147,47 @@ int process_read(pid_t pid, struct process *process)
 	return 0;
 }
 
+/* The kernel ends the name of a program's file so after an upgrade has replaced the file. */
+static void strip_deleted(char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t length = strlen(path), end = sizeof(deleted) - 1;
+
+	if (length > end && !strcmp(path + length - end, deleted))
+		path[length - end] = '\0';
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 bool process_is(pid_t pid, const char *command)
 {
 	char link[64], path[PATH_MAX];
 	struct process process;
-	const char *name;
+	const size_t kept = sizeof(process.comm) - 1; /* bytes that the kernel keeps of a name */
 	ssize_t length;
 
 	if (process_read(pid, &process))
 		return false;
-	/* the kernel keeps 15 bytes of a name */
-	if (!strncmp(process.comm, command, sizeof(process.comm) - 1) &&
-	    strlen(command) < sizeof(process.comm))
+	if (!strcmp(process.comm, command))
 		return true;
 	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
 	length = readlink(link, path, sizeof(path) - 1);
-	if (length <= 0)
-		return false;
-	path[length] = '\0';
-	name = strrchr(path, '/');
-	return !strcmp(path, command) || (name && !strcmp(name + 1, command));
+	path[length > 0 ? length : 0] = '\0';
+	if (!strcmp(path, command) || !strcmp(file_name(path), command))
+		return true;
+	strip_deleted(path);
+	if (!strcmp(path, command) || !strcmp(file_name(path), command))
+		return true;
+	/*
+	 * A script with a long name: its file is the interpreter's, so that only the name's beginning is
+	 * left to compare. (The command line would tell more, but reading it can be made to wait: it is
+	 * memory of the process.)
+	 */
+	return strlen(command) > kept && !strncmp(process.comm, command, kept) &&
+	       strncmp(file_name(path), command, kept) != 0;
 }
