@@ -13,7 +13,7 @@ static unsigned short current_protocol(int fd)
 	struct sockaddr_ll address = {0};
 	socklen_t length = sizeof(address);
 
-	if (syscall(SYS_getsockname, fd, &address, &length))
+	if (raw_syscall(SYS_getsockname, fd, &address, &length))
 		return 0;
 	return address.sll_protocol;
 }

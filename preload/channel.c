@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* How to reach the broker, from the environment. */
 #include "preload/preload.h"
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 enum state { UNKNOWN, READING, KNOWN, NONE, ENDED };
 
@@ -44,7 +41,7 @@ const struct channel_address *preload_channel(void)
 
 	if (atomic_compare_exchange_strong(&state, &expected, READING)) {
 		struct channel_address address;
-		char *variable = secure_getenv(CHANNEL_VARIABLE);
+		char *variable = environment_get(CHANNEL_VARIABLE);
 
 		if (variable && channel_parse(variable, &address))
 			preload_channel_set(&address, variable);
@@ -101,6 +98,6 @@ bool preload_channel_is_open(const struct channel_address *address)
 {
 	struct stat status;
 
-	return address->fd >= 0 && !fstat(address->fd, &status) && S_ISSOCK(status.st_mode) &&
+	return address->fd >= 0 && !raw_fstat(address->fd, &status) && S_ISSOCK(status.st_mode) &&
 	       status.st_ino == address->inode;
 }

@@ -5,7 +5,7 @@
  * memory that a forked child has as well. There is no lock: what another thread is using is passed over.
  */
 #include "preload/preload.h"
-#include <errno.h>
+#include "preload/syscall.h"
 #include <linux/filter.h>
 #include <stdatomic.h>
 
@@ -31,7 +31,7 @@ static uint64_t cookie_of(int fd)
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
 
-	return next_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
+	return raw_getsockopt(fd, SO_COOKIE, &cookie, &size) ? 0 : cookie;
 }
 
 static struct cached_filter *find(uint64_t cookie)
@@ -42,21 +42,50 @@ static struct cached_filter *find(uint64_t cookie)
 	return NULL;
 }
 
-struct cached_filter *filter_cache_take(int fd)
+/* Takes it for writing, if nobody has. */
+static bool take(struct cached_filter *filter)
 {
-	int saved = errno;
+	unsigned int version = atomic_load(&filter->version);
+
+	return !(version & 1) &&
+	       atomic_compare_exchange_strong(&filter->version, &version, version + 1);
+}
+
+static struct cached_filter *take_free(void)
+{
+	for (size_t i = 0; i < FILTERS; i++) {
+		if (filters[i].cookie || !take(&filters[i]))
+			continue;
+		if (!filters[i].cookie)
+			return &filters[i];
+		filter_cache_drop(&filters[i]); /* another thread was quicker */
+	}
+	return NULL;
+}
+
+/* Another socket's, all in turn. The socket keeps its present filter until it has the new one. */
+static struct cached_filter *take_used(int fd)
+{
 	const struct cached_filter *present = find(cookie_of(fd));
 	struct cached_filter *filter;
-	unsigned int version;
 
-	errno = saved;
 	do
 		filter = &filters[atomic_fetch_add(&next_filter, 1) % FILTERS];
 	while (filter == present);
-	version = atomic_load(&filter->version);
-	if (version & 1 || !atomic_compare_exchange_strong(&filter->version, &version, version + 1))
+	if (!take(filter))
 		return NULL;
 	filter->cookie = 0;
+	return filter;
+}
+
+struct cached_filter *filter_cache_take(int fd)
+{
+	int saved = errno;
+	struct cached_filter *filter = take_free();
+
+	if (!filter)
+		filter = take_used(fd);
+	errno = saved;
 	return filter;
 }
 
@@ -100,11 +129,11 @@ void filter_cache_read_kernel(int fd)
 	socklen_t count = 0;
 	struct cached_filter *filter;
 
-	if (!next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &count)) {
+	if (!raw_getsockopt(fd, SO_GET_FILTER, NULL, &count)) {
 		filter = filter_cache_take(fd);
 		if (filter && count) {
 			count = CHANNEL_MAX_INSNS;
-			if (next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, filter->insns, &count)) {
+			if (raw_getsockopt(fd, SO_GET_FILTER, filter->insns, &count)) {
 				filter_cache_drop(filter);
 				filter = NULL;
 			}
@@ -119,18 +148,26 @@ static bool is_hidden(int fd)
 {
 	socklen_t none = 0;
 
-	return next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &none) && errno == EACCES;
+	return raw_getsockopt(fd, SO_GET_FILTER, NULL, &none) && errno == EACCES;
 }
 
-int filter_cache_get(int fd, const struct sock_filter **insns)
+bool filter_cache_get(int fd, struct filter_view *view)
 {
-	int saved = errno, count = -1;
-	struct cached_filter *filter = is_hidden(fd) ? find(cookie_of(fd)) : NULL;
+	int saved = errno;
+	const struct cached_filter *filter = is_hidden(fd) ? find(cookie_of(fd)) : NULL;
 
-	if (filter && !(filter->version & 1)) {
-		*insns = filter->insns;
-		count = (int)filter->count;
-	}
 	errno = saved;
-	return count;
+	if (!filter)
+		return false;
+	*view = (struct filter_view){.filter = filter,
+				     .version = atomic_load(&filter->version),
+				     .insns = filter->insns,
+				     .count = filter->count};
+	return !(view->version & 1);
+}
+
+bool filter_cache_holds(const struct filter_view *view)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load(&view->filter->version) == view->version;
 }

@@ -7,7 +7,8 @@
 PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 
 /* CHANNEL_PASS, or CHANNEL_DONE with *error, or with 0 and *count to be put into *length. */
-static enum channel_answer ask(int fd, void *value, const socklen_t *length, int *error, int *count)
+static enum channel_answer ask_broker(int fd, void *value, const socklen_t *length, int *error,
+				      int *count)
 {
 	enum channel_answer answer = CHANNEL_PASS;
 	struct rpc_body body = {.receive = value};
@@ -15,7 +16,7 @@ static enum channel_answer ask(int fd, void *value, const socklen_t *length, int
 	struct rpc rpc;
 	int room;
 
-	if (!rpc_begin(&rpc))
+	if (rpc_try(&rpc)) /* no descriptors are left: the cache may know */
 		return CHANNEL_PASS;
 	if (rpc_copy(&rpc, &room, length, sizeof(room)) && room >= 0) {
 		if (room > CHANNEL_MAX_INSNS)
@@ -35,42 +36,52 @@ static enum channel_answer ask(int fd, void *value, const socklen_t *length, int
 	return answer;
 }
 
+/* As sk_get_filter() in net/core/filter.c answers. */
+static enum channel_answer show(const struct filter_view *view, void *value,
+				const socklen_t *length, int *error)
+{
+	enum channel_answer answer = CHANNEL_DONE;
+	struct rpc rpc;
+	int room;
+
+	rpc_begin_copies(&rpc);
+	*error = 0;
+	if (!rpc_copy(&rpc, &room, length, sizeof(room)) || room < 0)
+		answer = CHANNEL_PASS; /* the kernel says so itself */
+	else if (room && (uint32_t)room < view->count)
+		*error = EINVAL;
+	else if (room && view->count &&
+		 !rpc_copy(&rpc, value, view->insns, view->count * sizeof(*view->insns)))
+		*error = EFAULT;
+	rpc_end(&rpc);
+	return answer;
+}
+
+/* The same from the cache. */
+static enum channel_answer ask_cache(int fd, void *value, const socklen_t *length, int *error,
+				     int *count)
+{
+	enum channel_answer answer;
+	struct filter_view view;
+
+	for (int tries = 0; tries < 3 && filter_cache_get(fd, &view); tries++) {
+		answer = show(&view, value, length, error);
+		*count = (int)view.count;
+		if (filter_cache_holds(&view))
+			return answer;
+	}
+	return CHANNEL_PASS;
+}
+
 static bool put_length(socklen_t *length, int count)
 {
 	struct rpc rpc;
 	bool put;
 
-	if (!rpc_begin(&rpc))
-		return false;
+	rpc_begin_copies(&rpc);
 	put = rpc_copy(&rpc, length, &count, sizeof(count));
 	rpc_end(&rpc);
 	return put;
-}
-
-/*
- * Without the broker what the shim remembers: CHANNEL_PASS, or as above. As sk_get_filter() in
- * net/core/filter.c answers.
- */
-static enum channel_answer recall(int fd, void *value, const socklen_t *length, int *error,
-				  int *count)
-{
-	const struct sock_filter *insns;
-	struct rpc rpc;
-	int room;
-
-	*count = filter_cache_get(fd, &insns);
-	if (*count < 0 || !rpc_begin(&rpc))
-		return CHANNEL_PASS;
-	*error = EFAULT;
-	if (rpc_copy(&rpc, &room, length, sizeof(room))) {
-		if (room < 0 || (room && room < *count))
-			*error = EINVAL;
-		else if (!room || !*count ||
-			 rpc_copy(&rpc, value, insns, (size_t)*count * sizeof(*insns)))
-			*error = 0;
-	}
-	rpc_end(&rpc);
-	return CHANNEL_DONE;
 }
 
 static int get_filter(int fd, void *value, socklen_t *length)
@@ -78,8 +89,9 @@ static int get_filter(int fd, void *value, socklen_t *length)
 	int error = 0, count = 0;
 
 	if (!(packet_socket_can_ask(fd) &&
-	      ask(fd, value, length, &error, &count) == CHANNEL_DONE) &&
-	    !(packet_socket_noted(fd) && recall(fd, value, length, &error, &count) == CHANNEL_DONE))
+	      ask_broker(fd, value, length, &error, &count) == CHANNEL_DONE) &&
+	    !(packet_socket_noted(fd) &&
+	      ask_cache(fd, value, length, &error, &count) == CHANNEL_DONE))
 		return next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
 	if (!error && put_length(length, count))
 		return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Which descriptors are packet sockets. */
 #include "preload/preload.h"
-#include <errno.h>
+#include "preload/syscall.h"
 #include <stdatomic.h>
 
 enum { NOTED = 1024 };
@@ -22,8 +22,7 @@ bool packet_socket_can_ask(int fd)
 {
 	int saved = errno, domain;
 	socklen_t size = sizeof(domain);
-	bool packet =
-		!next_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
+	bool packet = !raw_getsockopt(fd, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
 
 	errno = saved;
 	packet_socket_note(fd, packet);

@@ -10,9 +10,9 @@
 #define SOCKTALLY_PRELOAD_PRELOAD_H
 
 #include "proto/channel_address.h"
+#include "preload/syscall.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #define PRELOAD_EXPORT __attribute__((visibility("default")))
@@ -25,12 +25,9 @@ int next_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 int next_close(int fd);
 int next_close_range(unsigned int first, unsigned int last, int flags);
 void next_closefrom(int first);
-/* These have no fixed number of arguments, so the shim passes on as many as there can be. */
-typedef int prctl_fn(int option, unsigned long a, unsigned long b, unsigned long c,
-		     unsigned long d);
-typedef long syscall_fn(long number, long a, long b, long c, long d, long e, long f);
-prctl_fn *next_prctl(void); /* NULL where there is none */
-syscall_fn *next_syscall(void);
+/* These two have no fixed number of arguments: as many as there can be are passed on. */
+int next_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+long next_syscall(long number, long a, long b, long c, long d, long e, long f);
 void next_symbols_find(void);
 
 /*
@@ -64,6 +61,13 @@ void preload_channel_filtered(void);
 /* Whether the channel's descriptor is still that socket, and not one that the tool opened since. */
 bool preload_channel_is_open(const struct channel_address *address);
 
+/* environment.c: NULL also in a set-user-ID program and the like. */
+char *environment_get(const char *name);
+bool environment_is_secure(void);
+void environment_remove(const char *name);
+/* entry: "NAME=VALUE", which stays; there is none of that name. false: no memory. */
+bool environment_put(char *entry);
+
 /*
  * rpc.c: one question to the broker, while signals are blocked. Begin, any number of copies, at most
  * one question, end.
@@ -71,17 +75,19 @@ bool preload_channel_is_open(const struct channel_address *address);
 struct rpc {
 	int mine, theirs; /* a pair of sockets; the broker gets theirs, and replies there */
 	int saved_errno;
-	unsigned long mask[1024 / (8 * sizeof(unsigned long))];
+	struct raw_signals signals; /* that were blocked before */
 };
 
 bool rpc_begin(struct rpc *rpc);
 /* The same, and nothing is said: 0, or an errno value; errno itself stays. */
 int rpc_try(struct rpc *rpc);
+/* For copies only: also where no descriptors are left. */
+void rpc_begin_copies(struct rpc *rpc);
 /* errno becomes what it was before the call. */
 void rpc_end(struct rpc *rpc);
 /* In a forked child: closes what other threads of the parent were just using. */
 void rpc_forked(void);
-/* Copies size bytes, from or to the tool's memory: false, with errno EFAULT, if that is not there. */
+/* Copies from or to the tool's memory. false: errno is EFAULT if that isn't there, or it can't be done. */
 bool rpc_copy(struct rpc *rpc, void *to, const void *from, size_t size);
 
 /* What goes with a question, besides the request itself: either may be memory of the tool's. */
@@ -133,10 +139,16 @@ void filter_cache_drop(struct cached_filter *filter);
 void filter_cache_forget(int fd);
 /* Keeps the filter that the socket has now, if the kernel shows it. */
 void filter_cache_read_kernel(int fd);
-/*
- * How many instructions the tool's filter has where the kernel doesn't show it; -1: not known. They may
- * change as soon as another thread sets a filter.
- */
-int filter_cache_get(int fd, const struct sock_filter **insns);
+/* The tool's filter where the kernel doesn't show it. Other threads may change it meanwhile. */
+struct filter_view {
+	const struct cached_filter *filter;
+	unsigned int version;
+	const struct sock_filter *insns;
+	uint32_t count;
+};
+/* false: not known. */
+bool filter_cache_get(int fd, struct filter_view *view);
+/* After it was used: whether it was the same all the time. */
+bool filter_cache_holds(const struct filter_view *view);
 
 #endif

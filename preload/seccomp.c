@@ -83,9 +83,8 @@ static void filter_came(bool set)
 }
 
 /*
- * The C library declares these two with any number of arguments. Defined with all that there can be
- * they pass on the caller's registers and stack as they are, also where that is not a plain call, as
- * with SYS_clone.
+ * The C library declares these two with any number of arguments. Here they have as many as there can be:
+ * those that the caller didn't give are whatever is in their registers, and the kernel doesn't look at them.
  */
 PRELOAD_EXPORT int preload_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 				 unsigned long d) __asm__("prctl");
@@ -109,30 +108,22 @@ static bool syscall_sets_filter(long number, long a, long b, long c)
 
 int preload_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-	prctl_fn *next = next_prctl();
 	int result;
 
-	if (!next)
-		return (int)syscall(SYS_prctl, option, a, b, c, d);
 	if (!prctl_sets_filter(option, a, b) || !filter_comes())
-		return next(option, a, b, c, d);
-	result = next(option, a, b, c, d);
+		return next_prctl(option, a, b, c, d);
+	result = next_prctl(option, a, b, c, d);
 	filter_came(!result);
 	return result;
 }
 
 long preload_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-	syscall_fn *next = next_syscall();
 	long result;
 
-	if (!next) {
-		errno = ENOSYS;
-		return -1;
-	}
 	if (!syscall_sets_filter(number, a, b, c) || !filter_comes())
-		return next(number, a, b, c, d, e, f);
-	result = next(number, a, b, c, d, e, f);
+		return next_syscall(number, a, b, c, d, e, f);
+	result = next_syscall(number, a, b, c, d, e, f);
 	filter_came(result >= 0); /* it may be a listener's descriptor */
 	return result;
 }
@@ -146,32 +137,32 @@ static void make_all_calls(void)
 	static const struct timespec no_time;
 	char *nothing[] = {NULL};
 	struct rpc rpc;
-	unsigned char signals[PRELOAD_SIGSET_SIZE] = {0};
+	struct raw_signals signals = {{0}};
 	char byte = 0, copy;
 	void *mapped;
 	int fd;
 
-	syscall(SYS_setsid);
-	syscall(SYS_execve, "/nonexistent/socktally", nothing, nothing);
-	fd = (int)syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
-	mapped = mmap(NULL, 4096, PROT_NONE, MAP_SHARED, fd, 0);
+	raw_syscall(SYS_setsid);
+	raw_syscall(SYS_execve, "/nonexistent/socktally", nothing, nothing);
+	fd = (int)raw_syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
+	mapped = raw_map(fd, 4096, PROT_NONE, MAP_SHARED);
 	if (mapped != MAP_FAILED)
-		munmap(mapped, 4096);
-	syscall(SYS_pidfd_open, getpid(), 0);
-	syscall(SYS_listen, -1, 0);
-	syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_PASSCRED, &byte, 1);
-	syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	syscall(SYS_bind, -1, &byte, 1);
-	syscall(SYS_connect, -1, &byte, 1);
-	syscall(SYS_shutdown, -1, SHUT_RD);
-	syscall(SYS_getsockname, -1, NULL, NULL);
-	syscall(SYS_getsockopt, -1, SOL_SOCKET, SO_DOMAIN, NULL, NULL);
-	syscall(SYS_getrandom, &byte, 0, 0);
-	syscall(SYS_dup3, -1, -1, O_CLOEXEC);
-	fcntl(-1, F_GETFD);
-	syscall(SYS_rt_sigpending, signals, PRELOAD_SIGSET_SIZE);
-	syscall(SYS_rt_sigtimedwait, signals, NULL, &no_time, PRELOAD_SIGSET_SIZE);
-	syscall(SYS_write, -1, &byte, 1);
+		raw_syscall(SYS_munmap, mapped, 4096);
+	raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0);
+	raw_syscall(SYS_listen, -1, 0);
+	raw_syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_PASSCRED, &byte, 1);
+	raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	raw_syscall(SYS_bind, -1, &byte, 1);
+	raw_syscall(SYS_connect, -1, &byte, 1);
+	raw_syscall(SYS_shutdown, -1, SHUT_RD);
+	raw_syscall(SYS_getsockname, -1, NULL, NULL);
+	raw_syscall(SYS_getsockopt, -1, SOL_SOCKET, SO_DOMAIN, NULL, NULL);
+	raw_syscall(SYS_getrandom, &byte, 0, 0);
+	raw_syscall(SYS_dup3, -1, -1, O_CLOEXEC);
+	raw_syscall(SYS_fcntl, -1, F_GETFD);
+	raw_syscall(SYS_rt_sigpending, &signals, sizeof(signals));
+	raw_syscall(SYS_rt_sigtimedwait, &signals, NULL, &no_time, sizeof(signals));
+	raw_syscall(SYS_write, -1, &byte, 1);
 	if (rpc_begin(&rpc)) {
 		rpc_copy(&rpc, &copy, &byte, 1);
 		raw_wait(rpc.mine, 0, 0);
@@ -194,14 +185,14 @@ static bool filters_allow_calls(const struct proc_status *own)
 	if (own->parent &&
 	    (!proc_status_read(own->parent, &parent) || parent.filters < own->filters))
 		return false;
-	child = syscall(SYS_clone, 0, 0, 0, 0, 0); /* with no signal at its end */
+	child = raw_fork();
 	if (!child) {
 		make_all_calls();
-		_exit(0);
+		raw_exit(0);
 	}
 	if (child < 0)
 		return false;
-	while (syscall(SYS_wait4, child, &status, __WALL, NULL) < 0 && errno == EINTR)
+	while (raw_syscall(SYS_wait4, child, &status, __WALL, NULL) < 0 && errno == EINTR)
 		;
 	return !status;
 }

@@ -101,7 +101,7 @@ static bool ask_detach(int fd, const void *value, enum channel_answer *answer, i
 static int detach_filter(int fd, const void *value, socklen_t length)
 {
 	enum channel_answer answer = CHANNEL_PASS;
-	const struct sock_filter *unused;
+	struct filter_view view;
 	int result, error = 0;
 	bool answered = length >= sizeof(int) && ask_detach(fd, value, &answer, &error), none;
 
@@ -112,7 +112,7 @@ static int detach_filter(int fd, const void *value, socklen_t length)
 			filter_cache_keep(filter_cache_take(fd), fd, 0);
 		return error ? -1 : 0;
 	}
-	none = !answered && !filter_cache_get(fd, &unused);
+	none = !answered && filter_cache_get(fd, &view) && !view.count;
 	result = next_setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, value, length);
 	if (!result && answered) /* an unmetered filter is gone, so it can be metered again */
 		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &error);

@@ -24,7 +24,7 @@ static int metered_socket(int type, int protocol)
 		return fd;
 	filter_cache_keep(filter_cache_take(fd), fd, 0);
 	rpc_call(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
-	if (!next_bind(fd, &address, sizeof(address)))
+	if (!raw_syscall(SYS_bind, fd, &address, sizeof(address)))
 		return fd;
 	raw_close(fd);
 	errno = saved;

@@ -6,18 +6,13 @@
  * The tool must not notice. So the broker is no child of it (no SIGCHLD, nothing for wait() to find), has
  * its own session, and holds none of the tool's descriptors but stderr.
  */
+#include "proto/asan_options.h"
 #include "proto/channel_open.h"
 #include "proto/install_path.h"
 #include "preload/preload.h"
 #include "preload/syscall.h"
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/auxv.h>
+#include <link.h>
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #ifndef MFD_NOEXEC_SEAL
@@ -27,21 +22,41 @@
 #define LIFELINE_SIZE 4096
 
 static char variable[sizeof(CHANNEL_VARIABLE) + CHANNEL_TEXT_MAX] = CHANNEL_VARIABLE "=";
+static char asan_variable[4096] = ASAN_OPTIONS_VARIABLE "=";
 static char command[4096];
 static void *lifeline = MAP_FAILED;
 
 static bool is_program(const char *path)
 {
 	struct stat status;
+	int fd = (int)raw_syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
+	bool is = fd >= 0 && !raw_fstat(fd, &status) && S_ISREG(status.st_mode) &&
+		  !raw_syscall(SYS_faccessat, AT_FDCWD, path, X_OK);
 
-	return !stat(path, &status) && S_ISREG(status.st_mode) && !access(path, X_OK);
+	if (fd >= 0)
+		raw_close(fd);
+	return is;
+}
+
+static int is_shim(struct dl_phdr_info *object, size_t size, void *path)
+{
+	(void)size;
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+
+		if (part->p_type == PT_LOAD &&
+		    (uintptr_t)variable - object->dlpi_addr - part->p_vaddr < part->p_memsz) {
+			*(const char **)path = object->dlpi_name;
+			return 1;
+		}
+	}
+	return 0;
 }
 
 /* The socktally command: from the environment, beside the shim, or where it was installed. */
 static bool find_command(void)
 {
-	const char *told = secure_getenv("SOCKTALLY_COMMAND");
-	Dl_info shim;
+	const char *told = environment_get("SOCKTALLY_COMMAND"), *shim = NULL;
 
 	if (told) {
 		if (strlen(told) >= sizeof(command))
@@ -49,12 +64,12 @@ static bool find_command(void)
 		strcpy(command, told);
 		return is_program(command);
 	}
-	if (dladdr(variable, &shim) && shim.dli_fname && strchr(shim.dli_fname, '/')) {
-		if (install_path(command, sizeof(command), shim.dli_fname, "/", "/", "socktally") &&
+	if (dl_iterate_phdr(is_shim, &shim) && shim) {
+		if (install_path(command, sizeof(command), shim, "/", "/", "socktally") &&
 		    is_program(command))
 			return true;
-		if (install_path(command, sizeof(command), shim.dli_fname, SOCKTALLY_LIBDIR,
-				 SOCKTALLY_BINDIR, "socktally") &&
+		if (install_path(command, sizeof(command), shim, SOCKTALLY_LIBDIR, SOCKTALLY_BINDIR,
+				 "socktally") &&
 		    is_program(command))
 			return true;
 	}
@@ -68,14 +83,14 @@ static bool find_command(void)
  */
 static int make_lifeline(void)
 {
-	int fd = (int)syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	int fd = (int)raw_syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
 	if (fd < 0)
-		fd = (int)syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
+		fd = (int)raw_syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		lifeline = mmap(NULL, LIFELINE_SIZE, PROT_NONE, MAP_SHARED, fd, 0);
+	if (!raw_syscall(SYS_flock, fd, LOCK_EX | LOCK_NB))
+		lifeline = raw_map(fd, LIFELINE_SIZE, PROT_NONE, MAP_SHARED);
 	if (lifeline == MAP_FAILED) {
 		raw_close(fd);
 		return -1;
@@ -86,28 +101,22 @@ static int make_lifeline(void)
 /* In the broker's process: what it must not inherit from the tool. */
 static void leave_tool(void)
 {
-	struct sigaction by_default = {.sa_handler = SIG_DFL};
-	unsigned char none[PRELOAD_SIGSET_SIZE] = {0};
+	static const char by_default[64]; /* the kernel's struct sigaction: SIG_DFL, no flags */
+	struct raw_signals none = {{0}};
 
 	for (int number = 1; number < _NSIG; number++)
-		sigaction(number, &by_default, NULL);
-	raw_restore_signals(none);
-	for (char **entry = environ; *entry; entry++) {
-		while (*entry && !strncmp(*entry, "LD_PRELOAD=", 11))
-			for (char **next = entry; (*next = next[1]); next++)
-				;
-		if (!*entry)
-			break;
-	}
+		raw_syscall(SYS_rt_sigaction, number, by_default, NULL, sizeof(none));
+	raw_restore_signals(&none);
+	environment_remove("LD_PRELOAD");
 }
 
 static void close_from(unsigned int first)
 {
 	struct rlimit limit;
 
-	if (!syscall(PRELOAD_CLOSE_RANGE, first, ~0u, 0))
+	if (!raw_syscall(PRELOAD_CLOSE_RANGE, first, ~0u, 0))
 		return;
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 65536)
+	if (!raw_limit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 65536)
 		limit.rlim_cur = 65536;
 	for (unsigned int fd = first; fd < limit.rlim_cur; fd++)
 		raw_close((int)fd);
@@ -119,79 +128,73 @@ static void place_descriptors(const int *descriptors, int count)
 	int moved[8], null;
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+	if (raw_limit(RLIMIT_NOFILE, &limit)) {
 		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL);
 	}
-	null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+	null = (int)raw_syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; i < count; i++)
-		moved[i] = descriptors[i] < 0 ? -1 : fcntl(descriptors[i], F_DUPFD_CLOEXEC, 16);
+		moved[i] = descriptors[i] < 0 ? -1
+					      : (int)raw_syscall(SYS_fcntl, descriptors[i],
+								 F_DUPFD_CLOEXEC, 16);
 	if (null > STDERR_FILENO || null < 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		if (fcntl(STDERR_FILENO, F_GETFD) < 0)
-			dup2(null, STDERR_FILENO);
+		raw_syscall(SYS_dup3, null, STDIN_FILENO, 0);
+		raw_syscall(SYS_dup3, null, STDOUT_FILENO, 0);
+		if (raw_syscall(SYS_fcntl, STDERR_FILENO, F_GETFD) < 0)
+			raw_syscall(SYS_dup3, null, STDERR_FILENO, 0);
 	}
 	for (int i = 0; i < count; i++) {
 		raw_close(CHANNEL_SERVER + i);
 		if (moved[i] >= 0)
-			dup2(moved[i], CHANNEL_SERVER + i);
+			raw_syscall(SYS_dup3, moved[i], CHANNEL_SERVER + i, 0);
 	}
 	close_from((unsigned int)(CHANNEL_SERVER + count));
-}
-
-/* clone() with no exit signal is fork() that neither SIGCHLD nor wait() tell of. */
-static long quiet_fork(void)
-{
-	return syscall(SYS_clone, 0, 0, 0, 0, 0);
 }
 
 static void spawn(const int *descriptors, int count)
 {
 	char *arguments[] = {"socktally", "broker", NULL};
 
-	setsid();
-	if (quiet_fork())
-		_exit(0);
+	raw_syscall(SYS_setsid);
+	if (raw_fork())
+		raw_exit(0);
 	place_descriptors(descriptors, count);
 	leave_tool();
-	execve(command, arguments, environ);
-	_exit(127);
+	raw_syscall(SYS_execve, command, arguments, environ);
+	raw_exit(127);
 }
 
 static int start(const int *descriptors, int count)
 {
-	unsigned long mask[sizeof(((struct rpc *)0)->mask) / sizeof(unsigned long)];
+	struct raw_signals signals;
 	int status, error = 0;
 	long child;
 
-	raw_block_signals(mask);
-	child = quiet_fork();
+	raw_block_signals(&signals);
+	child = raw_fork();
 	if (!child)
 		spawn(descriptors, count);
 	if (child < 0)
 		error = errno;
 	else
-		while (syscall(SYS_wait4, child, &status, __WALL, NULL) < 0 && errno == EINTR)
+		while (raw_syscall(SYS_wait4, child, &status, __WALL, NULL) < 0 && errno == EINTR)
 			;
-	raw_restore_signals(mask);
+	raw_restore_signals(&signals);
 	return error;
 }
 
-/*
- * The new variable becomes the first. A tool that shows its state in ps(1) overwrites the memory from its
- * first argument to the end of its last variable: the last one must be one that the kernel put there.
- */
-static void put_first(char *entry)
+/* For the programs that this one executes, the broker among them. */
+static bool set_environment(void)
 {
-	size_t at = 0;
+	char *asan = asan_variable + sizeof(ASAN_OPTIONS_VARIABLE);
 
-	while (environ[at] && environ[at] != entry)
-		at++;
-	if (!environ[at])
-		return;
-	memmove(environ + 1, environ, at * sizeof(*environ));
-	environ[0] = entry;
+	if (asan_options(asan, sizeof(asan_variable) - sizeof(ASAN_OPTIONS_VARIABLE),
+			 environment_get(ASAN_OPTIONS_VARIABLE))) {
+		environment_remove(ASAN_OPTIONS_VARIABLE);
+		environment_put(asan_variable);
+	}
+	environment_remove(CHANNEL_VARIABLE);
+	return environment_put(variable);
 }
 
 static void start_broker(void)
@@ -206,7 +209,7 @@ static void start_broker(void)
 		preload_channel_none(command, ENOENT);
 		return;
 	}
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= (rlim_t)highest)
+	if (raw_limit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= (rlim_t)highest)
 		highest = (int)limit.rlim_cur - 1;
 	error = channel_open(&ends, &address, highest);
 	if (error) {
@@ -214,24 +217,40 @@ static void start_broker(void)
 		return;
 	}
 	channel_format(variable + sizeof(CHANNEL_VARIABLE), &address);
-	pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	pidfd = (int)raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0);
 	lifeline_fd = make_lifeline();
-	if (!putenv(variable)) {
-		put_first(variable);
+	error = ENOMEM;
+	if (set_environment())
 		error = start((int[]){ends.server, ends.listener, pidfd, lifeline_fd}, 4);
-	}
 	raw_close(ends.server);
 	raw_close(ends.listener);
 	raw_close(pidfd);
 	raw_close(lifeline_fd);
 	if (error) {
 		raw_close(ends.client);
+		environment_remove(CHANNEL_VARIABLE);
 		preload_channel_none("can't start a broker", error);
 		return;
 	}
 	if (ends.client >= 0)
-		fcntl(ends.client, F_SETFD, 0); /* for the tool's children, too */
+		raw_syscall(SYS_fcntl, ends.client, F_SETFD, 0); /* for the tool's children, too */
 	preload_channel_set(&address, variable + sizeof(CHANNEL_VARIABLE));
+}
+
+/* glibc has the first only, musl the second: a name that must be there would keep a program from starting. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+			     void *library) __attribute__((weak));
+extern int preload_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+				  void (*child)(void)) __asm__("pthread_atfork")
+	__attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
+static void watch_forks(void)
+{
+	if (__register_atfork)
+		__register_atfork(NULL, NULL, preload_forked, &__dso_handle);
+	else if (preload_pthread_atfork)
+		preload_pthread_atfork(NULL, NULL, preload_forked);
 }
 
 __attribute__((constructor)) static void preload_start(void)
@@ -244,8 +263,8 @@ __attribute__((constructor)) static void preload_start(void)
 		return;
 	}
 	warn_init();
-	pthread_atfork(NULL, NULL, preload_forked);
-	if (getauxval(AT_SECURE))
+	watch_forks();
+	if (environment_is_secure())
 		preload_channel_none("a setuid program or one with file capabilities", 0);
 	else if (!preload_channel())
 		start_broker();
@@ -260,9 +279,9 @@ __attribute__((destructor)) static void preload_end(void)
 
 	if (!preload_enter())
 		return; /* the broker sees for itself that the process ends */
-	if (address && address->pid == (uint32_t)getpid()) {
+	if (address && address->pid == (uint32_t)raw_syscall(SYS_getpid)) {
 		if (lifeline != MAP_FAILED)
-			munmap(lifeline, LIFELINE_SIZE);
+			raw_syscall(SYS_munmap, lifeline, LIFELINE_SIZE);
 		rpc_finish(address);
 	}
 	preload_leave();

@@ -3,10 +3,7 @@
 #include "proto/proc_status.h"
 #include "preload/preload.h"
 #include "preload/syscall.h"
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 static atomic_bool said_here;
 static atomic_bool *said = &said_here; /* shared with the processes that this one forks */
@@ -18,12 +15,12 @@ static ino_t stderr_inode;
 void warn_init(void)
 {
 	struct stat status;
-	void *shared = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			    -1, 0);
+	void *shared =
+		raw_map(-1, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
 
 	if (shared != MAP_FAILED && !said_here)
 		said = (atomic_bool *)shared;
-	if (fstat(STDERR_FILENO, &status))
+	if (raw_fstat(STDERR_FILENO, &status))
 		return;
 	stderr_device = status.st_dev;
 	stderr_inode = status.st_ino;
@@ -34,7 +31,7 @@ static bool stderr_is_the_same(void)
 {
 	struct stat status;
 
-	return atomic_load(&stderr_known) && !fstat(STDERR_FILENO, &status) &&
+	return atomic_load(&stderr_known) && !raw_fstat(STDERR_FILENO, &status) &&
 	       status.st_dev == stderr_device && status.st_ino == stderr_inode;
 }
 
@@ -84,22 +81,20 @@ static int signal_of(int error)
 static void write_line(const char *line, size_t length)
 {
 	static const struct timespec no_time;
-	unsigned long mask[sizeof(((struct rpc *)0)->mask) / sizeof(unsigned long)];
-	sigset_t pending, ours;
+	struct raw_signals blocked, pending = {{0}}, ours = {{0}};
 	int number;
 
-	raw_block_signals(mask);
-	sigpending(&pending);
+	raw_block_signals(&blocked);
+	raw_syscall(SYS_rt_sigpending, &pending, sizeof(pending));
 	if (raw_wait(STDERR_FILENO, POLLOUT, 0) & POLLOUT &&
-	    syscall(SYS_write, STDERR_FILENO, line, length) < 0) {
+	    raw_syscall(SYS_write, STDERR_FILENO, line, length) < 0) {
 		number = signal_of(errno);
-		if (number && !sigismember(&pending, number)) {
-			sigemptyset(&ours);
-			sigaddset(&ours, number);
-			syscall(SYS_rt_sigtimedwait, &ours, NULL, &no_time, PRELOAD_SIGSET_SIZE);
+		if (number && !raw_signals_have(&pending, number)) {
+			raw_signals_add(&ours, number);
+			raw_syscall(SYS_rt_sigtimedwait, &ours, NULL, &no_time, sizeof(ours));
 		}
 	}
-	raw_restore_signals(mask);
+	raw_restore_signals(&blocked);
 }
 
 /* Whether this process may say something: nothing was said yet, and nothing is from now on. */
@@ -172,11 +167,11 @@ void warn_filtered(void)
 	struct stat status;
 	int fd = STDERR_FILENO, saved = errno;
 
-	if (!may_warn() || fstat(STDERR_FILENO, &status))
+	if (!may_warn() || raw_fstat(STDERR_FILENO, &status))
 		goto out;
 	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
-		fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd/2",
-				  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		fd = (int)raw_syscall(SYS_openat, AT_FDCWD, "/proc/self/fd/2",
+				      O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	else if (!S_ISREG(status.st_mode) || files_are_limited())
 		goto out;
 	to = append(to, end, "socktally: a seccomp filter may forbid what metering takes: ");
@@ -184,7 +179,7 @@ void warn_filtered(void)
 	to = append(to, end, " goes on unmetered");
 	*to++ = '\n';
 	if (fd >= 0)
-		syscall(SYS_write, fd, line, (size_t)(to - line));
+		raw_syscall(SYS_write, fd, line, (size_t)(to - line));
 	if (fd > STDERR_FILENO)
 		raw_close(fd);
 out:

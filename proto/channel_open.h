@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/*
- * Makes a channel: the shim does when it starts a broker, and `socktally run` for its own. System
- * calls are made directly, as bind() and socket() in the shim's process may be anybody's.
- */
+/* Makes a channel: the shim does when it starts a broker, and `socktally run` for its own. */
 #ifndef SOCKTALLY_PROTO_CHANNEL_OPEN_H
 #define SOCKTALLY_PROTO_CHANNEL_OPEN_H
 
 #include "proto/channel_address.h"
 #include "proto/proc_status.h"
+#include "proto/raw_syscall.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -44,7 +41,7 @@ static inline int channel_random(struct channel_address *address)
 	size_t have = 0;
 
 	while (have < sizeof(bytes)) {
-		long got = syscall(SYS_getrandom, bytes + have, sizeof(bytes) - have, 0);
+		long got = raw_syscall(SYS_getrandom, bytes + have, sizeof(bytes) - have, 0);
 
 		if (got < 0 && errno != EINTR)
 			return -errno;
@@ -60,15 +57,15 @@ static inline int channel_listen(const struct channel_address *address)
 {
 	struct sockaddr_un name;
 	socklen_t length = channel_sockaddr(&name, address);
-	int fd =
-		(int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = (int)raw_syscall(SYS_socket, AF_UNIX,
+				  SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_bind, fd, &name, length) || syscall(SYS_listen, fd, 128)) {
+	if (raw_syscall(SYS_bind, fd, &name, length) || raw_syscall(SYS_listen, fd, 128)) {
 		int error = -errno;
 
-		syscall(SYS_close, fd);
+		raw_syscall(SYS_close, fd);
 		return error;
 	}
 	return fd;
@@ -83,15 +80,15 @@ static inline void channel_move(int *client, int highest)
 	for (int fd = highest; fd >= CHANNEL_LOWEST_FD; fd--) {
 		if (fd == *client)
 			return;
-		if (syscall(SYS_fcntl, fd, F_GETFD) >= 0)
+		if (raw_syscall(SYS_fcntl, fd, F_GETFD) >= 0)
 			continue;
-		if (syscall(SYS_dup3, *client, fd, O_CLOEXEC) < 0)
+		if (raw_syscall(SYS_dup3, *client, fd, O_CLOEXEC) < 0)
 			continue; /* above the limit of descriptors */
-		syscall(SYS_close, *client);
+		raw_syscall(SYS_close, *client);
 		*client = fd;
 		return;
 	}
-	syscall(SYS_close, *client);
+	raw_syscall(SYS_close, *client);
 	*client = -1;
 }
 
@@ -113,23 +110,23 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 	ends->listener = channel_listen(address);
 	if (ends->listener < 0)
 		return ends->listener;
-	if (syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+	if (raw_syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		error = -errno;
-		syscall(SYS_close, ends->listener);
+		raw_syscall(SYS_close, ends->listener);
 		return error;
 	}
 	ends->server = pair[0];
 	ends->client = pair[1];
-	syscall(SYS_setsockopt, ends->client, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	raw_syscall(SYS_setsockopt, ends->client, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	/* who sent a message: from now on, as requests may come before the broker is there */
-	syscall(SYS_setsockopt, ends->server, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	syscall(SYS_setsockopt, ends->listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	raw_syscall(SYS_setsockopt, ends->server, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	raw_syscall(SYS_setsockopt, ends->listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	channel_move(&ends->client, highest_fd);
 	address->fd = ends->client;
-	if (ends->client >= 0 && !fstat(ends->client, &status))
+	if (ends->client >= 0 && !raw_fstat(ends->client, &status))
 		address->inode = status.st_ino;
-	address->uid = (uint32_t)syscall(SYS_geteuid);
-	address->pid = (uint32_t)syscall(SYS_getpid);
+	address->uid = (uint32_t)raw_syscall(SYS_geteuid);
+	address->pid = (uint32_t)raw_syscall(SYS_getpid);
 	if (proc_status_read(0, &own)) /* the calls above went well under these */
 		address->filters = own.filters;
 	return 0;

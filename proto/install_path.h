@@ -1,14 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Finding the files of this installation from one another, also where all of it was moved, or unpacked
- * elsewhere (DESTDIR): the way between two files stays as it was configured.
+ * elsewhere (DESTDIR): the way between two files stays as it was configured. Without stdio, for the shim.
  */
 #ifndef SOCKTALLY_PROTO_INSTALL_PATH_H
 #define SOCKTALLY_PROTO_INSTALL_PATH_H
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
+
+/* A text that grows in size bytes; full: something had no room. */
+struct install_path_text {
+	char *path;
+	size_t size, used;
+	bool full;
+};
+
+static inline void install_path_append(struct install_path_text *text, const char *from,
+				       size_t length)
+{
+	if (length >= text->size - text->used) {
+		text->full = true;
+		return;
+	}
+	memcpy(text->path + text->used, from, length);
+	text->used += length;
+	text->path[text->used] = 0;
+}
 
 /*
  * The path of the file `name`, configured to lie in the folder `to`, made of the path of another file,
@@ -17,27 +36,26 @@
 static inline bool install_path(char *path, size_t size, const char *self, const char *from,
 				const char *to, const char *name)
 {
+	struct install_path_text text = {.path = path, .size = size};
 	const char *slash = strrchr(self, '/');
-	size_t common = 0, used;
+	size_t common = 0, i = 0;
 
-	if (!slash || (size_t)(slash - self) + 2 > size)
+	if (!slash)
 		return false;
-	for (size_t i = 0; from[i] == to[i]; i++) {
-		if (!from[i])
-			return snprintf(path, size, "%.*s/%s", (int)(slash - self), self, name) <
-			       (int)size;
+	install_path_append(&text, self, (size_t)(slash - self) + 1);
+	for (; from[i] && from[i] == to[i]; i++)
 		if (from[i] == '/')
 			common = i + 1;
+	if (from[i] != to[i]) {
+		for (const char *rest = from + common; rest; rest = strchr(rest, '/')) {
+			rest += *rest == '/';
+			install_path_append(&text, "../", 3);
+		}
+		install_path_append(&text, to + common, strlen(to + common));
+		install_path_append(&text, "/", 1);
 	}
-	used = (size_t)snprintf(path, size, "%.*s/", (int)(slash - self), self);
-	for (const char *rest = from + common; rest; rest = strchr(rest, '/')) {
-		rest += *rest == '/';
-		if (used + sizeof("../") > size)
-			return false;
-		strcpy(path + used, "../");
-		used += 3;
-	}
-	return snprintf(path + used, size - used, "%s/%s", to + common, name) < (int)(size - used);
+	install_path_append(&text, name, strlen(name));
+	return !text.full;
 }
 
 #endif

@@ -7,9 +7,9 @@
 #define SOCKTALLY_PROTO_PROC_STATUS_H
 
 #include "proto/decimal.h"
+#include "proto/raw_syscall.h"
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct proc_status {
@@ -23,15 +23,16 @@ enum { PROC_STATUS_SIZE = 16384 };
 /* How many bytes; 0: the file can't be read. The text ends with a NUL, what has no room is left out. */
 static inline size_t proc_read(const char *path, char *text, size_t room)
 {
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	int fd = (int)raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	size_t size = 0;
 	long got = 0;
 
 	if (fd < 0)
 		return 0;
-	while (size < room - 1 && (got = syscall(SYS_read, fd, text + size, room - 1 - size)) > 0)
+	while (size < room - 1 &&
+	       (got = raw_syscall(SYS_read, fd, text + size, room - 1 - size)) > 0)
 		size += (size_t)got;
-	syscall(SYS_close, fd);
+	raw_syscall(SYS_close, fd);
 	text[size] = 0;
 	return size;
 }
@@ -55,7 +56,8 @@ static inline bool proc_status_read(long pid, struct proc_status *status)
 	uint64_t filters, parent;
 
 	if (pid)
-		strcpy(decimal_put(stpcpy(path, "/proc/"), (uint64_t)pid), "/status");
+		strcpy(decimal_put(path + strlen(strcpy(path, "/proc/")), (uint64_t)pid),
+		       "/status");
 	if (!proc_read(path, text, sizeof(text)))
 		return false;
 	if (!proc_find_number(text, "\nPPid:", &parent))

@@ -74,7 +74,8 @@ fi
 sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=make clang=clang libbpf-dev libelf-dev \
 	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
-	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc strace=strace valgrind=valgrind zstd=zstd \
+	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc musl-gcc=musl-tools strace=strace valgrind=valgrind \
+	zstd=zstd \
 	libasan8 libubsan1 libtsan2 abidiff=abigail-tools debootstrap=debootstrap \
 	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \

@@ -361,6 +361,43 @@ static void step_exec(char **step)
 	print("exec", -1);
 }
 
+/* Another socket gets filters, so many, and stays. */
+static long other_filters(const char *count)
+{
+	int kept = fd;
+	long result = 0;
+
+	fd = socket(AF_PACKET, SOCK_RAW, 0);
+	for (int i = 0; i < atoi(count); i++)
+		result |= attach(i & 1 ? "snap" : "reject");
+	fd = kept;
+	return result;
+}
+
+/* Takes all descriptors that the process may have, 256 at most; and gives them back. */
+static int filler[256];
+
+static long fill_descriptors(void)
+{
+	struct rlimit limit;
+	int count = 0;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > 256)
+		limit.rlim_cur = 256;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while (count < 256 && (filler[count] = dup(1)) >= 0)
+		count++;
+	return errno == EMFILE ? 0 : -1;
+}
+
+static long free_descriptors(void)
+{
+	for (int i = 0; i < 256 && filler[i] > 0; i++)
+		close(filler[i]);
+	return 0;
+}
+
 /* How many there were, as far as select() can see. */
 static int close_each(void)
 {
@@ -425,6 +462,10 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 		closefrom(3);
 	} else if (!strcmp(name, "closeall")) {
 		print(name, syscall(SYS_close_range, 3, ~0u, 0));
+	} else if (!strcmp(name, "fill")) {
+		print(name, fill_descriptors());
+	} else if (!strcmp(name, "free")) {
+		print(name, free_descriptors());
 	} else if (!strcmp(name, "title")) {
 		print(name, show_title(step));
 	} else if (!strcmp(name, "look")) {
@@ -470,6 +511,8 @@ static void run_socket_step(const char *step, char *name, const char *first, con
 		print(step, detach(first));
 	else if (!strcmp(name, "get"))
 		step_get(step, first);
+	else if (!strcmp(name, "others"))
+		print(step, other_filters(first));
 	else if (!strcmp(name, "lock"))
 		print(step, setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)));
 	else if (!strcmp(name, "ebpf"))

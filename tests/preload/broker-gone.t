@@ -24,6 +24,9 @@ CASES = [
     f"socket:raw:3 ready {GET} detach bind:near:3 ready packets",
     f"socket:dgram:3 filter:udp bind:near:3 ready {GET} fork {GET} filter:reject {GET} ready packets",
     f"{OPEN} filter:700 filter:400 ready {GET} pass {GET} dup get:400",
+    # another socket's filters leave this one's where it is
+    f"{OPEN} filter:udp others:40 ready {GET}",
+    f"{OPEN} filter:udp ready fill {GET} detach {GET} free filter:snap {GET} ready packets",
     f"{OPEN} filter:hatype filter:udp ready {GET}",
     f"{OPEN} filter:udp filter:hatype ready {GET}",
     f"{OPEN} filter:udp ready ebpf {GET} detach {GET}",

@@ -59,6 +59,10 @@ CASES = [
     # the same socket under other numbers
     ("socket:raw:0 bind:near:3 dup filter:udp dup get:4 ready packets", 6),
     ("socket:raw:0 pass bind:near:3 filter:udp pass get:4 detach ready packets", 6),
+    # no descriptor is left
+    ("socket:raw:0 bind:near:3 filter:udp fill get:0 get:4 get:3 get:-1 get:9999 get:badlength free get:4 "
+     "ready packets", 6),
+    ("socket:raw:0 filter:400 bind:near:3 fill get:0 get:400 get:4096 free detach ready packets get:1", 6),
     # several
     ("socket:raw:3 filter:udp bind:near:3 socket:dgram:0 bind:near:800 ready packets", 11),
     ("socket:raw:0 bind:near:3 close socket:raw:0 bind:near:3 ready packets", 6),

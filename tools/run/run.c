@@ -5,6 +5,7 @@
  */
 #include "tools/attach/attach.h"
 #include "tools/broker/broker.h"
+#include "proto/asan_options.h"
 #include "proto/channel_open.h"
 #include "tools/run/run.h"
 
@@ -75,7 +76,7 @@ static void raise_descriptors(struct run *run)
 static void set_up_channel(struct run *run)
 {
 	const char *preload = getenv("LD_PRELOAD"), *shim = run_find_shim(run->argv[0]);
-	char text[CHANNEL_TEXT_MAX], *both = NULL;
+	char text[CHANNEL_TEXT_MAX], asan[4096], *both = NULL;
 	int result;
 
 	if (!shim) /* said */
@@ -97,6 +98,8 @@ static void set_up_channel(struct run *run)
 	else
 		command_fail("no memory: %s goes on unmetered", run->argv[0]);
 	free(both);
+	if (run->metered && asan_options(asan, sizeof(asan), getenv(ASAN_OPTIONS_VARIABLE)))
+		setenv(ASAN_OPTIONS_VARIABLE, asan, 1);
 }
 
 static int say_not_started(const struct run *run, int error)
