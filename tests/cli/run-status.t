@@ -257,14 +257,13 @@ def unloadable(net, folder):
     """The library can't be loaded: said in one line, and its sockets are taken from outside."""
     for name, options, why in (("static", ["-static"], "linked statically"),
                                ("static-pie", ["-static-pie"], "linked statically"),
-                               ("asan", ["-fsanitize=address"], "fsanitize=address"),
                                ("m32", ["-m32"], "32-bit"),
-                               ("loader", [f"-Wl,--dynamic-linker={folder}/ld-musl-x.so.1"], "C library of its own")):
+                               ("loader", [f"-Wl,--dynamic-linker={folder}/ld-uClibc-x.so.1"], "C library of its own")):
         program = os.path.join(folder, name)
         if name == "loader":
             libc = run(["sh", "-c", "readelf -l /bin/sh | sed -n 's/.*interpreter: \\(.*\\)]/\\1/p'"]).stdout.strip()
             if libc:
-                os.symlink(libc, f"{folder}/ld-musl-x.so.1")
+                os.symlink(libc, f"{folder}/ld-uClibc-x.so.1")
         if not compiled(OPENS, program, *options):
             tap.skip(f"{name}: {why}", "can't be built here")
             continue

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* More than real programs have; what is beyond is not looked at. */
-enum { MAX_SEGMENTS = 64, MAX_DYNAMIC = 512 };
+enum { MAX_SEGMENTS = 64 };
 
 /* A program's file. All of it may be anybody's, so every offset is read with its bounds. */
 struct elf_file {
@@ -74,45 +74,6 @@ static const Elf64_Phdr *find_segment(const struct elf_file *file, uint32_t type
 	return NULL;
 }
 
-/* Where in the file the address is; UINT64_MAX: nowhere. */
-static uint64_t offset_of(const struct elf_file *file, uint64_t address)
-{
-	for (size_t i = 0; i < file->segment_count; i++) {
-		const Elf64_Phdr *segment = &file->segments[i];
-
-		if (segment->p_type == PT_LOAD && address >= segment->p_vaddr &&
-		    address - segment->p_vaddr < segment->p_filesz)
-			return segment->p_offset + (address - segment->p_vaddr);
-	}
-	return UINT64_MAX;
-}
-
-/* Whether it needs a library whose name starts so. */
-static bool needs(const struct elf_file *file, const char *start)
-{
-	const Elf64_Phdr *dynamic = find_segment(file, PT_DYNAMIC);
-	size_t count = dynamic ? dynamic->p_filesz / sizeof(Elf64_Dyn) : 0;
-	static Elf64_Dyn entries[MAX_DYNAMIC];
-	uint64_t strings = UINT64_MAX;
-	char name[64];
-
-	count = count < MAX_DYNAMIC ? count : MAX_DYNAMIC;
-	if (!count || !read_at(file->fd, entries, count * sizeof(*entries), dynamic->p_offset))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		if (entries[i].d_tag == DT_STRTAB)
-			strings = offset_of(file, entries[i].d_un.d_ptr);
-	for (size_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++) {
-		if (entries[i].d_tag != DT_NEEDED || strings >= INT64_MAX)
-			continue;
-		read_string(file->fd, name, sizeof(name),
-			    strings + (entries[i].d_un.d_val & UINT32_MAX));
-		if (!strncmp(name, start, strlen(start)))
-			return true;
-	}
-	return false;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -120,13 +81,15 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Loaders of the GNU C library: ld-linux*.so.*, ld64.so.*, ld.so.1, and ld-2.31.so behind the link. */
-static bool is_gnu_loader(const char *path)
+/*
+ * Loaders of the GNU C library (ld-linux*.so.*, ld64.so.*, ld.so.1, and ld-2.31.so behind the link) and of musl
+ * (ld-musl-*.so.1), which the shim is known to work with.
+ */
+static bool is_known_loader(const char *path)
 {
 	const char *name = base_name(path);
 
-	return !strncmp(name, "ld", 2) && strstr(name, ".so") && strncmp(name, "ld-musl", 7) &&
-	       strncmp(name, "ld-uClibc", 9);
+	return !strncmp(name, "ld", 2) && strstr(name, ".so") && strncmp(name, "ld-uClibc", 9);
 }
 
 static const char *why_unloadable(struct elf_file *file, const char *path)
@@ -150,14 +113,13 @@ static const char *why_unloadable(struct elf_file *file, const char *path)
 		return NULL;
 	interpreter = find_segment(file, PT_INTERP);
 	if (!interpreter)
-		return realpath(path, real) && is_gnu_loader(real) ? NULL : "is linked statically";
+		return realpath(path, real) && is_known_loader(real) ? NULL
+								     : "is linked statically";
 	read_string(file->fd, loader, sizeof(loader), interpreter->p_offset);
-	if (!is_gnu_loader(loader)) {
+	if (!is_known_loader(loader)) {
 		snprintf(why, sizeof(why), "has a C library of its own (%s)", loader);
 		return why;
 	}
-	if (needs(file, "libasan.so"))
-		return "is made with -fsanitize=address, which wants to be the first library";
 	return NULL;
 }
 
