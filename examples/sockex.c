@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* sockex: pings localhost and says once a second how many bytes have left by TCP, UDP and ICMP. */
-#include "sockex.bpf.h" /* sockex.bpf.c as compiled: an array of bytes */
+/*
+ * sockex FILE.bpf.o: pings localhost and says once a second how many bytes have left by TCP, UDP and
+ * ICMP. The file is sockex.bpf.c as compiled: clang -O2 -g -target bpf -c sockex.bpf.c
+ */
 #include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <socktally/socktally.h>
@@ -16,14 +18,20 @@ static int take(void *sent, const struct socktally_row *row)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	struct socktally_hook_opts hook = {.sz = sizeof(hook),
-					   .object = st_object_sockex,
-					   .object_size = sizeof(st_object_sockex)};
+	static char object[1 << 20];
+	struct socktally_hook_opts hook = {.sz = sizeof(hook), .object = object};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	FILE *file = argc == 2 ? fopen(argv[1], "re") : NULL;
 	struct socktally *meter;
 
+	if (!file) {
+		fprintf(stderr, "usage: sockex sockex.bpf.o\n");
+		return 2;
+	}
+	hook.object_size = fread(object, 1, sizeof(object), file);
+	fclose(file);
 	if (fd < 0 || socktally_open(&meter, NULL)) {
 		perror("sockex: a packet socket and BPF take root");
 		return 1;

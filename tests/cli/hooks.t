@@ -339,7 +339,7 @@ def tutorial():
         tap.skip("sockex", "needs ping")
         return
     netns.run("ip", "link", "set", "lo", "up")
-    done = subprocess.run([os.path.join(place.BUILD, "examples/sockex")], capture_output=True, text=True, check=False)
+    done = subprocess.run([os.path.join(place.BUILD, "examples/sockex"), os.path.join(place.BUILD, "examples/sockex.bpf.o")], capture_output=True, text=True, check=False)
     tap.same(done.stdout.splitlines(), [f"TCP 0 UDP 0 ICMP {196 * i} bytes" for i in range(5)],
              "the tutorial's figures")
 

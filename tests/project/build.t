@@ -172,6 +172,21 @@ done
 for compiler in g++ clang++; do installed $compiler cc c++17; done
 needed "$work/shared" | grep -qx "libsocktally.so.${version%%.*}"
 ok "it asks for the library by its soname" $?
+# The examples, as one has them from the package.
+mkdir "$work/examples"
+(cd "$dest/opt/tally/docs/examples" &&
+	for example in *.c *.cc; do
+		case $example in
+		*.bpf.c) clang -O2 -g -Wall -Werror -target bpf -I"$dest/opt/tally/include" \
+			-idirafter "/usr/include/$(uname -m)-linux-gnu" -c "$example" -o "$work/examples/${example%.c}.o" ;;
+		*.cc) command -v c++ >/dev/null || continue
+			c++ -Wall -Wextra -Werror $(pkg-config --cflags socktally) -o "$work/examples/cpp" "$example" \
+				$(pkg-config --libs socktally) ;;
+		*) $CC -Wall -Wextra -Werror $(pkg-config --cflags socktally) -o "$work/examples/${example%.c}" "$example" \
+			$(pkg-config --libs socktally) -lpcap -ldl -pthread ;;
+		esac || exit
+	done) >"$work/log" 2>&1
+ok "the installed examples compile with what is installed" $? "$work/log"
 unset PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
 
 # --- what the libraries show and need
