@@ -57,6 +57,24 @@ def run(net, hooks, kinds, expression=()):
     return status, captured(tool), tool.report()
 
 
+def words(net):
+    """The text tells what the filter accepts from what hooks take of it, and names a hook as it was given."""
+    for expression, lines in (
+            ((), ["dropped by hooks: 6 packets, 252 B", "left for the tool: 0 packets, 0 B"]),
+            (("arp",), ["dropped by hooks: 6 packets, 252 B", "left for the tool: 0 packets, 0 B"]),
+            (("udp",), ["accepted by the filter: 0 packets (0.0 %), 0 B"])):
+        watch = netns.start([live.SOCKTALLY, "watch", "-i", "near", "-I", "0.2", "-c", "2", "--hook", "drop=*:arp",
+                             "--hook", "drop=*:icmp", *(["-f", *expression] if expression else [])],
+                            stdout=subprocess.PIPE, text=True)
+        watch.stdout.readline()
+        netns.send(net.sender("far"), [packets.frame("eth/arp")] * 6)
+        text = next((part for part in watch.communicate(timeout=20)[0].split("\n\nnear") if "6 packets" in part), "")
+        tap.ok(all(line in text.splitlines() for line in lines) and "hook drop=*:arp (priority" in text and
+               "hook drop-2, drop=*:icmp (priority" in text and
+               (not expression or expression == ("udp",) or "accepted by" not in text),
+               f"drop with the filter {expression}: who took what", text)
+
+
 def expected_file(kinds, rule):
     """How often each (original length, bytes) is in the file."""
     table = collections.Counter()
@@ -356,6 +374,7 @@ def main():
     if not shutil.which(CLANG):
         tap.skip_all("needs clang")
     with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        words(net)
         verdicts(net)
         sampled(net)
         counting(net)

@@ -7,6 +7,7 @@
  */
 #include "tools/common/command.h"
 #include "tools/options/hooks.h"
+#include "tools/report/hooks.h"
 #include "plugin/hooks/builtin.h"
 
 #include <errno.h>
@@ -278,11 +279,28 @@ int hook_option(struct hook_options *options, const char *argument)
 	if (!hook || !text)
 		return command_fail("no memory for --hook");
 	hook += options->count;
-	*hook = (struct hook_option){.opts.sz = sizeof(hook->opts), .text = text};
+	*hook = (struct hook_option){
+		.opts.sz = sizeof(hook->opts),
+		.text = text,
+		.argument = strdup(argument),
+	};
 	end = file_end(text);
 	status = end ? read_file(hook, text, end) : read_builtin(hook, text);
 	options->count += !status;
 	return status;
+}
+
+static int note_argument(void *ctx, const struct socktally_hook *hook)
+{
+	if (ctx)
+		report_hook_argument(hook->name, ctx);
+	return 0;
+}
+
+/* The hook that was just added is the one which has no argument yet. */
+static void name_hook(struct socktally *meter, const char *argument)
+{
+	socktally_hooks(meter, note_argument, (void *)argument);
 }
 
 int hook_options_add(const struct hook_options *options, struct socktally *meter)
@@ -293,6 +311,7 @@ int hook_options_add(const struct hook_options *options, struct socktally *meter
 		opts.variables = options->hook[i].variables;
 		if (socktally_hook_add(meter, &opts))
 			return command_fail("%s", socktally_error(meter));
+		name_hook(meter, options->hook[i].argument);
 	}
 	return 0;
 }

@@ -11,7 +11,8 @@
 struct hook_option {
 	struct socktally_hook_opts opts;
 	const char *variables[HOOK_VARIABLES_MAX];
-	char *text; /* the argument; other members point into it */
+	const char *argument; /* as given */
+	char *text;           /* a copy; other members point into it */
 };
 
 struct hook_options {

@@ -2,10 +2,58 @@
 #include "tools/report/hooks.h"
 #include "tools/report/rows.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define HOOK_ARGUMENTS 28 /* hooks that a meter may have */
+
+static struct {
+	char *name, *argument;
+} arguments[HOOK_ARGUMENTS];
+static size_t argument_count;
+
+static const char *find_argument(const char *name)
+{
+	for (size_t i = 0; i < argument_count; i++)
+		if (!strcmp(arguments[i].name, name))
+			return arguments[i].argument;
+	return NULL;
+}
+
+void report_hook_argument(const char *name, const char *argument)
+{
+	char *name_copy, *argument_copy;
+
+	if (find_argument(name))
+		return;
+	name_copy = strdup(name);
+	argument_copy = strdup(argument);
+	if (argument_count == HOOK_ARGUMENTS || !name_copy || !argument_copy) {
+		free(name_copy);
+		free(argument_copy);
+		return;
+	}
+	arguments[argument_count].name = name_copy;
+	arguments[argument_count++].argument = argument_copy;
+}
+
+struct socktally_hook report_hooks_taken(const struct report_hooks *hooks)
+{
+	struct socktally_hook sum = {0};
+
+	for (size_t i = 0; i < hooks->count; i++) {
+		const struct socktally_hook *hook = &hooks->hook[i].info;
+
+		sum.dropped_packets += hook->dropped_packets;
+		sum.dropped_bytes += hook->dropped_bytes;
+		sum.cut_packets += hook->cut_packets;
+		sum.cut_bytes += hook->cut_bytes;
+	}
+	return sum;
+}
 
 struct hooks_reader {
 	struct socktally *meter;
@@ -178,6 +226,10 @@ void report_hooks_json(FILE *out, const struct report_hooks *hooks)
 		escape_json(out, hook->info.name);
 		fputs(",\"kind\":", out);
 		escape_json(out, hook->info.kind);
+		if (find_argument(hook->info.name)) {
+			fputs(",\"argument\":", out);
+			escape_json(out, find_argument(hook->info.name));
+		}
 		fprintf(out,
 			",\"priority\":%" PRId32 ",\"dropped_packets\":%" PRIu64
 			",\"dropped_bytes\":%" PRIu64 ",\"cut_packets\":%" PRIu64
@@ -293,6 +345,22 @@ static void print_taken(FILE *out, const struct socktally_hook *hook)
 	}
 }
 
+/* "drop=*:arp"; "drop2, drop=*:udp" */
+static void print_name(FILE *out, const char *name)
+{
+	const char *argument = find_argument(name);
+	size_t length = strlen(name);
+
+	if (!argument || strncmp(argument, name, length) != 0 ||
+	    isalnum((unsigned char)argument[length]))
+		escape_text(out, name, SIZE_MAX);
+	else
+		length = 0;
+	if (argument)
+		fputs(length ? ", " : "", out);
+	escape_text(out, argument, SIZE_MAX);
+}
+
 void report_hooks_text(FILE *out, const struct report_hooks *hooks)
 {
 	for (size_t i = 0; i < hooks->count; i++) {
@@ -300,7 +368,7 @@ void report_hooks_text(FILE *out, const struct report_hooks *hooks)
 		size_t length;
 
 		fputs("\nhook ", out);
-		escape_text(out, hook->info.name, SIZE_MAX);
+		print_name(out, hook->info.name);
 		fprintf(out, " (priority %" PRId32 ")", hook->info.priority);
 		print_taken(out, &hook->info);
 		fputc('\n', out);

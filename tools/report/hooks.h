@@ -41,6 +41,15 @@ int report_hooks_copy_taken(struct report_hooks *copy, const struct report_hooks
 /* Subtracts the counts of the last report. */
 void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last);
 
+/*
+ * What the command line says of the hook of this name, as "drop=*:arp", unless that is known already: for
+ * all reports of this process. Both strings are copied.
+ */
+void report_hook_argument(const char *name, const char *argument);
+
+/* What all hooks have taken together. */
+struct socktally_hook report_hooks_taken(const struct report_hooks *hooks);
+
 /* Both print nothing if there is no hook. */
 void report_hooks_json(FILE *out, const struct report_hooks *hooks);
 void report_hooks_text(FILE *out, const struct report_hooks *hooks);

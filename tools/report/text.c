@@ -27,7 +27,13 @@ struct layout {
 	unsigned int name_width; /* of the widest name, or the space that the columns leave */
 	unsigned int indent;     /* of each layer */
 	bool short_numbers;
+	bool hooks_took;
 };
+
+static const char *title(const struct layout *layout, int column)
+{
+	return column == ACCEPTED && layout->hooks_took ? "left" : titles[column];
+}
 
 #define BOLD "\033[1m"
 #define DIM "\033[2m"
@@ -169,7 +175,7 @@ static void fit(struct layout *layout, const struct report_node *root)
 		layout->short_numbers = tries[i].short_numbers;
 		layout->name_width = (unsigned int)strlen("protocol");
 		for (int column = 0; column < COLUMNS; column++)
-			layout->width[column] = (unsigned int)strlen(titles[column]);
+			layout->width[column] = (unsigned int)strlen(title(layout, column));
 		measure(layout, root->first);
 		if (layout->name_width + columns_width(layout) <= WIDTH)
 			return;
@@ -183,7 +189,7 @@ static void print_titles(FILE *out, const struct layout *layout)
 		"protocol");
 	for (int column = 0; column < COLUMNS; column++) {
 		if (layout->shown[column])
-			fprintf(out, "  %*s", (int)layout->width[column], titles[column]);
+			fprintf(out, "  %*s", (int)layout->width[column], title(layout, column));
 	}
 	fprintf(out, "%s\n", layout->content->color ? PLAIN : "");
 }
@@ -294,20 +300,66 @@ static void print_rates(FILE *out, const struct report_content *content)
 	fprintf(out, ": %s packets/s, %s", packets, bits);
 }
 
-/* What the socket's filter accepted; of a file, the bytes of each packet that are in it. */
-static void print_accepted(FILE *out, const struct report_content *content)
+/* "10 packets, 1.2 kB" */
+static void print_amount(FILE *out, uint64_t packets, uint64_t bytes)
 {
-	const struct socktally_counts *totals = &content->totals;
+	char packets_text[NUMBER], bytes_text[NUMBER];
+
+	report_number_packets(packets_text, packets);
+	report_number_short(bytes_text, (double)bytes, "B");
+	fprintf(out, "%s, %s", packets_text, bytes_text);
+}
+
+/* What the socket's filter accepted; of a file, the bytes of each packet that are in it. */
+static void print_accepted(FILE *out, const struct socktally_counts *totals,
+			   const struct socktally_counts *accepted)
+{
 	char packets[NUMBER], bytes[NUMBER], share[NUMBER];
 
-	report_number_short(bytes, (double)totals->accepted_bytes, "B");
-	if (totals->accepted_packets == totals->packets) {
+	if (accepted->accepted_packets == totals->packets &&
+	    accepted->accepted_bytes == totals->bytes)
+		return;
+	report_number_short(bytes, (double)accepted->accepted_bytes, "B");
+	if (accepted->accepted_packets == totals->packets) {
 		fprintf(out, "captured of each only the beginning: %s\n", bytes);
 		return;
 	}
-	report_number_packets(packets, totals->accepted_packets);
-	report_number_share(share, totals->accepted_packets, totals->packets);
+	report_number_packets(packets, accepted->accepted_packets);
+	report_number_share(share, accepted->accepted_packets, totals->packets);
 	fprintf(out, "accepted by the filter: %s (%s %%), %s\n", packets, share, bytes);
+}
+
+static bool hooks_took(const struct report_content *content)
+{
+	const struct socktally_hook taken = report_hooks_taken(content->hooks);
+
+	return taken.dropped_packets || taken.cut_packets;
+}
+
+/* Of what the filter accepts, hooks take some: the rest is what the cells have as accepted. */
+static void print_delivery(FILE *out, const struct report_content *content)
+{
+	const struct socktally_hook taken = report_hooks_taken(content->hooks);
+	struct socktally_counts accepted = content->totals;
+
+	accepted.accepted_packets += taken.dropped_packets;
+	accepted.accepted_bytes += taken.dropped_bytes + taken.cut_bytes;
+	print_accepted(out, &content->totals, &accepted);
+	if (taken.dropped_packets) {
+		fputs("dropped by hooks: ", out);
+		print_amount(out, taken.dropped_packets, taken.dropped_bytes);
+		fputc('\n', out);
+	}
+	if (taken.cut_packets) {
+		fputs("cut by hooks: ", out);
+		print_amount(out, taken.cut_packets, taken.cut_bytes);
+		fputs(" cut off\n", out);
+	}
+	if (hooks_took(content)) {
+		fputs("left for the tool: ", out);
+		print_amount(out, content->totals.accepted_packets, content->totals.accepted_bytes);
+		fputc('\n', out);
+	}
 }
 
 static void print_totals(FILE *out, const struct report_content *content)
@@ -324,8 +376,7 @@ static void print_totals(FILE *out, const struct report_content *content)
 		number_exact(packets, totals->segments);
 		fprintf(out, "on the wire: %s segments (offload joins or splits them)\n", packets);
 	}
-	if (totals->accepted_packets != totals->packets || totals->accepted_bytes != totals->bytes)
-		print_accepted(out, content);
+	print_delivery(out, content);
 	if (content->overflow_packets) {
 		report_number_packets(packets, content->overflow_packets);
 		fprintf(out, "table full: %s counted as overflow (see --paths)\n", packets);
@@ -342,6 +393,7 @@ static void choose_columns(struct layout *layout)
 		layout->shown[column] = true;
 	layout->shown[IN] = layout->shown[OUT] = directed;
 	layout->shown[ACCEPTED] = totals->accepted_packets != totals->packets;
+	layout->hooks_took = hooks_took(layout->content);
 }
 
 static void print_notes(FILE *out, const struct report_source *source)
