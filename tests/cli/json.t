@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""socktally-json(5) has the members that the commands write: all of them, and no others."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import attached
+import captures
+import live
+import netns
+import packets
+import place
+import tap
+
+# Members of rows of hooks are those of the hook's maps.
+FREE = "hooks[].rows[]."
+# Not in the output of this test: a process that nobody can look at, an overflow.
+UNSEEN = {"hidden[]"}
+
+
+def described():
+    """{schema: members} of the page."""
+    with open(os.path.join(place.SOURCES, "man/socktally-json.5"), encoding="utf-8") as file:
+        page = file.read()
+    sections = re.split(r"^\.Ss (\S+)\n", page, flags=re.M)
+    return {name: set(re.findall(r"^\.It Va (\S+)", text, re.M))
+            for name, text in zip(sections[1::2], sections[2::2])}
+
+
+def members(value, name=""):
+    """Paths of what has no members itself, and of arrays and objects that have."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            path = f"{name}.{key}" if name else key
+            if name == "commands":
+                path = "commands.*"
+            yield from members(inner, path)
+        if name.endswith("*"):
+            yield name
+    elif isinstance(value, list):
+        for inner in value:
+            yield f"{name}[]"
+            yield from members(inner, f"{name}[]")
+    else:
+        yield name
+
+
+def output(*arguments):
+    done = subprocess.run([live.SOCKTALLY, *arguments, "--format", "json"], capture_output=True, text=True,
+                          timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def watched(net):
+    """A report with everything that `watch` can have in it."""
+    process = netns.start([live.SOCKTALLY, "watch", "-i", "near", "-f", "udp", "-c", "2", "-I", "0.5", "--hook",
+                           "talkers", "--hook", "drop=*:arp", "--class", "dns=port 53", "--format", "json"],
+                          stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    netns.send(net.sender("far"), [packets.frame("eth/ip/udp"), packets.frame("eth/arp")])
+    return [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+
+
+def noted():
+    """A report with a note: the tool changes its filter."""
+    tool = netns.start([sys.executable, "-c", TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    tool.stdout.readline()
+    meter = netns.start([live.SOCKTALLY, "attach", "--format", "json", str(tool.pid)], stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, text=True)
+    attached.until(lambda: attached.all_on(tool.pid))
+    lists = output("list")
+    tool.stdin.write(b"\n")
+    tool.stdin.flush()
+    tool.stdout.readline()
+    time.sleep(0.3)
+    meter.send_signal(signal.SIGINT)
+    reports = [json.loads(line) for line in meter.communicate(timeout=20)[0].splitlines()]
+    lists += output("list")
+    tool.kill()
+    tool.wait()
+    return reports, lists
+
+
+TOOL = """
+import socket, struct, ctypes
+def accept(sock, length):
+    insns = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, length))
+    sock.setsockopt(1, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(insns)))
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+sock.bind(("near", 3))
+sock.setsockopt(263, 18, 7)  # PACKET_FANOUT
+accept(sock, 96)
+ring = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+ring.setsockopt(263, 5, struct.pack("IIII", 4096, 2, 2048, 4))  # PACKET_RX_RING
+print(flush=True)
+input()
+accept(sock, 64)
+print(flush=True)
+input()
+"""
+
+
+def main():
+    live.need()
+    tap.time_limit(100)
+    net = netns.Net()
+    reports, lists = noted()
+    with tempfile.NamedTemporaryFile() as file:
+        sample = captures.sample()
+        file.write(captures.pcap(sample))
+        file.flush()
+        found = {"socktally/1": [*watched(net), *reports, *output("read", file.name)],
+                 "socktally-list/1": lists, "socktally-features/1": output("features")}
+    pages = described()
+    tap.same(sorted(pages), sorted(found), "each schema has a section")
+    for schema, objects in found.items():
+        tap.ok(objects and all(one["schema"] == schema for one in objects), f"{schema}: it says so")
+        have = {name for one in objects for name in members(one)}
+        have = {name for name in have if not name.startswith(FREE) or name == f"{FREE}map"}
+        have = {name for name in have if f"{name}.version" not in pages[schema] and
+                f"{name}.group" not in pages[schema]}
+        page = {name for name in pages[schema] if f"{name}.version" not in pages[schema] and
+                f"{name}.group" not in pages[schema]}
+        tap.same(sorted(have - page), [], f"{schema}: the page has each member")
+        tap.same(sorted(page - have - UNSEEN), [], f"{schema}: the page has no other")
+    tap.done()
+
+
+main()
