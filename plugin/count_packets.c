@@ -36,8 +36,11 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 	};
 	struct st_skb_facts facts;
 
-	if (!st_registry_has(meter) || !meter->userspace || (!data && caplen))
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!meter->userspace || (!data && caplen))
+		return st_fail(meter, -EINVAL,
+			       "a packet to count: no data, or the meter counts in the kernel");
 	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
 	st_tally(st_region_of(meter, 0), meter->sizes,
 		 st_classify(&meter->ports, st_link_of_linktype(linktype), data, packet.caplen),

@@ -7,6 +7,7 @@
 #include "plugin/hooks/hook.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include "plugin/remote/remote.h"
 #include "plugin/threshold.h"
 #include <errno.h>
@@ -86,6 +87,8 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	errno = saved;
 	if (!meter)
 		return st_open_fail(-ENOMEM, "no memory for a meter");
+	atomic_init(&meter->references, 1);
+	meter->free = meter_free;
 	meter->log = own.log;
 	meter->log_ctx = own.log_ctx;
 	meter->gap = own.gap;
@@ -121,6 +124,6 @@ void socktally_close(struct socktally *meter)
 	int saved = errno;
 
 	if (st_registry_remove(meter))
-		meter_free(meter);
+		st_meter_close(meter);
 	errno = saved;
 }

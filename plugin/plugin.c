@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The table that a tool with a --plugin option looks up. */
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 
 static int set_filter(struct socktally *meter, int fd, const void *insns, size_t count)
@@ -32,13 +33,17 @@ static int snapshot(struct socktally *meter, const struct socktally_sink *sink, 
 	struct socktally_sink own;
 	int result;
 
-	if (!st_registry_has(meter) || !sink)
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!sink)
+		return st_fail(meter, -EINVAL, "a snapshot: no sink");
 	result = st_options(&own, sizeof(own), sink);
-	if (!result)
-		result = socktally_snapshot(meter, own.cell, ctx, &totals);
+	if (result)
+		return st_fail(meter, result, "a snapshot: its sink is of an unknown size");
+	st_meter_hold(meter);
+	result = socktally_snapshot(meter, own.cell, ctx, &totals);
 	if (!result && own.totals)
-		result = own.totals(ctx, &totals);
+		result = st_visit_result(meter, own.totals(ctx, &totals));
 	if (!result && own.class_counts)
 		result = socktally_classes(meter, own.class_counts, ctx);
 	if (!result && (own.hook || own.row))
@@ -46,6 +51,7 @@ static int snapshot(struct socktally *meter, const struct socktally_sink *sink, 
 					 &(struct hooks_walk){.meter = meter,
 							      .sink = &own,
 							      .ctx = ctx});
+	st_meter_release(meter);
 	return result;
 }
 

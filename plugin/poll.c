@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Interval snapshots in somebody else's event loop: a timer descriptor, no thread and no signal. */
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include "plugin/threshold.h"
 #include "plugin/attach/attach.h"
 #include <errno.h>
@@ -62,16 +63,29 @@ static int wait_and_call(struct socktally *meter, int timeout_ms)
 	if (result)
 		return result;
 	st_reattach(meter);
+	if (meter->closed)
+		return -ECANCELED;
 	poll_fd.fd = meter->timer;
 	result = poll(&poll_fd, 1, timeout_ms);
+	if (result < 0 && errno == EINTR) {
+		meter->quiet = true; /* it is the host's signal: nothing has failed */
+		st_fail(meter, -EINTR, "a signal has ended the waiting");
+		meter->quiet = false;
+		return -EINTR;
+	}
 	if (result < 0)
 		return st_fail(meter, -errno, "can't wait for the timer: %s", strerror(errno));
 	if (timeout_ms)
 		st_reattach(meter);
+	if (meter->closed)
+		return -ECANCELED;
 	if (!result || read(meter->timer, &expired, sizeof(expired)) != sizeof(expired))
 		return 0;
 	st_thresholds_look(meter);
-	result = meter->interval_fn ? meter->interval_fn(meter->interval_ctx, meter) : 0;
+	result = meter->interval_fn && !meter->closed
+			 ? meter->interval_fn(meter->interval_ctx, meter)
+			 : 0;
+	result = st_visit_result(meter, result);
 	return result ? result : 1;
 }
 
@@ -81,7 +95,12 @@ int socktally_poll(struct socktally *meter, int timeout_ms)
 
 	if (!st_registry_has(meter))
 		return -EINVAL;
+	result = st_visit_refuse(meter, ST_LIST_ALL);
+	if (result)
+		return result;
+	st_meter_hold(meter);
 	result = wait_and_call(meter, timeout_ms);
+	st_meter_release(meter);
 	errno = saved;
 	return result;
 }

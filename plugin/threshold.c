@@ -93,8 +93,10 @@ int socktally_threshold_add(struct socktally *meter, const struct socktally_thre
 	struct socktally_threshold_opts own;
 	int saved = errno, result;
 
-	if (!st_registry_has(meter) || !opts || !fn)
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!opts || !fn)
+		return st_fail(meter, -EINVAL, "a threshold: no options, or no callback");
 	result = st_options(&own, sizeof(own), opts);
 	if (result)
 		st_fail(meter, result, "a threshold: its options are of an unknown size");
@@ -195,7 +197,7 @@ void st_thresholds_look(struct socktally *meter)
 		meter->thresholds[i]->count = 0;
 	socktally_snapshot(meter, add_cell, meter, NULL);
 	meter->thresholds_busy = true;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !meter->closed; i++) {
 		struct st_threshold *threshold = meter->thresholds[i];
 
 		if (threshold->number && threshold->started && since && now > since)

@@ -6,6 +6,7 @@
 #include "plugin/bpf/syscall.h"
 #include "plugin/classes/classes.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include "plugin/attach/saved_filter.h"
 #include <errno.h>
 #include <stdio.h>
@@ -24,14 +25,15 @@
 /* How often to begin again where the owner of a socket changes its filter meanwhile. */
 #define ATTACH_TRIES 16
 
+/* No error: the owner has changed the filter meanwhile. */
+#define FILTER_CHANGED 1
+
 /* The socket's cookie, if it is a packet socket. */
 static int socket_check(struct socktally *meter, int fd, uint64_t *cookie)
 {
 	socklen_t size = sizeof(int);
 	int domain;
 
-	if (!st_registry_has(meter))
-		return -EINVAL;
 	if (meter->userspace)
 		return st_fail(meter, -EINVAL, "a meter without a kernel part has no sockets");
 	snprintf(meter->socket_label, sizeof(meter->socket_label), "socket %d",
@@ -119,7 +121,7 @@ static int attach_failed(struct socktally *meter, int error, size_t count)
 /*
  * Attaches the program for this link and filter and takes the filter, which is malloc'ed, into the
  * attachment. Everything that can fail comes before the kernel swaps the programs.
- * -EAGAIN: the slot holds something else by now.
+ * FILTER_CHANGED: the slot holds something else by now.
  */
 static int compose(struct socktally *meter, int fd, uint64_t cookie,
 		   const struct st_socket_link *socket_link, struct sock_filter *insns,
@@ -152,14 +154,14 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie,
 		attachment->program = program_id(prog);
 		filter_save(meter, prog, cookie, insns, count);
 	}
-	result = -EAGAIN;
+	result = FILTER_CHANGED;
 	if (slot_holds(fd, slot, insns, count))
 		result =
 			setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
 	close(prog);
 	if (result) {
 		free(attachment);
-		return attach_failed(meter, result, count);
+		return result < 0 ? attach_failed(meter, result, count) : result;
 	}
 	attachment->option_memory = st_option_memory(fd);
 	attachment->cookie = cookie;
@@ -254,11 +256,11 @@ static int attach_once(struct socktally *meter, int fd, const struct socktally_a
 
 static int attach(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
 {
-	int result = -EAGAIN;
+	int result = FILTER_CHANGED;
 
-	for (int i = 0; i < ATTACH_TRIES && result == -EAGAIN; i++)
+	for (int i = 0; i < ATTACH_TRIES && result == FILTER_CHANGED; i++)
 		result = attach_once(meter, fd, opts);
-	return result;
+	return result == FILTER_CHANGED ? attach_failed(meter, -EAGAIN, 0) : result;
 }
 
 int socktally_attach(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
@@ -266,15 +268,19 @@ int socktally_attach(struct socktally *meter, int fd, const struct socktally_att
 	struct socktally_attach_opts own;
 	int saved = errno, result;
 
+	if (!st_registry_has(meter))
+		return -EINVAL;
 	result = st_options(&own, sizeof(own), opts);
 	if (!result && (own.flags & ~SOCKTALLY_ATTACH_BEFORE_BIND || own.ifindex < 0))
 		result = -EINVAL;
-	if (!st_registry_has(meter))
-		result = -EINVAL;
-	else if (result)
+	st_meter_hold(meter);
+	if (result)
 		st_fail(meter, result, "options to attach a socket with that make no sense here");
 	else
+		result = st_visit_refuse(meter, ST_LIST_ALL);
+	if (!result)
 		result = attach(meter, fd, &own);
+	st_meter_release(meter);
 	errno = saved;
 	return result;
 }
@@ -315,8 +321,15 @@ static int set_filter(struct socktally *meter, int fd, const struct sock_filter 
 int socktally_set_filter(struct socktally *meter, int fd, const struct sock_filter *insns,
 			 size_t count)
 {
-	int saved = errno, result = set_filter(meter, fd, insns, count);
+	int saved = errno, result;
 
+	if (!st_registry_has(meter))
+		return -EINVAL;
+	st_meter_hold(meter);
+	result = st_visit_refuse(meter, ST_LIST_ALL);
+	if (!result)
+		result = set_filter(meter, fd, insns, count);
+	st_meter_release(meter);
 	errno = saved;
 	return result;
 }
@@ -346,8 +359,13 @@ static int detach(struct socktally *meter, int fd)
 
 int socktally_detach(struct socktally *meter, int fd)
 {
-	int saved = errno, result = detach(meter, fd);
+	int saved = errno, result;
 
+	if (!st_registry_has(meter))
+		return -EINVAL;
+	result = st_visit_refuse(meter, ST_LIST_SOCKETS);
+	if (!result)
+		result = detach(meter, fd);
 	errno = saved;
 	return result;
 }
@@ -359,8 +377,10 @@ int socktally_get_filter(struct socktally *meter, int fd, struct sock_filter *in
 	uint64_t cookie;
 	size_t room;
 
-	if (!count)
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!count)
+		return st_fail(meter, -EINVAL, "no place for the number of instructions");
 	result = socket_check(meter, fd, &cookie);
 	errno = saved;
 	if (result)

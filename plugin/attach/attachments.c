@@ -3,6 +3,7 @@
 #include "plugin/attach/attach.h"
 #include "plugin/attach/linktype.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -65,35 +66,46 @@ void st_attachment_keep(struct socktally *meter, struct st_attachment *attachmen
 
 int socktally_forget(struct socktally *meter, uint64_t cookie)
 {
+	int result;
+
 	if (!st_registry_has(meter))
 		return -EINVAL;
+	result = st_visit_refuse(meter, ST_LIST_SOCKETS);
+	if (result)
+		return result;
 	if (!st_attachment_find(meter, cookie))
 		return st_fail(meter, -ENOENT, "no such socket is on this meter");
 	st_attachment_remove(meter, cookie);
 	return 0;
 }
 
+static int report(const struct st_attachment *attachment, socktally_socket_fn fn, void *ctx)
+{
+	struct socktally_socket socket;
+	char linktype[32];
+
+	st_link_text(attachment->socket_link.link, linktype, sizeof(linktype));
+	socket.cookie = attachment->cookie;
+	socket.program = attachment->program;
+	socket.ifindex = attachment->socket_link.ifindex;
+	socket.interface = attachment->socket_link.interface;
+	socket.linktype = linktype;
+	socket.insns = attachment->count ? attachment->insns : NULL;
+	socket.insn_count = attachment->count;
+	return fn(ctx, &socket);
+}
+
 int socktally_sockets(struct socktally *meter, socktally_socket_fn fn, void *ctx)
 {
-	if (!st_registry_has(meter) || !fn)
-		return -EINVAL;
-	for (size_t i = 0; i < meter->attachment_count; i++) {
-		const struct st_attachment *attachment = meter->attachments[i];
-		struct socktally_socket socket;
-		char linktype[32];
-		int result;
+	int result = 0;
 
-		st_link_text(attachment->socket_link.link, linktype, sizeof(linktype));
-		socket.cookie = attachment->cookie;
-		socket.program = attachment->program;
-		socket.ifindex = attachment->socket_link.ifindex;
-		socket.interface = attachment->socket_link.interface;
-		socket.linktype = linktype;
-		socket.insns = attachment->count ? attachment->insns : NULL;
-		socket.insn_count = attachment->count;
-		result = fn(ctx, &socket);
-		if (result)
-			return result;
-	}
-	return 0;
+	if (!st_registry_has(meter))
+		return -EINVAL;
+	if (!fn)
+		return st_fail(meter, -EINVAL, "sockets: no callback");
+	st_visit_begin(meter, ST_LIST_SOCKETS);
+	for (size_t i = 0; i < meter->attachment_count && !result; i++)
+		result = st_visit_result(meter, report(meter->attachments[i], fn, ctx));
+	st_visit_end(meter, ST_LIST_SOCKETS);
+	return result;
 }

@@ -5,6 +5,7 @@
  */
 #include "plugin/remote/remote.h"
 #include "plugin/attach/attach.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ static void report_gap(struct socktally *meter, const struct st_attachment *atta
 				    .nanoseconds = st_now() - since};
 	double seconds = (double)gap.nanoseconds / SECOND;
 
+	if (meter->closed)
+		return;
 	if (result == -ECONNRESET)
 		st_log(meter, SOCKTALLY_LOG_WARNING, "%s: the broker is gone: not counted any more",
 		       gap.interface);
@@ -50,8 +53,11 @@ static void report_gap(struct socktally *meter, const struct st_attachment *atta
 		       "%s: socket %d: its filter was set past socktally: counted again, but for up "
 		       "to %.3f seconds it was not",
 		       gap.interface, attachment->fd, seconds);
-	if (meter->gap)
-		meter->gap(meter->gap_ctx, &gap);
+	if (!meter->gap || meter->closed)
+		return;
+	st_visit_begin(meter, ST_LIST_SOCKETS);
+	meter->gap(meter->gap_ctx, &gap);
+	st_visit_end(meter, ST_LIST_SOCKETS);
 }
 
 /*
@@ -127,7 +133,7 @@ void st_reattach(struct socktally *meter)
 		meter->retried = st_now();
 	/* an attachment that is made anew goes to the end of the list: look at its place again */
 	for (size_t i = 0, checks = 2 * meter->attachment_count;
-	     i < meter->attachment_count && checks; checks--) {
+	     i < meter->attachment_count && checks && !meter->closed; checks--) {
 		struct st_attachment *attachment = meter->attachments[i];
 
 		if ((attachment->lost && !retry) || check_socket(meter, attachment))

@@ -2,6 +2,7 @@
 /* The classes of a meter: checked, set, and reported. */
 #include "plugin/classes/classes.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include "plugin/translate/internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -209,9 +210,16 @@ int socktally_set_classes(struct socktally *meter, const struct socktally_class 
 
 	if (!st_registry_has(meter))
 		return -EINVAL;
-	result = st_options(&opts, sizeof(opts), callers);
+	st_meter_hold(meter);
+	result = st_visit_refuse(meter, ST_LIST_HOOKS | ST_LIST_CLASSES);
+	if (!result) {
+		result = st_options(&opts, sizeof(opts), callers);
+		if (result)
+			st_fail(meter, result, "classes: options of an unknown size");
+	}
 	if (!result)
 		result = set_classes(meter, classes, count, &opts, &failed);
+	st_meter_release(meter);
 	if (result && failed != SIZE_MAX && opts.failed)
 		*opts.failed = failed;
 	errno = saved;
@@ -236,16 +244,22 @@ int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void
 	const struct st_classes *classes;
 	int result = 0;
 
-	if (!st_registry_has(meter) || !fn)
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!fn)
+		return st_fail((struct socktally *)meter, -EINVAL, "classes: no callback");
 	classes = meter->classes;
 	if (!classes)
 		return 0;
+	st_visit_begin(meter, ST_LIST_CLASSES);
 	for (size_t i = 0; i < classes->count && !result; i++)
-		result = class_report(classes, classes->class[i].name, classes->class[i].expression,
-				      classes->class[i].cell, fn, ctx);
+		result = st_visit_result(meter, class_report(classes, classes->class[i].name,
+							     classes->class[i].expression,
+							     classes->class[i].cell, fn, ctx));
 	if (!result && classes->first)
-		result = class_report(classes, ST_CLASS_NONE, NULL, 0, fn, ctx);
+		result = st_visit_result(meter,
+					 class_report(classes, ST_CLASS_NONE, NULL, 0, fn, ctx));
+	st_visit_end(meter, ST_LIST_CLASSES);
 	return result;
 }
 
@@ -291,10 +305,13 @@ int st_classes_serve(struct socktally *meter, const struct st_socket_link *socke
 	if (!old || !old->hook)
 		return 0;
 	result = st_class_targets(targets, &count, socket_link);
+	if (result)
+		return st_fail(meter, result, "%s: classes can be of %d kinds of links at most",
+			       meter->socket_label, ST_CLASS_TARGETS_MAX);
 	for (size_t i = 0; i < count; i++)
 		missing |= !has_ruleset(old, targets[i].link);
-	if (result || !missing)
-		return result;
+	if (!missing)
+		return 0;
 	classes = list_new(meter, old->first, old->hook->priority);
 	if (!classes)
 		return -ENOMEM;

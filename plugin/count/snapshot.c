@@ -8,6 +8,7 @@
  */
 #include "plugin/count/path_labels.h"
 #include "plugin/count/path.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -116,7 +117,8 @@ static int report(struct snapshot *snapshot, struct socktally_cell cells[2])
 		totals->accepted_bytes += cell->counts.accepted_bytes;
 		cell->direction = direction;
 		if (snapshot->fn)
-			result = snapshot->fn(snapshot->ctx, cell);
+			result =
+				st_visit_result(snapshot->meter, snapshot->fn(snapshot->ctx, cell));
 	}
 	return result;
 }
@@ -251,10 +253,12 @@ int socktally_snapshot(const struct socktally *meter, socktally_cell_fn fn, void
 
 	if (!st_registry_has(meter))
 		return -EINVAL;
+	st_visit_begin(meter, ST_LIST_CELLS);
 	if (meter->region_count <= STACK_CPUS)
 		result = report_all(&snapshot, used);
 	else
 		result = report_many(&snapshot);
+	st_visit_end(meter, ST_LIST_CELLS);
 	if (totals)
 		*totals = snapshot.totals;
 	return result;

@@ -3,6 +3,7 @@
 #include "plugin/hooks/hook.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -221,8 +222,11 @@ static int hook_add(struct socktally *meter, const char *replaced,
 	struct socktally_hook_opts opts;
 	int result;
 
-	if (!st_registry_has(meter) || !callers)
-		return -EINVAL;
+	result = st_visit_refuse(meter, ST_LIST_HOOKS | ST_LIST_CLASSES);
+	if (result)
+		return result;
+	if (!callers)
+		return st_fail(meter, -EINVAL, "a hook: no options");
 	result = st_options(&opts, sizeof(opts), callers);
 	if (!result && (opts.flags || (opts.variable_count && !opts.variables)))
 		result = -EINVAL;
@@ -249,8 +253,13 @@ static int hook_add(struct socktally *meter, const char *replaced,
 
 int socktally_hook_add(struct socktally *meter, const struct socktally_hook_opts *opts)
 {
-	int saved = errno, result = hook_add(meter, NULL, opts);
+	int saved = errno, result;
 
+	if (!st_registry_has(meter))
+		return -EINVAL;
+	st_meter_hold(meter);
+	result = hook_add(meter, NULL, opts);
+	st_meter_release(meter);
 	errno = saved;
 	return result;
 }
@@ -258,8 +267,16 @@ int socktally_hook_add(struct socktally *meter, const struct socktally_hook_opts
 int socktally_hook_replace(struct socktally *meter, const char *name,
 			   const struct socktally_hook_opts *opts)
 {
-	int saved = errno, result = name ? hook_add(meter, name, opts) : -EINVAL;
+	int saved = errno, result;
 
+	if (!st_registry_has(meter))
+		return -EINVAL;
+	st_meter_hold(meter);
+	if (name)
+		result = hook_add(meter, name, opts);
+	else
+		result = st_fail(meter, -EINVAL, "a hook: no name");
+	st_meter_release(meter);
 	errno = saved;
 	return result;
 }
@@ -270,18 +287,29 @@ static struct st_hook *find(struct socktally *meter, const char *name, int *erro
 	struct st_hook *hook;
 
 	*error = -EINVAL;
-	if (!st_registry_has(meter) || !name)
+	if (!st_registry_has(meter))
 		return NULL;
 	hook = st_hook_find(meter, name);
-	if (!hook)
+	if (!name)
+		st_fail(meter, -EINVAL, "a hook: no name");
+	else if (!hook)
 		*error = st_fail(meter, -ENOENT, "there is no hook %s", name);
 	return hook;
+}
+
+static struct st_hook *find_to_change(struct socktally *meter, const char *name, int *error)
+{
+	struct st_hook *hook = find(meter, name, error);
+
+	if (hook)
+		*error = st_visit_refuse(meter, ST_LIST_HOOKS | ST_LIST_CLASSES);
+	return hook && !*error ? hook : NULL;
 }
 
 int socktally_hook_remove(struct socktally *meter, const char *name, struct socktally_hook *last)
 {
 	int saved = errno, result;
-	struct st_hook *hook = find(meter, name, &result);
+	struct st_hook *hook = find_to_change(meter, name, &result);
 	struct order order;
 
 	if (!hook)
@@ -302,7 +330,7 @@ int socktally_hook_remove(struct socktally *meter, const char *name, struct sock
 int socktally_hook_set_priority(struct socktally *meter, const char *name, int32_t priority)
 {
 	int saved = errno, result;
-	struct st_hook *hook = find(meter, name, &result);
+	struct st_hook *hook = find_to_change(meter, name, &result);
 	struct order order;
 
 	if (!hook)
@@ -321,12 +349,16 @@ int socktally_hooks(struct socktally *meter, socktally_hook_fn fn, void *ctx)
 	struct socktally_hook described;
 	int result = 0;
 
-	if (!st_registry_has(meter) || !fn)
+	if (!st_registry_has(meter))
 		return -EINVAL;
+	if (!fn)
+		return st_fail(meter, -EINVAL, "hooks: no callback");
+	st_visit_begin(meter, ST_LIST_HOOKS);
 	for (unsigned int i = 0; i < meter->hooks.count && !result; i++) {
 		hook_describe(meter, meter->hooks.hook[i], &described);
-		result = fn(ctx, &described);
+		result = st_visit_result(meter, fn(ctx, &described));
 	}
+	st_visit_end(meter, ST_LIST_HOOKS);
 	return result;
 }
 
@@ -334,11 +366,15 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 			socktally_row_fn fn, void *ctx)
 {
 	int saved = errno, result;
-	struct st_hook *hook = fn ? find(meter, name, &result) : NULL;
+	struct st_hook *hook = find(meter, name, &result);
 
 	if (!hook)
-		return fn ? result : -EINVAL;
+		return result;
+	if (!fn)
+		return st_fail(meter, -EINVAL, "rows of the hook %s: no callback", name);
+	st_visit_begin(meter, ST_LIST_HOOKS);
 	result = hook->kind->rows ? hook->kind->rows(meter, hook, map, fn, ctx) : 0;
+	st_visit_end(meter, ST_LIST_HOOKS);
 	errno = saved;
 	return result;
 }
@@ -346,10 +382,12 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 int socktally_hook_map(struct socktally *meter, const char *name, const char *map)
 {
 	int result;
-	struct st_hook *hook = map ? find(meter, name, &result) : NULL;
+	struct st_hook *hook = find(meter, name, &result);
 
 	if (!hook)
-		return map ? result : -EINVAL;
+		return result;
+	if (!map)
+		return st_fail(meter, -EINVAL, "a map of the hook %s: no name", name);
 	result = hook->kind->map ? hook->kind->map(hook, map) : -ENOENT;
 	return result < 0 ? st_fail(meter, result, "the hook %s has no map %s", name, map) : result;
 }

@@ -4,6 +4,7 @@
 #include "plugin/hooks/btf_format.h"
 #include "plugin/hooks/object.h"
 #include "plugin/meter/meter.h"
+#include "plugin/meter/visit.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +127,13 @@ static int report(struct walk *walk)
 	row.key_count = walk->keys.count;
 	row.value = walk->values.field;
 	row.value_count = walk->values.count;
-	return walk->fn(walk->ctx, &row);
+	return st_visit_result(walk->meter, walk->fn(walk->ctx, &row));
+}
+
+static int read_failed(const struct walk *walk, int error)
+{
+	return st_fail(walk->meter, error, "can't read the map %s: %s", walk->map->name,
+		       strerror(-error));
 }
 
 /* What a row is sorted by. */
@@ -176,29 +183,41 @@ static void best_take(struct best *best, uint64_t weight, const uint8_t *key)
 	memcpy(best->keys + low * best->key_size, key, best->key_size);
 }
 
+/* The value at the key. 0; 1: the element is gone; -errno, noted. */
+static int element_read(struct walk *walk)
+{
+	int result = value_read(walk);
+
+	if (result == -ENOENT)
+		return 1;
+	return result ? read_failed(walk, result) : 0;
+}
+
 /*
  * Elements may come and go meanwhile, and the kernel begins again where the last key is gone: no more
- * than the map holds are looked at. best NULL: all are reported.
+ * than the map holds are looked at. best NULL: all are reported. What the callback returns is nobody's
+ * but the caller's: only the kernel's -ENOENT is the end.
  */
 static int elements(struct walk *walk, struct best *best)
 {
 	const struct st_loader_map *map = walk->map;
-	int result = st_bpf_map_next_key(map->fd, NULL, walk->key);
+	int end = st_bpf_map_next_key(map->fd, NULL, walk->key), result = 0;
 
-	for (uint32_t i = 0; i < map->entries && !result; i++) {
-		result = value_read(walk);
-		if (!result && best)
+	for (uint32_t i = 0; i < map->entries && !end && !result; i++) {
+		int gone = element_read(walk);
+
+		if (gone < 0)
+			result = gone;
+		else if (!gone && best)
 			best_take(best, weight_of(&walk->values), walk->key);
-		else if (!result)
+		else if (!gone)
 			result = report(walk);
-		else if (result == -ENOENT)
-			result = 0;
 		if (!result)
-			result = st_bpf_map_next_key(map->fd, walk->key, walk->next);
-		if (!result)
+			end = st_bpf_map_next_key(map->fd, walk->key, walk->next);
+		if (!result && !end)
 			memcpy(walk->key, walk->next, map->key_size);
 	}
-	return result == -ENOENT ? 0 : result;
+	return !result && end && end != -ENOENT ? read_failed(walk, end) : result;
 }
 
 static int sorted_elements(struct walk *walk)
@@ -206,19 +225,23 @@ static int sorted_elements(struct walk *walk)
 	const struct st_loader_map *map = walk->map;
 	struct best best = {.most = walk->own->top < map->entries ? walk->own->top : map->entries,
 			    .key_size = map->key_size};
-	int result = -ENOMEM;
+	int result;
 
 	best.weights = calloc(best.most, sizeof(*best.weights));
 	best.keys = calloc(best.most, best.key_size);
 	if (best.weights && best.keys)
 		result = elements(walk, &best);
+	else
+		result = read_failed(walk, -ENOMEM);
 	for (uint32_t i = 0; i < best.count && !result; i++) {
+		int gone;
+
 		memcpy(walk->key, best.keys + i * best.key_size, best.key_size);
-		result = value_read(walk);
-		if (!result)
+		gone = element_read(walk);
+		if (!gone)
 			result = report(walk);
-		else if (result == -ENOENT)
-			result = 0;
+		else if (gone < 0)
+			result = gone;
 	}
 	free(best.weights);
 	free(best.keys);
@@ -242,7 +265,7 @@ static int map_rows(struct walk *walk)
 		walk->next = walk->key + map->key_size;
 		result = is_array(map->type) ? elements(walk, NULL) : sorted_elements(walk);
 	} else {
-		result = -ENOMEM;
+		result = read_failed(walk, -ENOMEM);
 	}
 	free(walk->key);
 	free(walk->value);

@@ -7,6 +7,7 @@
 #include "plugin/bpf/header_buffer.h"
 #include "plugin/meter/chain.h"
 #include <socktally/socktally.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,7 +18,14 @@ struct st_path_label;
 struct st_pcap;
 struct st_threshold;
 
+#define ST_LISTS 3 /* of enum st_list, in plugin/meter/visit.h */
+
 struct socktally {
+	atomic_uint
+		references; /* the caller's, until it closes the meter, and one for each visit */
+	atomic_bool closed;
+	unsigned int visits[ST_LISTS];
+	void (*free)(struct socktally *meter); /* when the last reference goes */
 	struct st_sizes sizes;
 	struct st_ports ports; /* of tunnels, besides the standard ones */
 	uint32_t region_size;
@@ -50,6 +58,7 @@ struct socktally {
 	socktally_gap_fn gap;
 	void *gap_ctx;
 	bool quiet;            /* failures are not logged: what is tried again and again */
+	bool logging;          /* the log callback runs: its own failures are not logged */
 	char socket_label[64]; /* "eth0: socket 5", for messages */
 	int label_fd;          /* the number in it where a duplicate is attached; or -1 */
 	char error[320];

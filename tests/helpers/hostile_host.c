@@ -172,6 +172,49 @@ static void callbacks(struct socktally *meter, int udp, int fd)
 	   "intervals without a function");
 }
 
+/* Calls whose arguments are wrong: each has a sentence of its own about it. */
+static bool says(struct socktally *meter, int result)
+{
+	bool good = result < 0 && strcmp(plugin->error(meter), "there is no threshold 12345") &&
+		    *plugin->error(meter);
+
+	if (!good)
+		printf("# result %d: %s\n", result, plugin->error(meter));
+	return good && plugin->threshold_remove(meter, 12345) == -ENOENT;
+}
+
+static void sentences(struct socktally *meter, int fd)
+{
+	const struct socktally_sink half = {.sz = 3};
+	const struct socktally_hook_opts hook = {.sz = sizeof(hook), .builtin = "sizes"};
+	const struct socktally_threshold_opts threshold = {.sz = sizeof(threshold), .above = 1};
+	struct {
+		struct socktally_classes_opts opts;
+		char more[8];
+	} wide = {.opts.sz = sizeof(wide), .more = "x"};
+	unsigned int bad = 0;
+
+	plugin->threshold_remove(meter, 12345);
+	bad += !says(meter, plugin->snapshot(meter, NULL, NULL));
+	bad += !says(meter, plugin->snapshot(meter, &half, NULL));
+	bad += !says(meter, plugin->threshold_add(meter, NULL, no_crossing, NULL));
+	bad += !says(meter, plugin->threshold_add(meter, &threshold, NULL, NULL));
+	bad += !says(meter, plugin->hook_add(meter, NULL));
+	bad += !says(meter, plugin->hook_replace(meter, NULL, &hook));
+	bad += !says(meter, plugin->hook_remove(meter, NULL, NULL));
+	bad += !says(meter, plugin->hook_set_priority(meter, NULL, 0));
+	bad += !says(meter, plugin->set_classes(meter, NULL, 3, NULL));
+	bad += !says(meter, plugin->set_classes(meter, NULL, 0, &wide.opts));
+	bad += !says(meter, socktally_get_filter(meter, fd, NULL, NULL));
+	bad += !says(meter, socktally_sockets(meter, NULL, NULL));
+	bad += !says(meter, socktally_classes(meter, NULL, NULL));
+	bad += !says(meter, socktally_hooks(meter, NULL, NULL));
+	bad += !says(meter, socktally_hook_rows(meter, "none", NULL, NULL, NULL));
+	bad += !says(meter, socktally_hook_map(meter, "none", NULL));
+	bad += !says(meter, socktally_count(meter, 1, NULL, 0, 0, SOCKTALLY_IN));
+	ok(!bad, "no error keeps the sentence of an older one");
+}
+
 int main(void)
 {
 	int udp = traffic_open(), fd = packet_socket(htons(ETH_P_ALL));
@@ -184,6 +227,7 @@ int main(void)
 	ok(all_refuse((struct socktally *)&totals, fd), "a pointer to something else");
 	sizes_of_options(meter, fd);
 	null_pointers(meter, fd);
+	sentences(meter, fd);
 	descriptors(meter);
 	callbacks(meter, udp, fd);
 	ok(!plugin->create(&second, NULL), "a second meter");

@@ -9,8 +9,12 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <pthread.h>
+#include <signal.h>
 #include <socktally/socktally.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 struct told {
@@ -156,6 +160,79 @@ static void reused(struct socktally *meter, struct told *told)
 	close(second);
 }
 
+/* Sets one filter after the other, no two of them the same, and long: making a program takes a while. */
+struct changer {
+	int fd;
+	atomic_bool over;
+	atomic_uint changes;
+};
+
+static void *change_filters(void *ctx)
+{
+	struct changer *changer = ctx;
+	struct sock_filter filter[200];
+	const size_t last = sizeof(filter) / sizeof(*filter) - 1;
+
+	for (size_t i = 0; i < last; i++)
+		filter[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, (uint32_t)i);
+	for (uint32_t k = 1; !atomic_load(&changer->over); k++) {
+		filter[last] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, k);
+		set_behind(changer->fd, filter, (unsigned short)(last + 1));
+		atomic_store(&changer->changes, k);
+	}
+	return NULL;
+}
+
+/* It begins again many times: that is no error before it is given up, and then one. */
+static void keeps_changing(struct socktally *meter, struct told *told)
+{
+	struct changer changer = {.fd = packet_socket(0)};
+	unsigned int given_up = 0, bad = 0;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, change_filters, &changer))
+		bail_out("pthread_create");
+	for (int i = 0; i < 50; i++) {
+		unsigned int changes = atomic_load(&changer.changes);
+		int result;
+
+		while (atomic_load(&changer.changes) < changes + 3)
+			sched_yield();
+		told->logged = 0;
+		result = socktally_attach(meter, changer.fd, NULL);
+		given_up += result == -EAGAIN;
+		bad += (result && result != -EAGAIN) || told->logged != (result != 0);
+		if (!result)
+			socktally_detach(meter, changer.fd);
+	}
+	atomic_store(&changer.over, true);
+	pthread_join(thread, NULL);
+	printf("# given up %u times of 50\n", given_up);
+	ok(!bad, "a filter that keeps changing: one message if it is given up, else none");
+	socktally_detach(meter, changer.fd);
+	close(changer.fd);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+static void interrupted(struct socktally *meter, struct told *told)
+{
+	const struct sigaction action = {.sa_handler = on_alarm};
+	const struct itimerval soon = {.it_value.tv_usec = 20000, .it_interval.tv_usec = 20000};
+	const struct itimerval never = {0};
+
+	told->logged = 0;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	ok(socktally_poll(meter, -1) == -EINTR && !told->logged &&
+		   strstr(socktally_error(meter), "signal"),
+	   "a signal of the host's ends the waiting, and is not logged as an error");
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 static void drop_privileges(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -186,6 +263,8 @@ int main(void)
 	classic(meter, udp, fd, &told);
 	of_its_own(meter, udp, fd, &told);
 	reused(meter, &told);
+	keeps_changing(meter, &told);
+	interrupted(meter, &told);
 
 	drop_privileges();
 	told.gaps = 0;
