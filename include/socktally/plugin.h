@@ -30,8 +30,13 @@
  *
  * Threads: a meter is used by one thread at a time, with one exception: snapshot may be called by any
  * thread at any time between create and destroy. Different meters are independent. Callbacks are
- * called by the thread that calls into the library, and only during that call; they may use the meter
- * that they are called for, but not destroy it.
+ * called by the thread that calls into the library, and only during that call.
+ *
+ * Callbacks may use the meter that they are called for. While a callback is given an element of a list
+ * (a socket, a hook, a row, a class), calls that would free elements of that list return -EBUSY and
+ * change nothing. The log callback may come in the middle of any change: there all lists are taken.
+ * destroy takes effect when the call returns in which the callback runs; no further callback comes, and
+ * that call returns -ECANCELED.
  *
  * fork: parent and child have the same meter, and the sockets are counted until both have destroyed it
  * or ended. Both may take snapshots; only one of them may attach, detach, set filters or poll from then
