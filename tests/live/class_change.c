@@ -4,7 +4,6 @@
  * refused changes nothing. TEST_CHANGES: how many changes.
  */
 #include "tests/lib/hook_help.h"
-#include "plugin/classes/classes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -226,20 +225,6 @@ static void again_from_0(void)
 	is_number(counts_of("c").packets, 2, "and counts");
 }
 
-/* More kinds of links than one program decides on: told in words, and the classes stay. */
-static void many_links(void)
-{
-	struct st_socket_link link = {.ifindex = 0, .other_count = 20};
-
-	for (unsigned int i = 0; i < link.other_count; i++) {
-		link.others[i].ifindex = (int)(1000 + i);
-		link.others[i].link = ST_LINK_OTHER | (200 + i);
-	}
-	socktally_forget(meter, 0); /* another sentence */
-	is_number(st_classes_serve(meter, &link), -E2BIG, "a socket of 21 kinds of links");
-	ok(strstr(socktally_error(meter), "kinds of links"), "is refused in words");
-}
-
 static void none_left(void)
 {
 	struct wanted wanted = {.name = "c"};
@@ -270,7 +255,6 @@ int main(void)
 	refusals();
 	links();
 	again_from_0();
-	many_links();
 	none_left();
 	socktally_close(meter);
 	close(in);
