@@ -10,6 +10,7 @@
 #include "plugin/meter/visit.h"
 #include "plugin/remote/remote.h"
 #include "plugin/threshold.h"
+#include "plugin/unload.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +88,9 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	errno = saved;
 	if (!meter)
 		return st_open_fail(-ENOMEM, "no memory for a meter");
+	st_unload_prepare();
 	atomic_init(&meter->references, 1);
+	meter->pid = getpid();
 	meter->free = meter_free;
 	meter->log = own.log;
 	meter->log_ctx = own.log_ctx;

@@ -58,4 +58,10 @@ void st_attachment_keep(struct socktally *meter, struct st_attachment *attachmen
 void st_attachment_remove(struct socktally *meter, uint64_t cookie);
 void st_attachments_free(struct socktally *meter);
 
+/* Whether fd is the socket with this cookie: a number may have been closed and reused. */
+bool st_socket_is(int fd, uint64_t cookie);
+
+/* Gives the sockets back that can still be reached by the numbers of their descriptors. */
+void st_attachments_give_back(const struct socktally *meter);
+
 #endif

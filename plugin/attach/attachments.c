@@ -6,6 +6,11 @@
 #include "plugin/meter/visit.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
 
 struct st_attachment *st_attachment_find(const struct socktally *meter, uint64_t cookie)
 {
@@ -62,6 +67,25 @@ void st_attachment_keep(struct socktally *meter, struct st_attachment *attachmen
 {
 	st_attachment_remove(meter, attachment->cookie);
 	meter->attachments[meter->attachment_count++] = attachment;
+}
+
+bool st_socket_is(int fd, uint64_t cookie)
+{
+	socklen_t size = sizeof(uint64_t);
+	uint64_t now;
+
+	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &now, &size) && now == cookie;
+}
+
+void st_attachments_give_back(const struct socktally *meter)
+{
+	for (size_t i = 0; i < meter->attachment_count; i++) {
+		const struct st_attachment *attachment = meter->attachments[i];
+		int fd = attachment->fd;
+
+		if (st_socket_is(fd, attachment->cookie) && st_attachment_is_on(attachment, fd))
+			st_filter_write(fd, attachment->insns, attachment->count);
+	}
 }
 
 int socktally_forget(struct socktally *meter, uint64_t cookie)

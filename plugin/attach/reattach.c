@@ -14,20 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SO_COOKIE
-#define SO_COOKIE 57
-#endif
-
 #define SECOND 1000000000ull
-
-/* The program may have closed the descriptor and reused its number: only the cookie tells. */
-static bool is_socket(int fd, uint64_t cookie)
-{
-	socklen_t size = sizeof(uint64_t);
-	uint64_t now;
-
-	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_COOKIE, &now, &size) && now == cookie;
-}
 
 static void report_gap(struct socktally *meter, const struct st_attachment *attachment, int result,
 		       uint64_t since)
@@ -71,7 +58,7 @@ static int attach_again(struct socktally *meter, int number, uint64_t cookie)
 	if (fd < 0)
 		return -errno;
 	meter->label_fd = number;
-	if (is_socket(fd, cookie))
+	if (st_socket_is(fd, cookie))
 		result = socktally_attach(meter, fd, NULL);
 	meter->label_fd = -1;
 	close(fd);
@@ -85,7 +72,7 @@ static bool check_socket(struct socktally *meter, struct st_attachment *attachme
 	bool was_lost = attachment->lost;
 	int fd = attachment->fd, result;
 
-	if (!is_socket(fd, cookie)) {
+	if (!st_socket_is(fd, cookie)) {
 		attachment->fd = -1;
 		return true;
 	}

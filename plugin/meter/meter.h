@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Of other folders. */
 struct st_attachment;
@@ -25,6 +26,7 @@ struct socktally {
 		references; /* the caller's, until it closes the meter, and one for each visit */
 	atomic_bool closed;
 	unsigned int visits[ST_LISTS];
+	pid_t pid;                             /* of the process that has made it */
 	void (*free)(struct socktally *meter); /* when the last reference goes */
 	struct st_sizes sizes;
 	struct st_ports ports; /* of tunnels, besides the standard ones */
@@ -89,6 +91,7 @@ int st_options(void *own, size_t own_size, const void *callers);
 bool st_registry_add(const struct socktally *meter);
 bool st_registry_remove(const struct socktally *meter);
 bool st_registry_has(const struct socktally *meter);
+void st_registry_each(void (*fn)(struct socktally *meter));
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t st_now(void);

@@ -44,3 +44,13 @@ bool st_registry_has(const struct socktally *meter)
 			return true;
 	return false;
 }
+
+void st_registry_each(void (*fn)(struct socktally *meter))
+{
+	for (unsigned int i = 0, count = atomic_load(&used); i < count; i++) {
+		const struct socktally *meter = atomic_load(&meters[i]);
+
+		if (meter)
+			fn((struct socktally *)meter);
+	}
+}
