@@ -396,6 +396,47 @@ def fanout(net):
         sock.close()
 
 
+def two_filters(net):
+    """Each socket has its own filter in the report, and a packet that two of them get is in the sums twice."""
+    tools = [live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull, expression], metered=False)
+             for expression in ("udp port 53", "arp")]
+    pids = [tool.process.pid for tool in tools]
+    meter = attached.Attach(*pids)
+    netns.send(net.sender("far"), live.frames(SOME))
+    report = meter.stop()
+    tap.same({row["pid"]: (row["comm"], row["interface"], row["linktype"], row["filter"], bool(row["program"]))
+              for row in report["sockets"]},
+             {pids[0]: ("tcpdump", "near", "eth", "udp port 53", True), pids[1]: ("tcpdump", "near", "eth", "arp", True)},
+             "two sockets: which filter is whose")
+    tap.same(report["source"]["filter"], "udp port 53; arp", "the filter of both")
+    tap.same([note["event"] for note in report["notes"]], ["overlap"], "each packet is counted twice: noted")
+    tap.ok("packets" not in report["sockets"][0], "no counts of one of them", report["sockets"])
+
+    meter = attached.Attach("--each", *pids)
+    netns.send(net.sender("far"), live.frames(SOME))
+    meter.stop()
+    rows = [(row["filter"], row["packets"], row["accepted_packets"])
+            for report in meter.reports() for row in report["sockets"]]
+    want = [(expression, live.total(table).packets, live.total(table).accepted_packets)
+            for expression in ("udp port 53", "arp") for table in [live.expected(SOME, "in", expression)]]
+    tap.same((sorted(rows), meter.notes()), (sorted(want), []), "--each: the sums of each")
+
+    sock = attached.sniffer("near", 0x0800)
+    meter = attached.Attach(*pids, os.getpid())
+    report = meter.stop(settle=0)
+    tap.same(report["source"]["filter"], "udp port 53; arp; none", "one without a filter is not passed over")
+    process = netns.start([live.SOCKTALLY, "attach", *map(str, pids)], stdout=subprocess.PIPE)
+    for pid in pids:
+        attached.until(lambda one=pid: attached.all_on(one))
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=20)[0].decode()
+    tap.ok("filter: udp port 53; arp\n" in out and f"  tcpdump (pid {pids[1]}) socket " in out and
+           " on near: arp\n" in out and "--each counts them apart" in out, "the same as text", out)
+    sock.close()
+    for tool in tools:
+        tool.stop(settle=0)
+
+
 def text():
     """The report for people says what has happened."""
     sock = attached.sniffer("near")
@@ -434,6 +475,7 @@ def main():
     refused()
     capable(net)
     fanout(net)
+    two_filters(net)
     text()
     tap.done()
 

@@ -71,7 +71,7 @@ def noted():
     """A report with a note: the tool changes its filter."""
     tool = netns.start([sys.executable, "-c", TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     tool.stdout.readline()
-    meter = netns.start([live.SOCKTALLY, "attach", "--format", "json", str(tool.pid)], stdout=subprocess.PIPE,
+    meter = netns.start([live.SOCKTALLY, "attach", "--each", "--format", "json", str(tool.pid)], stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True)
     attached.until(lambda: attached.all_on(tool.pid))
     lists = output("list")

@@ -12,6 +12,7 @@
 
 #include "tools/options/options.h"
 #include "tools/common/name_list.h"
+#include "tools/attach/rows.h"
 #include "tools/attach/targets.h"
 #include "tools/proc/saved_filters.h"
 
@@ -40,13 +41,8 @@ struct attach_meter {
 	struct report *report;
 	/* of all sockets that were ever on it */
 	struct name_list comms, interfaces, linktypes;
-	pid_t pid; /* the process, if it is always the same; else 0 */
-	/* of the socket that was last seen, malloc'ed */
-	struct sock_filter *insns;
-	size_t insn_count;
-	char linktype[32];
-	char *filter_name; /* its expression, for a report in text; NULL: not found */
-	bool filter_named; /* the expression has been looked for */
+	pid_t pid;               /* the process, if it is always the same; else 0 */
+	struct attach_rows rows; /* the sockets, each with its filter */
 	struct report_note *notes;
 	size_t note_count;
 	bool notes_full; /* the last note says that there were more */
@@ -62,6 +58,7 @@ struct attach_socket {
 	char comm[16];
 	char interface[16];
 	char linktype[32];
+	struct socket_reach reach;
 	bool attached;    /* to its meter */
 	uint32_t program; /* id of our program on it */
 	/* times of monotonic_now(): */
@@ -149,6 +146,8 @@ void attach_look(struct attach_session *session);
 /* The meter for one more socket, or NULL after a message. */
 struct attach_meter *attach_meter_of(struct attach_session *session);
 void attach_meter_free(struct attach_meter *meter);
+/* Copies the socket's place and reach to the report. */
+void attach_meter_reach(struct attach_socket *socket);
 /* Notes that the socket is on the meter now. */
 void attach_meter_use(struct attach_meter *meter, const struct attach_socket *socket);
 /*

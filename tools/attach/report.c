@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The meters that sockets are attached to, and their reports. */
 #include "tools/attach/attach.h"
-#include "tools/filter_text/filter_text.h"
-#include "tools/report/filter.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -76,8 +74,7 @@ void attach_meter_free(struct attach_meter *meter)
 	report_close(meter->report);
 	socktally_close(meter->meter);
 	notes_free(meter);
-	free(meter->insns);
-	free(meter->filter_name);
+	attach_rows_prune(&meter->rows, true);
 	free(meter);
 }
 
@@ -133,27 +130,12 @@ struct socket_lookup {
 	bool moved;
 };
 
-/* A copy, as the library frees its own when the socket is given back, before the last report. */
-static void keep_filter(struct attach_meter *meter, const struct socktally_socket *metered)
-{
-	size_t size = metered->insn_count * sizeof(*meter->insns);
-
-	free(meter->filter_name);
-	meter->filter_name = NULL;
-	meter->filter_named = false;
-	free(meter->insns);
-	meter->insns = size ? malloc(size) : NULL;
-	meter->insn_count = meter->insns ? metered->insn_count : 0;
-	if (meter->insns)
-		memcpy(meter->insns, metered->insns, size);
-	snprintf(meter->linktype, sizeof(meter->linktype), "%s", metered->linktype);
-}
-
 static int see(void *ctx, const struct socktally_socket *metered)
 {
 	struct socket_lookup *lookup = ctx;
 	struct attach_socket *socket = lookup->socket;
 	struct attach_meter *meter = socket->meter;
+	struct attach_row *row;
 
 	if (metered->cookie != socket->cookie)
 		return 0;
@@ -166,7 +148,15 @@ static int see(void *ctx, const struct socktally_socket *metered)
 	snprintf(socket->linktype, sizeof(socket->linktype), "%s", metered->linktype);
 	name_list_add(&meter->interfaces, metered->interface);
 	name_list_add(&meter->linktypes, metered->linktype);
-	keep_filter(meter, metered);
+	row = attach_row_of(&meter->rows, socket->cookie);
+	if (!row)
+		return 1;
+	if (!row->attached_at)
+		row->attached_at = monotonic_now();
+	snprintf(row->comm, sizeof(row->comm), "%s", socket->comm);
+	snprintf(row->interface, sizeof(row->interface), "%s", metered->interface);
+	snprintf(row->linktype, sizeof(row->linktype), "%s", metered->linktype);
+	attach_row_filter(row, metered->insns, metered->insn_count);
 	return 1;
 }
 
@@ -179,44 +169,78 @@ uint32_t attach_meter_see(struct attach_socket *socket, bool *moved)
 	return lookup.program;
 }
 
-/* Once for each filter, as the search takes up to a second. */
-static void name_filter(struct attach_meter *meter, enum report_format format)
+void attach_meter_reach(struct attach_socket *socket)
 {
-	if (!meter->filter_named)
-		meter->filter_name = report_filter_name(meter->insns, meter->insn_count,
-							meter->linktype, format);
-	meter->filter_named = true;
+	struct attach_row *row = attach_row_of(&socket->meter->rows, socket->cookie);
+
+	if (!row)
+		return;
+	row->reach = socket->reach;
+	row->pid = socket->pid;
+	row->fd = socket->fd;
+}
+
+/* Two sockets on one interface have every packet, and the sums have it twice. */
+static size_t note_overlap(const struct attach_meter *meter, struct report_note *notes)
+{
+	const char *interface;
+	char *text;
+
+	if (!attach_rows_overlap(&meter->rows, &interface) ||
+	    asprintf(&text,
+		     "several sockets get the packets of %s: each packet is in these sums once for "
+		     "each of them, and --each counts them apart",
+		     interface) < 0)
+		return 0;
+	*notes = (struct report_note){.event = "overlap", .text = text};
+	clock_gettime(CLOCK_REALTIME, &notes->time);
+	return 1;
 }
 
 static void write_report(struct attach_session *session, struct attach_meter *meter, bool so_far)
 {
+	struct report_note *notes = calloc(meter->note_count + 1, sizeof(*notes));
+	char *filters = NULL, *programs = NULL;
+	struct report_socket *sockets =
+		attach_rows_report(&meter->rows, session->options->report.format, &filters,
+				   &programs);
 	struct report_source source = {
 		.kind = "socket",
 		.interface = meter->interfaces.text,
 		.linktype = meter->linktypes.text,
 		.pid = meter->pid,
 		.comm = meter->comms.text,
-		.notes = meter->notes,
-		.note_count = meter->note_count,
+		.filter = filters ? filters : "",
+		.program = programs ? programs : "",
+		.notes = notes,
+		.sockets = sockets,
+		.socket_count = sockets ? meter->rows.count : 0,
 	};
-	char *numbers = NULL;
+	size_t overlap = 0;
 	int error;
 
-	if (meter->insns)
-		numbers = filter_text_numbers(meter->insns, meter->insn_count);
-	if (meter->insns)
-		name_filter(meter, session->options->report.format);
-	source.program = numbers;
-	source.filter = meter->filter_name;
+	if (notes) {
+		overlap = note_overlap(meter, notes);
+		if (meter->note_count)
+			memcpy(notes + overlap, meter->notes, meter->note_count * sizeof(*notes));
+		source.note_count = overlap + meter->note_count;
+	}
 	error = (so_far ? report_write_so_far : report_write)(meter->report, meter->meter, &source);
-	free(numbers);
+	if (overlap)
+		free((char *)notes->text);
+	free(notes);
+	free(filters);
+	free(programs);
+	attach_rows_report_free(sockets, meter->rows.count);
 	if (error) {
 		session->status =
 			command_report_failed(&session->options->report, error, meter->meter);
 		return;
 	}
-	if (!so_far)
+	if (!so_far) {
 		notes_free(meter);
+		attach_rows_prune(&meter->rows, false);
+	}
 }
 
 static bool has_socket(const struct attach_session *session, const struct attach_meter *meter)

@@ -119,7 +119,8 @@ static void note_opened(const struct attach_socket *socket, int64_t now, bool re
  * The library has found or put our program on the socket. ours: it was there before. Then another
  * program is ours, too, made for another interface or link type: no packet has gone uncounted.
  */
-static void note_attached(struct attach_session *session, struct attach_socket *socket, bool ours)
+static void note_attached(struct attach_session *session, struct attach_socket *socket, int fd,
+			  bool ours)
 {
 	bool moved;
 	uint32_t program = attach_meter_see(socket, &moved);
@@ -132,6 +133,8 @@ static void note_attached(struct attach_session *session, struct attach_socket *
 	socket->program = program;
 	socket->seen_at = now;
 	socket->refused = false;
+	socket_reach_read(&socket->reach, fd);
+	attach_meter_reach(socket);
 }
 
 static void refuse_inode(struct attach_session *session, uint64_t inode)
@@ -163,8 +166,10 @@ void attach_forget_refused(struct attach_session *session)
 
 static void forget_socket(struct attach_session *session, struct attach_socket *socket)
 {
-	if (socket->attached)
+	if (socket->attached) {
 		socktally_forget(socket->meter->meter, socket->cookie);
+		attach_row_close(&socket->meter->rows, socket->cookie, socket->seen_at);
+	}
 	*socket = session->sockets[--session->socket_count];
 }
 
@@ -191,7 +196,7 @@ static void attach_first(struct attach_session *session, struct attach_socket *s
 		return;
 	}
 	attach_meter_use(meter, socket);
-	note_attached(session, socket, false);
+	note_attached(session, socket, fd, false);
 	socket->attached = true;
 	session->busy_until = later(session->busy_until, socket->seen_at + BUSY);
 	if (session->started)
@@ -254,7 +259,7 @@ static void look_at(struct attach_session *session, struct attach_socket *socket
 
 		result = socktally_attach(socket->meter->meter, fd, NULL);
 		if (!result)
-			note_attached(session, socket, ours);
+			note_attached(session, socket, fd, ours);
 		else if (result != -EAGAIN)
 			refused(session, socket, fd, result);
 	} else {

@@ -63,6 +63,35 @@ static void print_notes(FILE *out, const struct report_source *source)
 		fputc(']', out);
 }
 
+/* Of a socket alone, what is counted is its own. */
+static void print_sockets(FILE *out, const struct report_content *content)
+{
+	const struct report_source *source = content->source;
+
+	for (size_t i = 0; i < source->socket_count; i++) {
+		const struct report_socket *socket = &source->sockets[i];
+
+		fprintf(out, "%s{\"pid\":%d,\"fd\":%d,\"comm\":", i ? "," : ",\"sockets\":[",
+			socket->pid, socket->fd);
+		escape_json(out, socket->comm);
+		fputs(",\"interface\":", out);
+		escape_json(out, socket->interface);
+		fputs(",\"linktype\":", out);
+		escape_json(out, socket->linktype);
+		fputs(",\"filter\":", out);
+		escape_json(out, socket->filter ? socket->filter : socket->program);
+		fputs(",\"program\":", out);
+		escape_json(out, socket->program);
+		if (source->socket_count == 1) {
+			fputc(',', out);
+			report_json_counts(out, &content->totals);
+		}
+		fputc('}', out);
+	}
+	if (source->socket_count)
+		fputc(']', out);
+}
+
 void report_json(FILE *out, const struct report_content *content)
 {
 	fputs("{\"schema\":\"socktally/1\",\"source\":", out);
@@ -75,7 +104,9 @@ void report_json(FILE *out, const struct report_content *content)
 	print_notes(out, content->source);
 	fputs(",\"totals\":{", out);
 	report_json_counts(out, &content->totals);
-	fprintf(out, ",\"overflow_packets\":%" PRIu64 "},\"paths\":[", content->overflow_packets);
+	fprintf(out, ",\"overflow_packets\":%" PRIu64 "}", content->overflow_packets);
+	print_sockets(out, content);
+	fputs(",\"paths\":[", out);
 	for (size_t i = 0; i < content->rows->count; i++) {
 		const struct report_row *row = &content->rows->row[i];
 

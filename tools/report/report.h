@@ -18,6 +18,15 @@ struct report_note {
 	const char *text;  /* a sentence for people */
 };
 
+/* One of several sockets whose packets are counted together. */
+struct report_socket {
+	int pid;
+	int fd; /* its number in the process */
+	const char *comm, *interface, *linktype;
+	const char *filter;  /* expression; NULL: none is known */
+	const char *program; /* filter_text_numbers(); NULL: it has none */
+};
+
 /* What was metered. Strings may be NULL for "". */
 struct report_source {
 	const char *kind;      /* "socket" or "file" */
@@ -30,6 +39,8 @@ struct report_source {
 	const char *file;                /* name of the capture file; "-": standard input */
 	const struct report_note *notes; /* of this report's time, the oldest first */
 	size_t note_count;
+	const struct report_socket *sockets; /* where they are known one by one */
+	size_t socket_count;
 };
 
 struct report; /* holds the last snapshot: a report has the difference */

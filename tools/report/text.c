@@ -11,6 +11,8 @@
 #define DAY 86400 /* seconds */
 #define COMM_WIDTH 30
 #define LINKTYPE_WIDTH 16
+#define SOCKETS_SHOWN 16
+#define FILTER_LEAST 16
 #define NUMBER NUMBER_TEXT_MAX
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
@@ -266,6 +268,44 @@ static void print_source(FILE *out, const struct report_content *content)
 	}
 }
 
+/* Where their filters differ: which is whose. */
+static void print_sockets(FILE *out, const struct report_content *content)
+{
+	const struct report_source *source = content->source;
+	const char *first = source->socket_count ? source->sockets[0].program : NULL;
+	bool differ = false;
+
+	for (size_t i = 1; i < source->socket_count; i++) {
+		const char *program = source->sockets[i].program;
+
+		differ |= strcmp(program ? program : "", first ? first : "") != 0;
+	}
+	for (size_t i = 0; differ && i < source->socket_count; i++) {
+		const struct report_socket *socket = &source->sockets[i];
+		const char *filter = socket->filter    ? socket->filter
+				     : socket->program ? socket->program
+						       : "accepts everything";
+		char number[64];
+		size_t used;
+
+		if (i == SOCKETS_SHOWN) {
+			fprintf(out, "  and %zu more sockets\n", source->socket_count - i);
+			return;
+		}
+		snprintf(number, sizeof(number), " (pid %d) socket %d on ", socket->pid,
+			 socket->fd);
+		used = strlen("  : ") + escape_columns(socket->comm) + strlen(number) +
+		       escape_columns(socket->interface);
+		fputs("  ", out);
+		escape_text(out, socket->comm, COMM_WIDTH);
+		fputs(number, out);
+		escape_text(out, socket->interface, COMM_WIDTH);
+		fputs(": ", out);
+		escape_text(out, filter, used + FILTER_LEAST < WIDTH ? WIDTH - used : FILTER_LEAST);
+		fputc('\n', out);
+	}
+}
+
 static void print_duration(FILE *out, const struct report_content *content)
 {
 	/* in a file, packets need not be in the order of their times */
@@ -421,6 +461,7 @@ int report_text(FILE *out, const struct report_content *content)
 	if (!root)
 		return -ENOMEM;
 	print_source(out, content);
+	print_sockets(out, content);
 	print_duration(out, content);
 	print_totals(out, content);
 	print_notes(out, content->source);
