@@ -246,6 +246,11 @@ bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_h
 	return false;
 }
 
+uint32_t st_builtin_top(const struct st_builtin *builtin)
+{
+	return builtin->top;
+}
+
 int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
 		    struct socktally_hook_opts *opts)
 {

@@ -17,6 +17,9 @@ enum { ST_BUILTIN_WRONG_MAX = 256 };
 bool st_builtin_check(const struct st_builtin *builtin, const struct socktally_hook_opts *opts,
 		      char wrong[ST_BUILTIN_WRONG_MAX]);
 
+/* Rows of each hash map that it gives if not told otherwise; 0: as all hooks. */
+uint32_t st_builtin_top(const struct st_builtin *builtin);
+
 /* opts as they are for its object file; options has those of the hook. 0, or -errno, noted. */
 int st_builtin_opts(struct socktally *meter, const struct st_builtin *builtin,
 		    struct socktally_hook_opts *opts);

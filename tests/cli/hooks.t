@@ -8,9 +8,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import live
 import netns
@@ -73,6 +75,34 @@ def words(net):
                "hook drop-2, drop=*:icmp (priority" in text and
                (not expression or expression == ("udp",) or "accepted by" not in text),
                f"drop with the filter {expression}: who took what", text)
+
+
+def intervals(net):
+    """Rows of an interval's report are of the interval, as the tree is; top=1 is of the interval, too."""
+    watch = netns.start([live.SOCKTALLY, "watch", "-i", "near", "-I", "60", "--format", "json", "--hook", "talkers,top=1",
+                         "--hook", "tcpflags", "--hook", "rate"], stdout=subprocess.PIPE, text=True)
+    folder = f"/proc/{watch.pid}/fd"
+    while not any("signalfd" in os.readlink(f"{folder}/{name}") for name in os.listdir(folder)):
+        time.sleep(0.01)
+    reports = []
+    for one, other in ((5, 0), (2, 3), (0, 0), (4, 1)):
+        netns.send(net.sender("far"), [packets.frame("eth/ip/udp(dport=9)")] * one +
+                   [packets.frame("eth/ip/tcp(dport=10)")] * other)
+        watch.send_signal(signal.SIGUSR1)
+        reports.append(json.loads(watch.stdout.readline()))
+    watch.send_signal(signal.SIGINT)
+    reports.append(json.loads(watch.stdout.readline()))
+    watch.wait()
+    table = [[(row["destination_port"], row["packets"]) for row in hook_of(report, "talkers")["rows"]]
+             for report in reports]
+    tap.same(table, [[(9, 5)], [(10, 3)], [], [(9, 4)], []], "talkers with -I: who sent most in the interval")
+    table = [[row["packets"] for row in hook_of(report, "tcpflags")["rows"]] for report in reports]
+    tap.same(table, [[], [3], [], [1], []], "an array with -I: what is new")
+    rates = [hook_of(report, "rate")["rows"] for report in reports]
+    tap.ok([sum(row["packets"] for row in rows) for rows in rates] == [5, 5, 0, 5, 0] and
+           abs(rates[1][0]["packets_per_second"] - 5 / reports[1]["seconds"]) <= 1 and
+           rates[3][0]["peak_packets_per_second"] >= rates[1][0]["peak_packets_per_second"],
+           "rate with -I: packets and their rate are of the interval, the peak is of all", rates)
 
 
 def expected_file(kinds, rule):
@@ -375,6 +405,7 @@ def main():
         tap.skip_all("needs clang")
     with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
         words(net)
+        intervals(net)
         verdicts(net)
         sampled(net)
         counting(net)

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROWS_DEFAULT 1000 /* of a hash map, as socktally_hook_rows() gives */
+
 static const struct {
 	const char *name;
 	int32_t priority;
@@ -290,28 +292,45 @@ int hook_option(struct hook_options *options, const char *argument)
 	return status;
 }
 
+struct given {
+	const char *argument;
+	size_t top;
+};
+
 static int note_argument(void *ctx, const struct socktally_hook *hook)
 {
-	if (ctx)
-		report_hook_argument(hook->name, ctx);
+	const struct given *given = ctx;
+
+	if (given->argument)
+		report_hook_argument(hook->name, given->argument, given->top);
 	return 0;
 }
 
-/* The hook that was just added is the one which has no argument yet. */
-static void name_hook(struct socktally *meter, const char *argument)
+static size_t wanted_rows(const struct socktally_hook_opts *opts)
 {
-	socktally_hooks(meter, note_argument, (void *)argument);
+	uint32_t top = opts->top;
+
+	if (!top && opts->builtin)
+		top = st_builtin_top(st_builtin_find(opts->builtin));
+	return top ? top : ROWS_DEFAULT;
 }
 
-int hook_options_add(const struct hook_options *options, struct socktally *meter)
+int hook_options_add(const struct hook_options *options, struct socktally *meter, bool intervals)
 {
 	for (size_t i = 0; i < options->count; i++) {
 		struct socktally_hook_opts opts = options->hook[i].opts;
+		struct given given = {.argument = options->hook[i].argument};
 
 		opts.variables = options->hook[i].variables;
+		/* what was most in an interval need not be most of all */
+		if (intervals) {
+			given.top = wanted_rows(&opts);
+			opts.top = UINT32_MAX;
+		}
 		if (socktally_hook_add(meter, &opts))
 			return command_fail("%s", socktally_error(meter));
-		name_hook(meter, options->hook[i].argument);
+		/* the hook that was just added is the one which has no argument yet */
+		socktally_hooks(meter, note_argument, &given);
 	}
 	return 0;
 }

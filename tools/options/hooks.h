@@ -4,6 +4,7 @@
 #define SOCKTALLY_TOOLS_OPTIONS_HOOKS_H
 
 #include <socktally/socktally.h>
+#include <stdbool.h>
 
 #define HOOK_VARIABLES_MAX 16
 
@@ -26,8 +27,11 @@ struct hook_options {
  */
 int hook_option(struct hook_options *options, const char *argument);
 
-/* Adds all hooks to the meter: 0, or EXIT_FAILED after a message. */
-int hook_options_add(const struct hook_options *options, struct socktally *meter);
+/*
+ * Adds all hooks to the meter: 0, or EXIT_FAILED after a message. intervals: reports are of intervals,
+ * for which all rows are needed.
+ */
+int hook_options_add(const struct hook_options *options, struct socktally *meter, bool intervals);
 
 /* Compiles a hook's source; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
 int hook_compile(const char *source, void **object, size_t *size);

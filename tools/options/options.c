@@ -85,7 +85,7 @@ int command_option(struct report_options *options, int option, const char *argum
 
 int command_prepare_meter(const struct report_options *options, struct socktally *meter)
 {
-	int status = hook_options_add(&options->hooks, meter);
+	int status = hook_options_add(&options->hooks, meter, options->interval);
 
 	return status ? status : class_options_add(&options->classes, meter);
 }

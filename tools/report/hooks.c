@@ -10,34 +10,42 @@
 
 #define HOOK_ARGUMENTS 28 /* hooks that a meter may have */
 
-static struct {
+/* What the command line says of a hook. */
+static struct given {
 	char *name, *argument;
-} arguments[HOOK_ARGUMENTS];
-static size_t argument_count;
+	size_t top;
+} givens[HOOK_ARGUMENTS];
+static size_t given_count;
 
-static const char *find_argument(const char *name)
+static const struct given *find_given(const char *name)
 {
-	for (size_t i = 0; i < argument_count; i++)
-		if (!strcmp(arguments[i].name, name))
-			return arguments[i].argument;
+	for (size_t i = 0; i < given_count; i++)
+		if (!strcmp(givens[i].name, name))
+			return &givens[i];
 	return NULL;
 }
 
-void report_hook_argument(const char *name, const char *argument)
+static const char *find_argument(const char *name)
 {
-	char *name_copy, *argument_copy;
+	const struct given *given = find_given(name);
 
-	if (find_argument(name))
+	return given ? given->argument : NULL;
+}
+
+void report_hook_argument(const char *name, const char *argument, size_t top)
+{
+	struct given given = {.top = top};
+
+	if (given_count == HOOK_ARGUMENTS || find_given(name))
 		return;
-	name_copy = strdup(name);
-	argument_copy = strdup(argument);
-	if (argument_count == HOOK_ARGUMENTS || !name_copy || !argument_copy) {
-		free(name_copy);
-		free(argument_copy);
+	given.name = strdup(name);
+	given.argument = strdup(argument);
+	if (given.name && given.argument) {
+		givens[given_count++] = given;
 		return;
 	}
-	arguments[argument_count].name = name_copy;
-	arguments[argument_count++].argument = argument_copy;
+	free(given.name);
+	free(given.argument);
 }
 
 struct socktally_hook report_hooks_taken(const struct report_hooks *hooks)
@@ -72,6 +80,8 @@ static bool field_copy(struct report_field *copy, const struct socktally_field *
 	copy->name = strdup(field->name);
 	copy->text = strdup(field->text);
 	copy->is_number = field->type != SOCKTALLY_TEXT;
+	copy->is_unsigned = field->type == SOCKTALLY_UNSIGNED;
+	copy->number = field->number;
 	return copy->name && copy->text;
 }
 
@@ -128,11 +138,40 @@ static int take_hook(void *ctx, const struct socktally_hook *from)
 	return socktally_hook_rows(reader->meter, from->name, NULL, take_row, hook);
 }
 
-int report_hooks_copy_taken(struct report_hooks *copy, const struct report_hooks *hooks)
+static bool row_copy(struct report_hook *hook, const struct report_hook_row *from)
 {
-	for (size_t i = 0; i < hooks->count; i++)
-		if (!hook_copy(copy, &hooks->hook[i].info))
+	struct report_hook_row *rows = grow(hook->rows, hook->row_count, sizeof(*rows)), *row;
+
+	if (!rows)
+		return false;
+	hook->rows = rows;
+	row = &rows[hook->row_count++];
+	*row = (struct report_hook_row){.map = strdup(from->map), .key_count = from->key_count};
+	row->fields = calloc(from->field_count + 1, sizeof(*row->fields));
+	if (!row->map || !row->fields)
+		return false;
+	for (size_t i = 0; i < from->field_count; i++) {
+		row->field_count++;
+		row->fields[i] = from->fields[i];
+		row->fields[i].name = strdup(from->fields[i].name);
+		row->fields[i].text = strdup(from->fields[i].text);
+		if (!row->fields[i].name || !row->fields[i].text)
+			return false;
+	}
+	return true;
+}
+
+int report_hooks_copy(struct report_hooks *copy, const struct report_hooks *hooks)
+{
+	for (size_t i = 0; i < hooks->count; i++) {
+		struct report_hook *hook = hook_copy(copy, &hooks->hook[i].info);
+
+		if (!hook)
 			return -ENOMEM;
+		for (size_t j = 0; j < hooks->hook[i].row_count; j++)
+			if (!row_copy(hook, &hooks->hook[i].rows[j]))
+				return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -143,7 +182,7 @@ int report_hooks_read(struct report_hooks *hooks, struct socktally *meter)
 	return socktally_hooks(meter, take_hook, &reader);
 }
 
-static void row_free(struct report_hook_row *row)
+void report_hook_row_free(struct report_hook_row *row)
 {
 	for (size_t i = 0; i < row->field_count; i++) {
 		free(row->fields[i].name);
@@ -159,7 +198,7 @@ void report_hooks_free(struct report_hooks *hooks)
 		struct report_hook *hook = &hooks->hook[i];
 
 		for (size_t j = 0; j < hook->row_count; j++)
-			row_free(&hook->rows[j]);
+			report_hook_row_free(&hook->rows[j]);
 		free(hook->rows);
 		free((char *)hook->info.name);
 		free((char *)hook->info.kind);
@@ -168,23 +207,36 @@ void report_hooks_free(struct report_hooks *hooks)
 	*hooks = (struct report_hooks){0};
 }
 
-void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last)
+static const struct report_hook *find_hook(const struct report_hooks *hooks, const char *name)
+{
+	for (size_t i = 0; i < hooks->count; i++)
+		if (!strcmp(hooks->hook[i].info.name, name))
+			return &hooks->hook[i];
+	return NULL;
+}
+
+static void subtract_taken(struct socktally_hook *now, const struct socktally_hook *before)
+{
+	now->dropped_packets = report_less(now->dropped_packets, before->dropped_packets);
+	now->dropped_bytes = report_less(now->dropped_bytes, before->dropped_bytes);
+	now->cut_packets = report_less(now->cut_packets, before->cut_packets);
+	now->cut_bytes = report_less(now->cut_bytes, before->cut_bytes);
+}
+
+int report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last, double seconds)
 {
 	for (size_t i = 0; i < hooks->count; i++) {
-		struct socktally_hook *now = &hooks->hook[i].info;
+		struct report_hook *hook = &hooks->hook[i];
+		const struct report_hook *before = find_hook(last, hook->info.name);
+		const struct given *given = find_given(hook->info.name);
 
-		for (size_t j = 0; j < last->count; j++) {
-			const struct socktally_hook *before = &last->hook[j].info;
-
-			if (strcmp(before->name, now->name) != 0)
-				continue;
-			now->dropped_packets =
-				report_less(now->dropped_packets, before->dropped_packets);
-			now->dropped_bytes = report_less(now->dropped_bytes, before->dropped_bytes);
-			now->cut_packets = report_less(now->cut_packets, before->cut_packets);
-			now->cut_bytes = report_less(now->cut_bytes, before->cut_bytes);
-		}
+		if (before)
+			subtract_taken(&hook->info, &before->info);
+		if (!report_hook_rows_since(hook, before, seconds,
+					    given && given->top ? given->top : SIZE_MAX))
+			return -ENOMEM;
 	}
+	return 0;
 }
 
 static void print_row_json(FILE *out, const struct report_hook_row *row)

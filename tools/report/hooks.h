@@ -11,13 +11,15 @@
 struct report_field {
 	char *name;
 	char *text;
-	bool is_number;
+	bool is_number, is_unsigned;
+	uint64_t number; /* where it is unsigned */
 };
 
 struct report_hook_row {
 	char *map;
 	struct report_field *fields; /* the key's, then the value's */
 	size_t field_count, key_count;
+	bool by_weight; /* its map's rows are sorted by a number, the largest first */
 };
 
 struct report_hook {
@@ -35,17 +37,26 @@ struct report_hooks {
 int report_hooks_read(struct report_hooks *hooks, struct socktally *meter);
 void report_hooks_free(struct report_hooks *hooks);
 
-/* A copy without rows, from which the next report counts: 0 or -ENOMEM. */
-int report_hooks_copy_taken(struct report_hooks *copy, const struct report_hooks *hooks);
+/* A copy, from which the next report counts: 0 or -ENOMEM. */
+int report_hooks_copy(struct report_hooks *copy, const struct report_hooks *hooks);
 
-/* Subtracts the counts of the last report. */
-void report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last);
+/* Subtracts the counts of the last report, which was so many seconds ago: 0 or -ENOMEM. */
+int report_hooks_since(struct report_hooks *hooks, const struct report_hooks *last, double seconds);
+
+/*
+ * The same for the rows of one hook; last may be NULL. Of the rows of a hash map those with the largest
+ * numbers are left, `top` at most. False: no memory.
+ */
+bool report_hook_rows_since(struct report_hook *hook, const struct report_hook *last,
+			    double seconds, size_t top);
+void report_hook_row_free(struct report_hook_row *row);
 
 /*
  * What the command line says of the hook of this name, as "drop=*:arp", unless that is known already: for
- * all reports of this process. Both strings are copied.
+ * all reports of this process. Both strings are copied. top: rows that are wanted of each hash map,
+ * where socktally_hook_rows() gives more; 0: all.
  */
-void report_hook_argument(const char *name, const char *argument);
+void report_hook_argument(const char *name, const char *argument, size_t top);
 
 /* What all hooks have taken together. */
 struct socktally_hook report_hooks_taken(const struct report_hooks *hooks);

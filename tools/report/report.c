@@ -197,7 +197,8 @@ struct sample {
 	struct report_classes classes_now, classes;
 };
 
-static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter)
+static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter,
+		      double seconds)
 {
 	int error = socktally_snapshot(meter, rows_add, &sample->now, NULL);
 
@@ -209,14 +210,14 @@ static int read_meter(struct sample *sample, const struct report *report, struct
 	if (!error)
 		error = report_hooks_read(&sample->hooks, meter);
 	if (!error)
-		error = report_hooks_copy_taken(&sample->hooks_now, &sample->hooks);
+		error = report_hooks_copy(&sample->hooks_now, &sample->hooks);
 	if (!error)
 		error = report_classes_read(&sample->classes_now, meter);
 	if (!error)
 		error = report_classes_since(&sample->classes_now, &report->last_classes,
 					     &sample->classes);
 	if (!error)
-		report_hooks_since(&sample->hooks, &report->last_hooks);
+		error = report_hooks_since(&sample->hooks, &report->last_hooks, seconds);
 	return error;
 }
 
@@ -297,7 +298,7 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->classes = &sample.classes;
 	content->color = report->color;
 	if (!error)
-		error = read_meter(&sample, report, meter);
+		error = read_meter(&sample, report, meter, content->seconds);
 	if (!error) {
 		add_up(content);
 		find_filter(report, meter, content);
