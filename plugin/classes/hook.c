@@ -26,7 +26,7 @@ static void hook_free(struct st_hook *hook)
 	free(own);
 }
 
-static const struct st_hook_kind kind = {.name = "classes", .free = hook_free};
+static const struct st_hook_ops class_hook_ops = {.name = "classes", .free = hook_free};
 
 /*
  * The cell of each number. With `first` numbers are places in the list, and the last one is "none".
@@ -158,7 +158,7 @@ struct st_hook *st_class_hook_new(struct socktally *meter, const struct st_class
 	struct st_hook *hook;
 	uint32_t *cells = NULL;
 
-	hook = st_hook_new(meter, &kind, "classes", classes->priority, replaces, error);
+	hook = st_hook_new(meter, &class_hook_ops, "classes", classes->priority, replaces, error);
 	if (!hook)
 		return NULL;
 	own = malloc(sizeof(*own));

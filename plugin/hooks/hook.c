@@ -69,7 +69,7 @@ static void hook_describe(const struct socktally *meter, const struct st_hook *h
 
 	*described = (struct socktally_hook){
 		.name = hook->name,
-		.kind = hook->kind->name,
+		.kind = hook->ops->name,
 		.priority = hook->priority,
 		.dropped_packets = taken.dropped_packets,
 		.dropped_bytes = taken.dropped_bytes,
@@ -97,7 +97,7 @@ static bool is_name(const char *name)
 	return length && length < ST_HOOK_NAME_MAX;
 }
 
-struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_kind *kind,
+struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_ops *ops,
 			    const char *name, int32_t priority, const struct st_hook *replaces,
 			    int *error)
 {
@@ -123,7 +123,7 @@ struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_kind *
 		*error = st_fail(meter, -ENOMEM, "no memory for the hook %s", name);
 		return NULL;
 	}
-	hook->kind = kind;
+	hook->ops = ops;
 	memcpy(hook->name, name, strlen(name) + 1);
 	hook->priority = priority;
 	hook->prog = -1;
@@ -137,7 +137,7 @@ struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_kind *
 void st_hook_free(struct socktally *meter, struct st_hook *hook)
 {
 	if (hook->own)
-		hook->kind->free(hook);
+		hook->ops->free(hook);
 	if (hook->prog >= 0)
 		close(hook->prog);
 	meter->hooks.slots &= ~(1u << hook->slot);
@@ -373,7 +373,7 @@ int socktally_hook_rows(struct socktally *meter, const char *name, const char *m
 	if (!fn)
 		return st_fail(meter, -EINVAL, "rows of the hook %s: no callback", name);
 	st_visit_begin(meter, ST_LIST_HOOKS);
-	result = hook->kind->rows ? hook->kind->rows(meter, hook, map, fn, ctx) : 0;
+	result = hook->ops->rows ? hook->ops->rows(meter, hook, map, fn, ctx) : 0;
 	st_visit_end(meter, ST_LIST_HOOKS);
 	errno = saved;
 	return result;
@@ -388,6 +388,6 @@ int socktally_hook_map(struct socktally *meter, const char *name, const char *ma
 		return result;
 	if (!map)
 		return st_fail(meter, -EINVAL, "a map of the hook %s: no name", name);
-	result = hook->kind->map ? hook->kind->map(hook, map) : -ENOENT;
+	result = hook->ops->map ? hook->ops->map(hook, map) : -ENOENT;
 	return result < 0 ? st_fail(meter, result, "the hook %s has no map %s", name, map) : result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Hooks: what stands between parser and tally, of whatever kind, and its order. */
+/* Hooks: the programs between parser and tally, and their order. */
 #ifndef SOCKTALLY_PLUGIN_HOOKS_HOOK_H
 #define SOCKTALLY_PLUGIN_HOOKS_HOOK_H
 
@@ -17,10 +17,10 @@ void st_hooks_free(struct socktally *meter);
  * A hook that is about to be loaded: its name, which no other but `replaces` may have (NULL: none
  * may), and its counters. NULL: with *error, which is noted.
  */
-struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_kind *kind,
+struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_ops *ops,
 			    const char *name, int32_t priority, const struct st_hook *replaces,
 			    int *error);
-/* Frees it with all that its kind holds; it must not be in the chain. */
+/* Frees it with all that is its own; it must not be in the chain. */
 void st_hook_free(struct socktally *meter, struct st_hook *hook);
 
 /* As st_symbol_resolve(), and with the names that are the hook's own. */
@@ -37,7 +37,7 @@ struct st_hook *st_hook_find(const struct socktally *meter, const char *name);
 
 /* --- plugin/hooks/object.c */
 
-extern const struct st_hook_kind st_hook_object, st_hook_builtin;
+extern const struct st_hook_ops st_hook_object, st_hook_builtin;
 /* Loads what opts say, without putting it into the chain; NULL: with *error, which is noted. */
 struct st_hook *st_hook_object_new(struct socktally *meter, const struct socktally_hook_opts *opts,
 				   const struct st_hook *replaces, int *error);

@@ -236,14 +236,14 @@ static int object_map(const struct st_hook *hook, const char *map)
 	return -ENOENT;
 }
 
-const struct st_hook_kind st_hook_object = {
+const struct st_hook_ops st_hook_object = {
 	.name = "object",
 	.rows = st_object_rows,
 	.map = object_map,
 	.free = object_free,
 };
 
-const struct st_hook_kind st_hook_builtin = {
+const struct st_hook_ops st_hook_builtin = {
 	.name = "built-in",
 	.rows = st_object_rows,
 	.map = object_map,

@@ -9,8 +9,8 @@
 
 struct st_hook;
 
-/* What is different from kind to kind. */
-struct st_hook_kind {
+/* Operations of a hook, by where it comes from. */
+struct st_hook_ops {
 	const char *name; /* as struct socktally_hook says it */
 	/* Calls fn for each row of the hook's results, of one map or (NULL) of all. NULL: none. */
 	int (*rows)(struct socktally *meter, const struct st_hook *hook, const char *map,
@@ -24,8 +24,8 @@ struct st_hook_kind {
 #define ST_HOOK_NAME_MAX 64
 
 struct st_hook {
-	const struct st_hook_kind *kind;
-	void *own; /* the kind's */
+	const struct st_hook_ops *ops;
+	void *own; /* what ops work on */
 	char name[ST_HOOK_NAME_MAX];
 	int32_t priority;
 	unsigned int slot; /* of its counters */

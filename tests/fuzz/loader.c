@@ -205,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
-	hook->kind->rows(meter, hook, NULL, take_row, &length);
+	hook->ops->rows(meter, hook, NULL, take_row, &length);
 	st_hook_free(meter, hook);
 	return 0;
 }

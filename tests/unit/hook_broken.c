@@ -57,7 +57,7 @@ static bool take(const uint8_t *object, size_t size, const char *program)
 		return false;
 	}
 	taken++;
-	hook->kind->rows(meter, hook, NULL, ignore_row, &length);
+	hook->ops->rows(meter, hook, NULL, ignore_row, &length);
 	st_hook_free(meter, hook);
 	return true;
 }
