@@ -16,8 +16,10 @@ on it if its fixed header is whole; the outermost one always is. A packet has on
 14 layers; the walk takes at most 12 steps after the link layer, of which each label of an MPLS
 stack after the first, each part of a GTP extension and each of Teredo's headers takes one too. What goes
 deeper ends there. UDP's tunnels are recognised by the destination port; by the source port where the destination
-port is neither known nor below 1024. `dlt` is never printed: a link type that isn't read is named as
-libpcap names it.
+port is neither known nor below 1024. What is not known ends the path
+with its number, `eth:0x88b5` or `eth:ip:253`, which takes three of the 14 places (`number`, `type0` to
+`type3` and two bytes of 7 bits each with the highest bit set). `dlt` is never printed: a link type that isn't
+read is named as libpcap names it.
 
 | name | kind | recognised by | source |
 | --- | --- | --- | --- |

@@ -17,8 +17,7 @@ static __always_inline void st_ether_type(struct st_step *step, __u32 type, __u3
 	}
 	step->limit = step->header + type;
 	/* ffff is not two SAPs but raw IPX. */
-	if (inside != 0xffff)
-		step->next = ST_DIRECT(ST_LLC);
+	step->next = inside == 0xffff ? ST_ETHERTYPE(0x8137) : ST_DIRECT(ST_LLC);
 }
 
 static __always_inline void st_eth(struct st_step *step, const __u8 *h)
@@ -64,6 +63,31 @@ static __always_inline void st_pppoes(struct st_step *step, const __u8 *h)
 #define ST_OUI_CISCO 0x00000c
 #define ST_OUI_IEEE_802_1 0x0080c2
 
+/* The SAP of a SNAP header. No layer has this code: a type of an organization that isn't known. */
+#define ST_SNAP 0xaa
+
+static __always_inline __u32 st_snap_cisco(__u32 type)
+{
+	switch (type) {
+	case 0x0104:
+		return ST_DIRECT(ST_PAGP);
+	case 0x0108: /* RLQ */
+	case 0x0109: /* UplinkFast */
+	case 0x010b: /* PVST+ */
+	case 0x010c: /* VLAN bridge */
+		return ST_DIRECT(ST_STP);
+	case 0x0111:
+		return ST_DIRECT(ST_UDLD);
+	case 0x2000:
+		return ST_DIRECT(ST_CDP);
+	case 0x2003:
+		return ST_DIRECT(ST_VTP);
+	case 0x2004:
+		return ST_DIRECT(ST_DTP);
+	}
+	return ST_SAP(ST_SNAP);
+}
+
 static __always_inline __u32 st_snap_next(const __u8 *snap)
 {
 	__u32 oui = st_get32(snap) >> 8;
@@ -73,15 +97,14 @@ static __always_inline __u32 st_snap_next(const __u8 *snap)
 	case ST_OUI_ETHERTYPE:
 	case ST_OUI_CISCO_90:
 		return ST_ETHERTYPE(type);
-	case ST_OUI_CISCO: /* 0x010b: PVST+; 0x0108, 0x0109, 0x010c: RLQ, UplinkFast, VLAN bridge */
-		return type >= 0x0108 && type <= 0x010c && type != 0x010a ? ST_DIRECT(ST_STP)
-									  : ST_STOP;
+	case ST_OUI_CISCO:
+		return st_snap_cisco(type);
 	case ST_OUI_IEEE_802_1: /* RFC 2684, 5.2 */
 		if (type == 0x0001 || type == 0x0007)
 			return ST_DIRECT(ST_ETH);
-		return type == 0x000e ? ST_DIRECT(ST_STP) : ST_STOP;
+		return type == 0x000e ? ST_DIRECT(ST_STP) : ST_SAP(ST_SNAP);
 	}
-	return ST_STOP;
+	return ST_SAP(ST_SNAP);
 }
 
 static __always_inline void st_llc(struct st_step *step, const __u8 *h)
@@ -131,6 +154,7 @@ static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
 	__u32 type = framed ? st_get16(h + 2) : st_get16(h);
 
 	step->header = framed ? 4 : 2;
+	step->more = h[0] == 0xff; /* the second byte decides */
 	/* An odd first byte: the protocol is compressed to one byte (RFC 1661, 6.5). */
 	if (type & 0x100) {
 		type >>= 8;
@@ -139,15 +163,19 @@ static __always_inline void st_ppp(struct st_step *step, const __u8 *h)
 	step->next = ST_PPPTYPE(type);
 }
 
-/* AF_INET and AF_INET6 as numbered by each BSD. */
+/* Address families as numbered by BSD: AF_INET6 has a number of its own in each. */
 static __always_inline __u32 st_family(__u32 family)
 {
 	switch (family) {
 	case 2:
 		return ST_DIRECT(ST_IP);
-	case 24: /* NetBSD, OpenBSD */
-	case 28: /* FreeBSD */
-	case 30: /* Darwin */
+	case 7:
+		return ST_SAP(0xfe); /* OSI */
+	case 23:
+		return ST_ETHERTYPE(0x8137); /* IPX */
+	case 24:                             /* NetBSD, OpenBSD */
+	case 28:                             /* FreeBSD */
+	case 30:                             /* Darwin */
 		return ST_DIRECT(ST_IPV6);
 	}
 	return ST_STOP;

@@ -342,6 +342,7 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 	if (common)
 		return (struct st_path){.lo = common};
 	st_parse_steps(pkt, ST_MAX_STEPS);
+	st_name_unread(ST_WALK(pkt));
 	return ST_WALK(pkt)->path;
 }
 

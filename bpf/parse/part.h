@@ -45,6 +45,8 @@ static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path
 		skb->cb[ST_CB_PART] = st_part(skb) + 1;
 		return 0;
 	}
+	st_name_unread(ST_WALK(pkt));
+	ST_FORGET();
 	*path = ST_WALK(pkt)->path;
 	return 1;
 }

@@ -45,6 +45,27 @@ static __always_inline void st_path_push(struct st_walk *walk, __u32 protocol, _
 	ST_ON_LAYER(walk, protocol);
 }
 
+/*
+ * After the walk: where a layer names the next one by a number that isn't known, the number is the path's
+ * last part, in three bytes: see protocols.def.
+ */
+static __always_inline void st_name_unread(struct st_walk *walk)
+{
+	const __u32 named = 1 << (ST_ETHERTYPE(0) >> 16) | 1 << (ST_GRETYPE(0) >> 16) |
+			    1 << (ST_PPPTYPE(0) >> 16) | 1 << (ST_SAP(0) >> 16) |
+			    1 << (ST_IPPROTO(0) >> 16);
+	__u32 code = walk->next, space = code >> 16 & 31, name = ST_TYPE0 + (code >> 14 & 3);
+
+	if (!(named >> space & 1) || st_find(code)->code == code ||
+	    walk->path.hi >> (8 * (ST_MAX_LAYERS - 8 - 3)))
+		return;
+	if (space == ST_IPPROTO(0) >> 16)
+		name = ST_NUMBER;
+	st_path_push(walk, name, 8);
+	st_path_push(walk, 0x80 | (code >> 7 & 0x7f), 8);
+	st_path_push(walk, 0x80 | (code & 0x7f), 8);
+}
+
 /* A header of this length, and nothing after it. */
 static __always_inline void st_step_init(struct st_step *step, __u32 fixed)
 {

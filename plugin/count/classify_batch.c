@@ -151,6 +151,24 @@ static __always_inline void start(struct batch *batch, __u32 link,
 	}
 }
 
+/* Packets that were common are in no queue. */
+static void name_unread(struct batch *batch)
+{
+	for (__u32 at = 0; at < batch->counts[ENDED]; at++) {
+		const __u32 i = batch->queues[ENDED][at];
+		struct st_walk walk = {
+			.path = {.hi = batch->paths[i].hi, .lo = batch->paths[i].lo},
+			.next = batch->next[i],
+		};
+
+		if (walk.next == ST_STOP)
+			continue;
+		st_name_unread(&walk);
+		batch->paths[i].hi = walk.path.hi;
+		batch->paths[i].lo = walk.path.lo;
+	}
+}
+
 void st_classify_batch(const struct st_ports *ports, __u32 link,
 		       const struct st_batch_packet *packets, size_t count, struct st_path *paths)
 {
@@ -173,6 +191,7 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 		batch.waiting = waiting & ~(1u << parser);
 		take_steps_of[parser](&batch);
 	}
+	name_unread(&batch);
 	for (__u32 i = 0; link & ST_LINK_LAYER && i < count; i++)
 		paths[i] = st_path_or_link(paths[i], link);
 }

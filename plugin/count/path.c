@@ -10,6 +10,10 @@
  */
 #define NAME_UNIT 16
 
+/* Two bytes of a number follow: a link type's, an IP protocol's, or an ethertype's and its like. */
+#define IS_NUMBER(LAYER)                                                                           \
+	((LAYER) == SOCKTALLY_DLT || ((LAYER) >= SOCKTALLY_NUMBER && (LAYER) <= SOCKTALLY_TYPE3))
+
 struct name {
 	char text[NAME_UNIT - 1];
 	uint8_t length; /* with the colon; 0: to be looked at */
@@ -17,7 +21,7 @@ struct name {
 
 static const struct name protocol_names[256] = {
 #define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE)                        \
-	[NUMBER] = {NAME ":", (NUMBER) == SOCKTALLY_DLT ? 0 : sizeof(NAME)},
+	[NUMBER] = {NAME ":", IS_NUMBER(NUMBER) ? 0 : sizeof(NAME)},
 #include <socktally/protocols.def>
 #undef SOCKTALLY_PROTOCOL
 };
@@ -40,20 +44,25 @@ static const char *linktype_name(uint32_t linktype)
 	}
 }
 
+static char *decimal_put(char *text, uint32_t number)
+{
+	char digits[10];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	while (count)
+		*text++ = digits[--count];
+	return text;
+}
+
 /* "DLT147" for a link type that nobody has named. */
 static size_t linktype_number(uint32_t linktype, char *text)
 {
-	char digits[10];
-	size_t count = 0, length = 3;
-
-	do {
-		digits[count++] = (char)('0' + linktype % 10);
-		linktype /= 10;
-	} while (linktype);
-	memcpy(text, "DLT", length);
-	while (count)
-		text[length++] = digits[--count];
-	return length;
+	memcpy(text, "DLT", 3);
+	return (size_t)(decimal_put(text + 3, linktype) - text);
 }
 
 /* Appends what fits of a text whose end is kept free for the NUL; returns the length wanted. */
@@ -80,6 +89,32 @@ static size_t append_linktype(char *text, size_t size, size_t at, uint8_t high, 
 	return append(text, size, at, ":", 1);
 }
 
+/* Of three bytes: "103", "0x88f7", or for an LLC SAP "0xf0". */
+static size_t append_number(char *text, size_t size, size_t at, const uint8_t *layers)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint32_t number = (uint32_t)(layers[1] & 0x7f) << 7 | (layers[2] & 0x7f);
+	char part[] = "0x0000:";
+
+	if (*layers == SOCKTALLY_DLT)
+		return append_linktype(text, size, at, layers[1], layers[2]);
+	if (*layers == SOCKTALLY_NUMBER) {
+		char *end = decimal_put(part, number & 0xff);
+
+		*end++ = ':';
+		return append(text, size, at, part, (size_t)(end - part));
+	}
+	number |= (uint32_t)(*layers - SOCKTALLY_TYPE0) << 14;
+	for (int digit = 0; digit < 4; digit++)
+		part[2 + digit] = hex[number >> (12 - 4 * digit) & 15];
+	if (number > 0xff)
+		return append(text, size, at, part, 7);
+	part[2] = part[4];
+	part[3] = part[5];
+	part[4] = ':';
+	return append(text, size, at, part, 5);
+}
+
 static size_t append_protocol(char *text, size_t size, size_t at, uint8_t protocol)
 {
 	const char *name = protocol_names[protocol].text;
@@ -94,8 +129,8 @@ static size_t append_layers(const uint8_t *layers, size_t layer_count, size_t i,
 			    size_t size, size_t at)
 {
 	for (; i < layer_count; i++) {
-		if (layers[i] == SOCKTALLY_DLT && i + 2 < layer_count) {
-			at = append_linktype(text, size, at, layers[i + 1], layers[i + 2]);
+		if (IS_NUMBER(layers[i]) && i + 2 < layer_count) {
+			at = append_number(text, size, at, layers + i);
 			i += 2;
 		} else {
 			at = append_protocol(text, size, at, layers[i]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "plugin/hooks/pattern.h"
+#include <socktally/socktally.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -24,10 +25,40 @@ static unsigned int protocol_number(const char *name, size_t length)
 	return 0;
 }
 
+/*
+ * The layers of one name, or of the number of a layer that is not known, which takes three: "103" as an IP
+ * protocol, "0x88f7" as any other. Returns how many; 0: it is neither.
+ */
+static unsigned int pattern_layers(const char *name, size_t length, uint8_t layers[3])
+{
+	bool hex = length > 2 && name[0] == '0' && name[1] == 'x';
+	static const char digits[] = "0123456789abcdef";
+	const uint32_t base = hex ? 16 : 10;
+	uint32_t number = 0;
+
+	layers[0] = (uint8_t)protocol_number(name, length);
+	if (layers[0])
+		return 1;
+	for (size_t i = hex ? 2 : 0; i < length && number <= 0xffff; i++) {
+		const char *digit = strchr(digits, name[i]);
+
+		if (!digit || digit >= digits + base)
+			return 0;
+		number = number * base + (uint32_t)(digit - digits);
+	}
+	if (!length || number > (hex ? 0xffffu : 0xffu))
+		return 0;
+	layers[0] = (uint8_t)(hex ? SOCKTALLY_TYPE0 + (number >> 14) : SOCKTALLY_NUMBER);
+	layers[1] = 0x80 | (number >> 7 & 0x7f);
+	layers[2] = 0x80 | (number & 0x7f);
+	return 3;
+}
+
 int st_pattern_read(struct st_pattern *pattern, const char *text, const char **wrong,
 		    size_t *length)
 {
-	unsigned int parts = 0, number;
+	unsigned int parts = 0, count;
+	uint8_t layers[3];
 	bool star = false;
 
 	memset(pattern, 0, sizeof(*pattern));
@@ -41,10 +72,11 @@ int st_pattern_read(struct st_pattern *pattern, const char *text, const char **w
 				pattern->stars |= 1u << parts++;
 			star = true;
 		} else {
-			number = protocol_number(text, *length);
-			if (!number)
+			count = pattern_layers(text, *length, layers);
+			if (!count || parts + count > PARTS_MAX)
 				return -EINVAL;
-			pattern->parts[number] |= 1u << parts++;
+			for (unsigned int i = 0; i < count; i++)
+				pattern->parts[layers[i]] |= 1u << parts++;
 			star = false;
 		}
 		if (!text[*length])

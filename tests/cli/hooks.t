@@ -143,6 +143,16 @@ def verdict(net, hook, rule):
              f"{hook}: bytes accepted and taken are all there were")
 
 
+def numbers(net):
+    """A pattern with the number of a layer that is not known."""
+    made = list(packets.read(["eth(type=0x88b5)/data(50)", "eth(type=0x88b6)/data(50)", "eth/ip(proto=253)/data(40)",
+                              "eth/ip(proto=252)/data(40)", "eth/ip/udp/data(30)"]))
+    for path, want in (("eth:0x88b5", 1), ("*:253", 1), ("eth:ip:252", 1), ("eth:0x88b7", 0), ("*", 5)):
+        _, got, report = run(net, [f"drop={path}"], [live.Kind(packet, 3) for packet in made])
+        tap.same((len(got), hook_of(report, "drop").get("dropped_packets")),
+                 (3 * (5 - want), 3 * want), f"drop={path}")
+
+
 def verdicts(net):
     drop, whole = (lambda seen: 0), (lambda seen: seen)
     for path in ("eth:ip:udp", "*:tcp", "eth:*:ip:*:icmp", "*", "eth:arp", "*:vlan:*:ip", "eth"):
@@ -407,6 +417,7 @@ def main():
         words(net)
         intervals(net)
         verdicts(net)
+        numbers(net)
         sampled(net)
         counting(net)
         several_sockets(net)

@@ -4,6 +4,7 @@
 are any (a folder in CAPTURES, or ../shared/captures), 60 of them, or all with TEST_ALL=1."""
 import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -26,10 +27,19 @@ def names():
     return {name for name, _ in kinds if name != "dlt"}
 
 
+def last():
+    """Names that have no other parser than LAST."""
+    with open(os.path.join(place.SOURCES, "include/socktally/protocols.def"), encoding="utf-8") as lines:
+        symbols = dict(re.findall(r'SOCKTALLY_PROTOCOL\(\d+, (\w+), "([^"]*)"', lines.read()))
+    with open(os.path.join(place.SOURCES, "bpf/parse/dispatch.def"), encoding="utf-8") as lines:
+        entries = re.findall(r"ST_CODE\(.*, (\w+), (\w+), \d+\)", lines.read())
+    return {symbols[symbol] for _, symbol in entries} - {
+        symbols[symbol] for parser, symbol in entries if parser != "LAST"}
+
+
 NAMES = names()
 # What is inside these is their own packet's, or it is not ours to see.
-LAST = {"icmp", "icmpv6", "esp", "arp", "stp", "lldp", "eapol", "igmp", "tcp", "sctp", "dccp", "ospf",
-        "ipcomp", "eigrp", "pim", "vrrp", "rsvp"}
+LAST = last()
 
 
 def known(layers):

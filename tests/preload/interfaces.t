@@ -28,7 +28,7 @@ FRAMES = ["eth/ip/tcp", "eth/ipv6/udp", "eth/arp", "eth/llc/stp", "eth/vlan/ip/u
           "eth(dst=44:00:00:00:00:01)/ip/udp/data(40)", "eth(dst=44:00:00:00:00:01)/ip/tcp/data(1400)",
           "eth(dst=60:00:00:00:00:01)/ipv6/tcp", "eth(dst=44:00:00:00:00:01)/ipv6/tcp",
           "eth(dst=44:00:00:00:00:01)/llc/stp", "eth(dst=44:00:00:00:00:01)/ip/icmp",
-          "eth(dst=44:00:00:00:00:01)/ip(proto=253)", "eth(dst=60:00:00:00:00:01)/vlan/ipv6/tcp"]
+          "eth(dst=60:00:00:00:00:01)/vlan/ipv6/tcp"]
 RAW = ["raw/ip/udp", "raw/ip/tcp/data(1300)", "raw/ipv6/tcp", "raw/ip(src=8.0.69.0)/udp/data(8)",
        "raw/ip(src=8.0.0.1)/tcp/data(20)"]
 
