@@ -108,6 +108,7 @@ def counts_all(net):
     report, = both_ways(net, "any", ["-i", "any"], link="sll")
     tap.same((report["source"]["interface"], report["source"]["linktype"]), ("any", "sll"),
              "any: source")
+    tap.ok("notes" not in report, "any: no note where the other end is in another namespace", report)
     both_ways(net, "any, filter", ["-i", "any", "-f", "ip6 and udp"], "ip6 and udp", link="sll")
     reports = both_ways(net, "-I", ["-i", "near", "-I", "0.05"])
     tap.ok(len(reports) > 3, "-I: several reports", len(reports))
@@ -123,6 +124,19 @@ def ports(net):
     _, reports = watch.end()
     tap.same({path: counts.packets for (path, _), counts in added(reports).items()},
              {"eth:ip:udp:vxlan:eth:ip:tcp": 20, "eth:ip:udp": 20}, "--port: in the kernel")
+
+
+def bridged():
+    """The note names a port and its bridge; where no device is on another there is none; one is enough."""
+    for setup, want in (("true", None), ("ip link add bridge0 type bridge; ip link add port0 type veth peer name end0; "
+                                          "ip link set port0 master bridge0; ip link set end0 master bridge0", "0 is a part of bridge0"),
+                        ("ip link add near type veth peer name far", "is tied to")):
+        done = subprocess.run(["unshare", "-n", "sh", "-c", f"ip link set lo up; {setup}; exec \"$0\" watch -i any "
+                               "-c 0.5 -I 0.2 --format json", live.SOCKTALLY], capture_output=True, check=True,
+                              timeout=30, text=True)
+        notes = [[note["text"] for note in json.loads(line).get("notes", [])] for line in done.stdout.splitlines()]
+        tap.ok(len(notes) > 1 and not any(notes[1:]) and
+               (want in "".join(notes[0]) if want else not notes[0]), f"any: {want or 'no stacked device'}", notes)
 
 
 def tags(net):
@@ -302,6 +316,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     net = netns.Net()
     counts_all(net)
+    bridged()
     tags(net)
     ports(net)
     raw_ip(net)

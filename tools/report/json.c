@@ -46,10 +46,10 @@ static void print_source(FILE *out, const struct report_content *content)
 	fputc('}', out);
 }
 
-static void print_notes(FILE *out, const struct report_source *source)
+static void print_notes(FILE *out, const struct report_content *content)
 {
-	for (size_t i = 0; i < source->note_count; i++) {
-		const struct report_note *note = &source->notes[i];
+	for (size_t i = 0; i < content->note_count; i++) {
+		const struct report_note *note = &content->notes[i];
 
 		fputs(i ? ",{\"time\":" : ",\"notes\":[{\"time\":", out);
 		print_time(out, &note->time);
@@ -59,7 +59,7 @@ static void print_notes(FILE *out, const struct report_source *source)
 		escape_json(out, note->text);
 		fputc('}', out);
 	}
-	if (source->note_count)
+	if (content->note_count)
 		fputc(']', out);
 }
 
@@ -101,7 +101,7 @@ void report_json(FILE *out, const struct report_content *content)
 	fputs(",\"end\":", out);
 	print_time(out, &content->end);
 	fprintf(out, ",\"seconds\":%.6f", content->seconds > 0 ? content->seconds : 0);
-	print_notes(out, content->source);
+	print_notes(out, content);
 	fputs(",\"totals\":{", out);
 	report_json_counts(out, &content->totals);
 	fprintf(out, ",\"overflow_packets\":%" PRIu64 "}", content->overflow_packets);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Reports: takes a snapshot, subtracts the last one, and writes the difference. */
+#include "tools/report/devices.h"
 #include "tools/report/filter.h"
 #include "tools/report/rows.h"
 
@@ -18,6 +19,7 @@ struct report {
 	enum report_format format;
 	bool color;
 	struct moment start; /* of the next report */
+	bool devices_noted;
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
@@ -286,11 +288,55 @@ static void find_filter(struct report *report, struct socktally *meter,
 		content->filter = program;
 }
 
+static bool is_on_any(const struct report_source *source)
+{
+	const char *at = source->interface;
+
+	while (at && *at) {
+		size_t length = strcspn(at, ",");
+
+		if (length == strlen("any") && !strncmp(at, "any", length))
+			return true;
+		at += length + (at[length] == ',');
+	}
+	return false;
+}
+
+/*
+ * The source's notes, and before them, in the first report of sockets on all interfaces, that packets count
+ * more than once. The devices are those of our network namespace.
+ */
+static int add_notes(const struct report *report, struct report_content *content,
+		     struct report_note **notes, char **devices)
+{
+	const struct report_source *source = content->source;
+	size_t count = 0;
+
+	if (!report->devices_noted && !strcmp(source->kind, "socket") && is_on_any(source))
+		*devices = report_stacked_devices();
+	*notes = calloc(source->note_count + 1, sizeof(**notes));
+	if (!*notes)
+		return -ENOMEM;
+	if (*devices)
+		(*notes)[count++] = (struct report_note){
+			.time = content->start,
+			.event = "devices",
+			.text = *devices,
+		};
+	for (size_t i = 0; i < source->note_count; i++)
+		(*notes)[count++] = source->notes[i];
+	content->notes = *notes;
+	content->note_count = count;
+	return 0;
+}
+
 /* Fills in the rest of the content and writes it; keep: the next report counts from here. */
 static int write_counts(struct report *report, struct socktally *meter,
 			struct report_content *content, bool keep)
 {
 	struct sample sample = {0};
+	struct report_note *notes = NULL;
+	char *devices = NULL;
 	int error = report_output_ready(report->output);
 
 	content->rows = &sample.since;
@@ -302,10 +348,16 @@ static int write_counts(struct report *report, struct socktally *meter,
 	if (!error) {
 		add_up(content);
 		find_filter(report, meter, content);
-		error = write_content(report, content);
+		error = add_notes(report, content, &notes, &devices);
 	}
-	if (!error && keep)
+	if (!error)
+		error = write_content(report, content);
+	if (!error && keep) {
 		keep_sample(report, &sample);
+		report->devices_noted = true;
+	}
+	free(notes);
+	free(devices);
 	sample_free(&sample);
 	return error;
 }

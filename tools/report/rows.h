@@ -31,6 +31,8 @@ struct report_content {
 	const struct report_rows *rows;
 	const struct report_hooks *hooks;
 	const struct report_classes *classes;
+	const struct report_note *notes;
+	size_t note_count;
 	struct socktally_counts totals; /* of the rows */
 	uint64_t overflow_packets;
 	bool color;

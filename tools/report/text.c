@@ -436,13 +436,13 @@ static void choose_columns(struct layout *layout)
 	layout->hooks_took = hooks_took(layout->content);
 }
 
-static void print_notes(FILE *out, const struct report_source *source)
+static void print_notes(FILE *out, const struct report_content *content)
 {
 	char text[16];
 	struct tm utc;
 
-	for (size_t i = 0; i < source->note_count; i++) {
-		const struct report_note *note = &source->notes[i];
+	for (size_t i = 0; i < content->note_count; i++) {
+		const struct report_note *note = &content->notes[i];
 
 		if (!gmtime_r(&note->time.tv_sec, &utc) ||
 		    !strftime(text, sizeof(text), "%H:%M:%S", &utc))
@@ -464,7 +464,7 @@ int report_text(FILE *out, const struct report_content *content)
 	print_sockets(out, content);
 	print_duration(out, content);
 	print_totals(out, content);
-	print_notes(out, content->source);
+	print_notes(out, content);
 	if (root->first) {
 		choose_columns(&layout);
 		fit(&layout, root);
