@@ -4,6 +4,7 @@
 others; and wrong use of it."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -46,6 +47,7 @@ def consistent(who, *wrap):
 
 def main():
     live.need()
+    report, _ = features()
     consistent("root")
     if subprocess.run(["capsh", "--drop=cap_net_raw", "--", "-c", "true"], check=False,
                       capture_output=True).returncode == 0:
@@ -59,7 +61,10 @@ def main():
     text = subprocess.run([live.SOCKTALLY, "features"], capture_output=True, text=True, check=True).stdout
     tap.ok(all(len(line) < 80 and line == line.rstrip() for line in text.splitlines()),
            "the text has lines of less than 80 columns", text)
-    tap.ok("socktally watch " in text, "and says which command works")
+    manual = subprocess.run([live.SOCKTALLY, "--help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^  socktally ([a-z]+) ", manual, re.M)) - {"features"}
+    tap.same(set(report["commands"]), commands, "JSON has every command")
+    tap.same(set(re.findall(r"^socktally (\w+) +(?:yes|no) ", text, re.M)), commands, "so has the text")
     for wrong, word in (("now", "'now'"), ("--format=xml", "xml"), ("-x", "'-x'")):
         done = subprocess.run([live.SOCKTALLY, "features", wrong], capture_output=True, text=True,
                               check=False)

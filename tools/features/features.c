@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* socktally features: what this machine can do for a meter, and what that means. */
+/* socktally features: which commands work here for this user, and why others do not. */
 #include "tools/features/features.h"
 
 #include "tools/options/options.h"
@@ -16,23 +16,28 @@
 static const char help[] =
 	"socktally features [OPTIONS]\n"
 	"\n"
-	"Tries what this kernel lets this user do, and says what that means. Needs no\n"
-	"privilege; what needs one is reported as it is without. Nothing is changed.\n"
+	"Tries which commands work on this kernel for this user, and what they lack where\n"
+	"they don't. Needs no privilege. Nothing is changed.\n"
 	"\n"
 	"      --format FORMAT     text (default), or json: one object on one line\n"
 	"      --help              this text\n";
 
-/* What each way in needs. */
+/* Every command but this one, what it does, and what it needs. */
 static const struct {
-	const char *name;
+	const char *name, *does;
 	enum feature_number needs[5];
 	size_t count;
 } commands[] = {
-	{"run", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
-	{"watch", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
-	{"attach", {FEATURE_METER, FEATURE_TAKE, FEATURE_ATTACH}, 3},
-	{"list", {FEATURE_DIAG}, 1},
-	{"read", {0}, 0},
+	{"run", "runs a capture tool, metered", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
+	{"watch", "counts without any tool", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
+	{"read", "counts what is in a capture file", {0}, 0},
+	{"list", "shows all packet sockets of this host", {FEATURE_DIAG}, 1},
+	{"attach",
+	 "meters a capture that is running",
+	 {FEATURE_METER, FEATURE_TAKE, FEATURE_ATTACH},
+	 3},
+	{"detach", "undoes what a killed meter has left", {FEATURE_TAKE, FEATURE_RECORDS}, 2},
+	{"broker", "lets other users' programs count", {FEATURE_METER}, 1},
 };
 
 /* The first feature that a command lacks; NULL: it works. */
@@ -71,12 +76,30 @@ static void print_wrapped(FILE *out, const char *text, int column)
 	fputc('\n', out);
 }
 
+/* What this user can do: that comes first. */
+static void print_commands(FILE *out, const struct feature *features)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		const struct feature *lacks = lacking(features, i);
+
+		fprintf(out, "socktally %-*s%-4s ", INDENT - 5 - (int)strlen("socktally "),
+			commands[i].name, lacks ? "no" : "yes");
+		if (!lacks) {
+			print_wrapped(out, commands[i].does, INDENT);
+			continue;
+		}
+		fprintf(out, "see \"%s\" below\n", lacks->label);
+	}
+}
+
 static void print_text(FILE *out, const struct feature *features, const struct utsname *system)
 {
 	static const char *const states[] = {"no", "yes", "?"};
 
 	fprintf(out, "Linux %s on %s (%s-endian)\n\n", system->release, system->machine,
 		byte_order());
+	print_commands(out, features);
+	fputc('\n', out);
 	for (int i = 0; i < FEATURE_COUNT; i++) {
 		fprintf(out, "%-*s%-4s ", INDENT - 5, features[i].label, states[features[i].state]);
 		print_wrapped(out, features[i].found, INDENT);
@@ -84,13 +107,6 @@ static void print_text(FILE *out, const struct feature *features, const struct u
 			fprintf(out, "%*s", INDENT, "");
 			print_wrapped(out, features[i].means, INDENT);
 		}
-	}
-	fputc('\n', out);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		const struct feature *lacks = lacking(features, i);
-
-		fprintf(out, "socktally %-8s %s%s\n", commands[i].name,
-			lacks ? "does not work: " : "works", lacks ? lacks->label : "");
 	}
 }
 

@@ -56,17 +56,18 @@ static void try_bpf(struct feature *feature)
 
 	set(feature, map >= 0 ? FEATURE_YES : FEATURE_NO, NULL);
 	if (map >= 0) {
-		say(feature, "maps that can be mapped can be made");
+		say(feature, "counts are read without a system call");
 		close(map);
 	} else if (map == -EPERM) {
 		say(feature,
 		    "not permitted to this process: it needs CAP_BPF and CAP_PERFMON, or root%s",
 		    disabled > 0 ? " (kernel.unprivileged_bpf_disabled is set)" : "");
-		feature->means = "a program without the privilege is metered by 'socktally broker'";
+		feature->means = "a program that is linked with libsocktally can count through a "
+				 "'socktally broker' that somebody with the privilege runs";
 	} else if (map == -ENOSYS) {
 		say(feature, "this kernel has no bpf(2), or a security module forbids it");
 	} else {
-		say(feature, "%s (maps that can be mapped came with Linux 5.5)", strerror(-map));
+		say(feature, "%s (Linux 5.5 is the first that has them)", strerror(-map));
 	}
 }
 
@@ -74,14 +75,15 @@ static void try_perfmon(struct feature *feature, const struct feature *bpf)
 {
 	if (!has_capability(CAP_PERFMON) && !has_capability(CAP_SYS_ADMIN)) {
 		set(feature, FEATURE_NO,
-		    "counting costs more: the kernel guards programs against speculation");
-		say(feature, "not there");
+		    "counting costs more, as the kernel guards programs against speculation");
+		say(feature, "this user does not have it");
 	} else if (bpf->state != FEATURE_YES) {
 		set(feature, FEATURE_UNKNOWN, NULL);
-		say(feature, "there, but not for BPF: perhaps in a user namespace of a container");
+		say(feature,
+		    "this user has it, but not for BPF: perhaps in a container's user namespace");
 	} else {
 		set(feature, FEATURE_YES, NULL);
-		say(feature, "there");
+		say(feature, "this user has it: counting costs least");
 	}
 }
 
@@ -130,7 +132,7 @@ static struct socktally *try_meter(struct feature *feature)
 	if (result)
 		say(feature, "%s", socktally_error(NULL));
 	else
-		say(feature, "the kernel takes the programs that count");
+		say(feature, "the kernel takes the program that counts");
 	return meter;
 }
 
@@ -141,10 +143,11 @@ static void try_hooks(struct feature *feature, struct socktally *meter)
 
 	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
 	if (!result) {
-		say(feature, "a chain of programs is taken");
+		say(feature, "packets can be dropped, cut and sampled, and more be counted");
 		socktally_hook_remove(meter, "sizes", NULL);
 	} else {
-		say(feature, "%s", meter ? socktally_error(meter) : "needs a meter");
+		say(feature, "%s",
+		    meter ? socktally_error(meter) : "not tried without counting packets");
 	}
 }
 
@@ -155,10 +158,11 @@ static void try_classes(struct feature *feature, struct socktally *meter)
 
 	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
 	if (!result) {
-		say(feature, "programs of many filters are taken");
+		say(feature, "packets can be counted by pcap-filter expressions");
 		socktally_set_classes(meter, NULL, 0, NULL);
 	} else {
-		say(feature, "%s", meter ? socktally_error(meter) : "needs a meter");
+		say(feature, "%s",
+		    meter ? socktally_error(meter) : "not tried without counting packets");
 	}
 }
 
@@ -169,13 +173,13 @@ static void try_functions(struct feature *feature, struct socktally *meter)
 
 	if (!meter) {
 		set(feature, FEATURE_UNKNOWN, NULL);
-		say(feature, "needs a meter");
+		say(feature, "not tried without counting packets");
 		return;
 	}
 	result = st_socket_program_try_functions(meter);
 	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
 	if (!result) {
-		say(feature, "filters' loads at negative offsets reach all of a packet");
+		say(feature, "a filter that loads at negative offsets reads all of a packet");
 		return;
 	}
 	say(feature, "not beside a tail call: %s", strerror(-result));
@@ -190,7 +194,7 @@ static int try_socket(struct feature *feature)
 
 	set(feature, fd < 0 ? FEATURE_NO : FEATURE_YES, NULL);
 	if (fd >= 0)
-		say(feature, "can be made");
+		say(feature, "this user can capture");
 	else if (errno == EPERM)
 		say(feature, "capturing needs CAP_NET_RAW in this network namespace, or root");
 	else
@@ -204,13 +208,13 @@ static void try_attach(struct feature *feature, struct socktally *meter, int fd)
 
 	if (!meter || fd < 0) {
 		set(feature, FEATURE_UNKNOWN, NULL);
-		say(feature, "needs a meter and a packet socket");
+		say(feature, "not tried without counting packets and packet sockets");
 		return;
 	}
 	result = socktally_attach(meter, fd, NULL);
 	set(feature, result ? FEATURE_NO : FEATURE_YES, NULL);
 	if (!result) {
-		say(feature, "a packet socket takes a program");
+		say(feature, "a packet socket takes the program that counts");
 		socktally_detach(meter, fd);
 	} else {
 		say(feature, "%s", socktally_error(meter));
@@ -227,10 +231,10 @@ static void try_option_memory(struct feature *feature)
 		return;
 	}
 	/* eight bytes an instruction; on a change the new program is there beside the old one */
-	say(feature, "net.core.optmem_max is %ld: programs of up to about %ld instructions", most,
-	    most / 16);
+	say(feature, "up to about %ld instructions (net.core.optmem_max is %ld)", most / 16, most);
 	if (most < 65536)
-		feature->means = "a tool with a very long filter may go on unmetered: raise it";
+		feature->means =
+			"a tool with a very long filter may go on unmetered: raise the setting";
 }
 
 static void try_take(struct feature *feature)
@@ -243,9 +247,9 @@ static void try_take(struct feature *feature)
 		say(feature, "%s", process_take_refused(taken));
 	else if (!has_capability(CAP_SYS_PTRACE))
 		say(feature,
-		    "from processes of one's own; from others with CAP_SYS_PTRACE, or root");
+		    "those of this user's processes; of others with CAP_SYS_PTRACE, or root");
 	else
-		say(feature, "from every process");
+		say(feature, "those of every process can be metered");
 	if (taken >= 0)
 		close(taken);
 	if (pidfd >= 0)
@@ -266,14 +270,14 @@ static void try_diag(struct feature *feature)
 	else
 		say(feature, "%s",
 		    has_capability(CAP_NET_ADMIN)
-			    ? "with their filters"
-			    : "without their filters: those need CAP_NET_ADMIN");
+			    ? "shows all with their filters"
+			    : "shows them without their filters: those need CAP_NET_ADMIN");
 	packet_diag_free(sockets, count);
 	if (netlink >= 0)
 		close(netlink);
 }
 
-/* Programs of the whole system, to find out which of them are a meter's. */
+/* Whether the programs of the whole system are listed, among which those of meters are found. */
 static void try_records(struct feature *feature)
 {
 	uint32_t id = 0;
@@ -281,8 +285,8 @@ static void try_records(struct feature *feature)
 	bool can = !result || result == -ENOENT;
 
 	set(feature, can ? FEATURE_YES : FEATURE_NO,
-	    can ? NULL : "list doesn't tell socktally's program from another's");
-	say(feature, can ? "can be looked through" : "needs CAP_SYS_ADMIN");
+	    can ? NULL : "list can't tell which sockets socktally is on, detach does not work");
+	say(feature, can ? "tells on which sockets socktally is" : "needs CAP_SYS_ADMIN, or root");
 }
 
 void features_try(struct feature features[FEATURE_COUNT])
@@ -290,19 +294,19 @@ void features_try(struct feature features[FEATURE_COUNT])
 	static const struct {
 		const char *name, *label;
 	} names[] = {
-		[FEATURE_BPF] = {"bpf", "BPF"},
-		[FEATURE_METER] = {"meter", "counting program"},
+		[FEATURE_BPF] = {"bpf", "memory-mapped BPF maps"},
+		[FEATURE_METER] = {"meter", "counting packets"},
 		[FEATURE_PERFMON] = {"perfmon", "CAP_PERFMON"},
 		[FEATURE_JIT] = {"jit", "BPF compiler (JIT)"},
-		[FEATURE_HOOKS] = {"hooks", "hooks"},
-		[FEATURE_CLASSES] = {"classes", "classes"},
-		[FEATURE_FUNCTIONS] = {"functions", "functions in programs"},
+		[FEATURE_HOOKS] = {"hooks", "--hook"},
+		[FEATURE_CLASSES] = {"classes", "--class"},
+		[FEATURE_FUNCTIONS] = {"functions", "negative offsets"},
 		[FEATURE_SOCKET] = {"packet_socket", "packet sockets"},
-		[FEATURE_ATTACH] = {"socket_program", "program on a socket"},
-		[FEATURE_OPTION_MEMORY] = {"option_memory", "option memory"},
-		[FEATURE_TAKE] = {"pidfd_getfd", "taking sockets"},
-		[FEATURE_DIAG] = {"packet_diag", "listing sockets"},
-		[FEATURE_RECORDS] = {"program_list", "listing programs"},
+		[FEATURE_ATTACH] = {"socket_program", "metering a socket"},
+		[FEATURE_OPTION_MEMORY] = {"option_memory", "length of filters"},
+		[FEATURE_TAKE] = {"pidfd_getfd", "other tools' sockets"},
+		[FEATURE_DIAG] = {"packet_diag", "list of sockets"},
+		[FEATURE_RECORDS] = {"program_list", "list of BPF programs"},
 	};
 	struct socktally *meter;
 	int fd;
