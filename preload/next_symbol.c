@@ -50,9 +50,11 @@ static void *look_up(int call)
 static void *find(int call)
 {
 	void *found = atomic_load_explicit(&bound[call], memory_order_relaxed);
+	int saved = errno;
 
 	if (!found) {
 		found = look_up(call);
+		errno = saved;
 		atomic_store_explicit(&bound[call], found, memory_order_relaxed);
 	}
 	return found == &none ? NULL : found;

@@ -64,6 +64,8 @@ static void wait_for_others(void)
 /* A filter is about to be set. false: the shim makes no calls already. */
 static bool filter_comes(void)
 {
+	int saved = errno;
+
 	if (!preload_enter())
 		return false;
 	if (preload_has_channel())
@@ -71,6 +73,7 @@ static bool filter_comes(void)
 	preload_leave();
 	atomic_fetch_add(&filters, 1);
 	wait_for_others();
+	errno = saved;
 	return true;
 }
 

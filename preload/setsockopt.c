@@ -125,14 +125,20 @@ static int detach_filter(int fd, const void *value, socklen_t length)
 
 static int metered_setsockopt(int fd, int name, const void *value, socklen_t length)
 {
-	/* of a packet socket the kernel might take away ours, also when there is no broker any more */
-	if (!packet_socket_can_ask(fd) && (name != SO_DETACH_FILTER || !packet_socket_noted(fd)))
-		return next_setsockopt(fd, SOL_SOCKET, name, value, length);
-	if (name == SO_ATTACH_FILTER)
-		return attach_filter(fd, value, length);
-	if (name == SO_DETACH_FILTER)
+	bool can_ask = packet_socket_can_ask(fd);
+	int result;
+
+	/* the kernel might take ours away, also when there is no broker any more */
+	if (name == SO_DETACH_FILTER && packet_socket_noted(fd))
 		return detach_filter(fd, value, length);
-	return attach_bpf(fd, value, length);
+	if (can_ask && name == SO_ATTACH_FILTER)
+		return attach_filter(fd, value, length);
+	if (can_ask)
+		return attach_bpf(fd, value, length);
+	result = next_setsockopt(fd, SOL_SOCKET, name, value, length);
+	if (!result && packet_socket_noted(fd))
+		filter_cache_forget(fd);
+	return result;
 }
 
 static int preload_setsockopt(int fd, int level, int name, const void *value, socklen_t length)

@@ -64,10 +64,11 @@ static const char *error_text(int error)
 	return NULL;
 }
 
+/* What isn't printable ASCII may be a control sequence: names and paths are from outside. */
 static char *append(char *to, const char *end, const char *text)
 {
-	while (*text && to < end)
-		*to++ = *text++;
+	for (; *text && to < end; text++)
+		*to++ = *text >= ' ' && *text <= '~' ? *text : '?';
 	return to;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""The broker is killed while the tool has sockets: every later call answers as it does without us, the
-tool's filter can still be read, and a new one simply works."""
+"""The broker is killed while the tool has sockets, or hangs: every later call answers as it does without us,
+the tool's filter can still be read, and a new one simply works."""
 import os
 import signal
 
@@ -35,15 +35,22 @@ CASES = [
     f"{OPEN} filter:udp socket:raw:0 bind:near:3 filter:snap ready {GET} close {OPEN} filter:udp {GET}",
 ]
 
+# it is stopped at the first "ready", and goes on at the second
+HANGS = [
+    f"{OPEN} filter:udp ready get:4 ebpf {GET} detach {GET} ready packets",
+    f"{OPEN} filter:udp ready get:4 filter:snap {GET} detach detach {GET} ready packets",
+    f"socket:raw:3 ready others:1 detach {GET} detach ready packets",
+]
 
-def run(way, steps, sender):
+
+def run(way, steps, sender, signals):
     guest = shim.Guest(way, [shim.HELPER, *steps])
-    first = True
+    signals = iter(signals)
     while guest.wait_ready():
-        if first and way != "plain":
+        number = next(signals, None)
+        if number and way != "plain":
             for pid in [guest.process.pid] if way == "run" else shim.processes("broker"):
-                os.kill(pid, signal.SIGKILL)
-        first = False
+                os.kill(pid, number)
         netns.send(sender, shim.FRAMES)
         guest.go_on()
         guest.out += b"sent\n"
@@ -55,13 +62,14 @@ def main():
     tap.time_limit(200)
     net = netns.Net()
     sender = net.sender("far")
-    for text in CASES:
-        plain = run("plain", text.split(), sender)
-        for way in "run", "preload":
-            metered = run(way, text.split(), sender)
-            tap.same(metered.out, plain.out, f"{way}: {text}")
-            tap.ok(sum("has ended" in line for line in shim.lines_of(metered.err)) <= 1,
-                   f"{way}: said once at most", metered.err)
+    for cases, signals in (CASES, [signal.SIGKILL]), (HANGS, [signal.SIGSTOP, signal.SIGCONT]):
+        for text in cases:
+            plain = run("plain", text.split(), sender, signals)
+            for way in "run", "preload":
+                metered = run(way, text.split(), sender, signals)
+                tap.same(metered.out, plain.out, f"{way}: {text}")
+                tap.ok(sum("has ended" in line or "no answer" in line for line in shim.lines_of(metered.err)) <= 1,
+                       f"{way}: said once at most", metered.err)
     tap.done()
 
 

@@ -24,6 +24,7 @@ NO_BPF = ["capsh", "--drop=cap_bpf,cap_sys_admin,cap_perfmon", "--", "-c", 'exec
 CASES = [
     ("BPF is not permitted", "BPF is not permitted", NO_BPF, {}),
     ("no such command", "/nowhere: no such file", [], {"SOCKTALLY_COMMAND": "/nowhere"}),
+    ("a control sequence in its name", "/no??where: no such file", [], {"SOCKTALLY_COMMAND": "/no\u009bwhere"}),
     ("a directory for a command", "/tmp: no such file", [], {"SOCKTALLY_COMMAND": "/tmp"}),
     ("a command that ends", "ended", [], {"SOCKTALLY_COMMAND": "/bin/true"}),
     ("a command that stays", "no answer", [], {"SOCKTALLY_COMMAND": "HANGS"}),
