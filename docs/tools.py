@@ -31,6 +31,12 @@ TAIL = """
 What can't be metered is said in one line, and the tool runs as always: a tool that makes its system calls
 itself, one that is setuid or has file capabilities that its caller lacks, a socket that is locked or has
 an eBPF filter of the tool's own. `run` meters a tool that is linked statically from outside.
+
+The shim loads into programs of other C libraries, too: musl, and glibc from 2.17 on, as in a chroot of an
+older system. A program that was built with gcc's `-fsanitize=address` (or clang's `-shared-libasan`) refuses
+to start behind another library; `run`, and the shim for what its process executes, put
+`verify_asan_link_order=0` into `ASAN_OPTIONS`, which lets it start. To run such a program itself with
+LD_PRELOAD, do so by hand.
 """
 
 

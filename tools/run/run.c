@@ -51,6 +51,7 @@ struct run {
 	struct report_output output;
 	bool metered; /* the tool has a channel, or there is a meter to attach with */
 	char **argv;  /* the tool's */
+	struct timespec start;
 	pid_t tool;
 };
 
@@ -176,7 +177,7 @@ static void report_nothing(struct run *run, const char *text, bool said)
 	if (!error)
 		error = report_open(&report, &run->output, run->options.format);
 	if (!error)
-		error = report_write(report, meter, &source);
+		error = report_write_span(report, meter, &source, &run->start, &note.time);
 	if (error)
 		command_fail("can't write the report: %s", strerror(-error));
 	report_close(report);
@@ -383,6 +384,7 @@ int command_run(int argc, char **argv)
 	choose_way(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return EXIT_FAILED;
+	clock_gettime(CLOCK_REALTIME, &run.start);
 	status = start_tool(&run);
 	if (status)
 		return say_not_started(&run, status);
