@@ -217,7 +217,9 @@ static int count_file(struct read_session *session)
 		error = report_open(&session->report, &session->output, options->format);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
-	else if (!class_options_add(&options->classes, session->meter))
+	else
+		status = class_options_add(&options->classes, session->meter);
+	if (!error && !status)
 		status = count_packets(session);
 	report_close(session->report);
 	return status;

@@ -197,8 +197,10 @@ static int attach_and_watch(struct watch_session *session, int socket)
 {
 	const struct options *options = session->options;
 
-	if (command_prepare_meter(&options->report, session->meter))
-		return EXIT_FAILED;
+	int status = command_prepare_meter(&options->report, session->meter);
+
+	if (status)
+		return status;
 	if (socktally_attach(session->meter, socket, NULL))
 		return command_fail("%s: %s", options->capture.interface,
 				    socktally_error(session->meter));
@@ -208,13 +210,14 @@ static int attach_and_watch(struct watch_session *session, int socket)
 struct socket_opener {
 	const struct watch_capture *capture;
 	struct watch_socket *socket;
+	int status; /* where there is none */
 };
 
 static void *open_socket(void *ctx)
 {
 	struct socket_opener *opener = ctx;
 
-	opener->socket = watch_socket_open(opener->capture);
+	opener->socket = watch_socket_open(opener->capture, &opener->status);
 	return NULL;
 }
 
@@ -247,11 +250,13 @@ static int watch(const struct options *options, struct report_output *output)
 					   .flags = SOCKTALLY_OPEN_RECORDS};
 	struct watch_session session = {.options = options, .output = output};
 	struct socket_opener opener = {.capture = &options->capture};
-	int error, status = EXIT_FAILED;
+	int error, status;
 
 	command_lift_memlock();
 	error = open_both(&opener, &session.meter, &opts);
-	if (opener.socket) /* else the message is out already */
+	if (!opener.socket)
+		status = opener.status;
+	else
 		status = error ? command_open_failed(error)
 			       : attach_and_watch(&session, watch_socket_fd(opener.socket));
 	socktally_close(session.meter);

@@ -13,8 +13,8 @@ struct watch_capture {
 
 struct watch_socket;
 
-/* A socket with the settings and filter of a tcpdump. NULL after a message. */
-struct watch_socket *watch_socket_open(const struct watch_capture *capture);
+/* A socket with the settings and filter of a tcpdump. NULL after a message, with the exit status. */
+struct watch_socket *watch_socket_open(const struct watch_capture *capture, int *status);
 void watch_socket_close(struct watch_socket *socket);
 int watch_socket_fd(const struct watch_socket *socket);
 

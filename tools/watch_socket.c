@@ -78,11 +78,12 @@ static bool filter_failed(const struct watch_capture *capture, const char *why)
 	return false;
 }
 
-static bool set_filter(const struct watch_capture *capture, pcap_t *pcap)
+static bool set_filter(const struct watch_capture *capture, pcap_t *pcap, int *status)
 {
 	struct bpf_program program;
 	bool set;
 
+	*status = EXIT_USAGE;
 	if (pcap_compile(pcap, &program, capture->filter, 1, PCAP_NETMASK_UNKNOWN)) {
 		command_fail("-f '%.200s': %s (see pcap-filter(7))", capture->filter,
 			     pcap_geterr(pcap));
@@ -92,6 +93,7 @@ static bool set_filter(const struct watch_capture *capture, pcap_t *pcap)
 		pcap_freecode(&program);
 		return filter_failed(capture, "is too long for the kernel: make it shorter");
 	}
+	*status = EXIT_FAILED;
 	set = !pcap_setfilter(pcap, &program);
 	pcap_freecode(&program);
 	if (!set)
@@ -115,11 +117,12 @@ static bool activate(const struct watch_capture *capture, pcap_t *pcap)
 	return result >= 0; /* positive: a warning, as that "any" can't be promiscuous */
 }
 
-struct watch_socket *watch_socket_open(const struct watch_capture *capture)
+struct watch_socket *watch_socket_open(const struct watch_capture *capture, int *status)
 {
 	struct watch_socket *socket = calloc(1, sizeof(*socket));
 	char error[PCAP_ERRBUF_SIZE] = "";
 
+	*status = EXIT_FAILED;
 	if (!socket) {
 		command_fail("out of memory");
 		return NULL;
@@ -128,7 +131,7 @@ struct watch_socket *watch_socket_open(const struct watch_capture *capture)
 	if (!socket->pcap)
 		command_fail("%s: can't capture: %s", capture->interface, error);
 	else if (activate(capture, socket->pcap) &&
-		 (!capture->filter || set_filter(capture, socket->pcap)))
+		 (!capture->filter || set_filter(capture, socket->pcap, status)))
 		return socket;
 	watch_socket_close(socket);
 	return NULL;

@@ -174,11 +174,11 @@ def mistakes(folder):
             if arguments[0] == "read":
                 arguments = (*arguments[:3], f"{folder}/capture.pcap")
             ran = command(*arguments)
-            tap.ok(ran.returncode == 1 and f"{path}{place}" in ran.stderr and
+            tap.ok(ran.returncode == 2 and f"{path}{place}" in ran.stderr and
                    ran.stderr.count("\n") == 1, f"{arguments[0]}: {what}: line and column", ran.stderr)
     for way in ("run",), ("run", "--attach"):
         ran = command(*way, "--class", "a=tcp and", "--", "touch", f"{folder}/ran")
-        tap.ok(ran.returncode == 1 and not os.path.exists(f"{folder}/ran"),
+        tap.ok(ran.returncode == 2 and not os.path.exists(f"{folder}/ran"),
                f"{' '.join(way)}: the tool does not start", ran.stderr)
     ran = command("read", "--packets", "--class", "a=tcp", f"{folder}/capture.pcap")
     tap.same(ran.returncode, 2, "--class with --packets: wrong usage")

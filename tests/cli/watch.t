@@ -129,7 +129,8 @@ def ports(net):
 def bridged():
     """The note names a port and its bridge; where no device is on another there is none; one is enough."""
     for setup, want in (("true", None), ("ip link add bridge0 type bridge; ip link add port0 type veth peer name end0; "
-                                          "ip link set port0 master bridge0; ip link set end0 master bridge0", "0 is a part of bridge0"),
+                                          "ip link set port0 master bridge0; ip link set end0 master bridge0",
+                         "0 is a part of bridge0"),
                         ("ip link add near type veth peer name far", "is tied to")):
         done = subprocess.run(["unshare", "-n", "sh", "-c", f"ip link set lo up; {setup}; exec \"$0\" watch -i any "
                                "-c 0.5 -I 0.2 --format json", live.SOCKTALLY], capture_output=True, check=True,
@@ -268,21 +269,23 @@ def interface_ends(_net):
            "the interface is deleted: the report, one line, status 1", watch.errors())
 
 
-def refused(name, *words, arguments=(), **options):
+def refused(name, *words, arguments=(), status=1, **options):
     done = subprocess.run([live.SOCKTALLY, "watch", "-c", "5", *arguments], capture_output=True,
                           text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, **options)
-    tap.ok(done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1 and
+    tap.ok(done.returncode == status and not done.stdout and done.stderr.count("\n") == 1 and
            done.stderr.startswith("socktally: ") and all(word in done.stderr for word in words),
            f"{name}: one line", f"{done.returncode} {done.stdout!r} {done.stderr!r}")
 
 
 def refuses(_net):
     refused("no such interface", "nosuch", "no such interface", "near", arguments=["-i", "nosuch"])
-    refused("a bad filter", "-f 'udp prot 53'", "syntax", arguments=["-i", "near", "-f", "udp prot 53"])
+    refused("a bad filter", "-f 'udp prot 53'", "syntax", status=2,
+            arguments=["-i", "near", "-f", "udp prot 53"])
     refused("an interface that is down", "lo", "ip link set lo up", arguments=["-i", "lo"])
-    refused("a filter that can't be", "-f 'wlan host'", arguments=["-i", "near", "-f", "wlan host"])
+    refused("a filter that can't be", "-f 'wlan host'", status=2,
+            arguments=["-i", "near", "-f", "wlan host"])
     many = " or ".join(f"ether[{i}:4] = {i}" for i in range(2100))
-    refused("a filter that is too long", "too long", arguments=["-i", "near", "-f", many])
+    refused("a filter that is too long", "too long", arguments=["-i", "near", "-f", many], status=2)
     refused("no root", "sudo", arguments=["-i", "near"], preexec_fn=lambda: os.setuid(65534),
             **place.opened(live.SOCKTALLY))
     refused("no BPF", "BPF", "sudo", arguments=["-i", "near"], preexec_fn=lambda: drop(

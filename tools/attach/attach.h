@@ -87,9 +87,9 @@ struct attach_session {
 	uint64_t scan;      /* number of the scan for sockets */
 	unsigned int lines; /* about sockets, on stderr */
 	size_t given_back;
-	bool unprepared; /* a hook or a class was refused, and the user has been told */
-	bool started;    /* a socket that is found from now on was opened later */
-	bool failed;     /* some socket could not be metered, or not given back */
+	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */
+	bool started;   /* a socket that is found from now on was opened later */
+	bool failed;    /* some socket could not be metered, or not given back */
 	struct name_list other_interfaces; /* of sockets that -i leaves out */
 	/* times of monotonic_now(): */
 	int64_t busy_until;        /* until then sockets are checked more often */

@@ -31,7 +31,7 @@ static struct attach_meter *meter_open(struct attach_session *session)
 		if (session->lines++ < ATTACH_LINES)
 			command_open_failed(error);
 	} else {
-		session->unprepared = command_prepare_meter(options, meter->meter) != 0;
+		session->unprepared = command_prepare_meter(options, meter->meter);
 	}
 	if (error || session->unprepared) {
 		attach_meter_free(meter);

@@ -18,7 +18,9 @@ int attach_session_open(struct attach_session *session, const struct attach_opti
 {
 	session->options = options;
 	session->output = output;
-	return attach_meter_of(session) ? 0 : EXIT_FAILED;
+	if (attach_meter_of(session))
+		return 0;
+	return session->unprepared ? session->unprepared : EXIT_FAILED;
 }
 
 /* At most the interval of the reports, so that each is up to date. */

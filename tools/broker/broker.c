@@ -130,7 +130,9 @@ bool broker_load_meter(struct broker *broker)
 
 	command_lift_memlock();
 	broker->open_error = socktally_open(&broker->meter, &opts);
-	return broker->open_error || !command_prepare_meter(broker->options, broker->meter);
+	if (!broker->open_error)
+		broker->unprepared = command_prepare_meter(broker->options, broker->meter);
+	return !broker->unprepared;
 }
 
 bool broker_open_meter(struct broker *broker)

@@ -49,9 +49,10 @@ struct broker {
 	int finish_reply; /* where to reply to CHANNEL_FINISH; -1: it has not come */
 
 	struct socktally *meter;
-	int open_error;                         /* why there is none */
-	bool attached;                          /* some socket has been metered */
-	char log[512];                          /* the library's last message */
+	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */
+	int open_error; /* why there is none */
+	bool attached;  /* some socket has been metered */
+	char log[512];  /* the library's last message */
 	struct name_list interfaces, linktypes; /* of sockets that the meter has forgotten */
 	struct report *report;
 	int report_error; /* of the first report that could not be written; no other is tried */

@@ -37,13 +37,14 @@ static char *copy_trimmed(const char *text, size_t length)
 static int say(const struct class_origin *origin, size_t offset, const char *name, const char *what)
 {
 	if (origin->file)
-		return command_fail("%s:%u:%zu: %s%s%s%s", origin->file, origin->line,
-				    origin->column + offset, name ? "class " : "", name ? name : "",
-				    name ? ": " : "", what);
-	if (name)
-		return command_fail("--class %s: column %zu: %s", name, origin->column + offset,
-				    what);
-	return command_fail("--class: %s", what);
+		command_fail("%s:%u:%zu: %s%s%s%s", origin->file, origin->line,
+			     origin->column + offset, name ? "class " : "", name ? name : "",
+			     name ? ": " : "", what);
+	else if (name)
+		command_fail("--class %s: column %zu: %s", name, origin->column + offset, what);
+	else
+		command_fail("--class: %s", what);
+	return EXIT_USAGE;
 }
 
 static int add(struct class_options *options, char *name, char *expression,
@@ -149,7 +150,7 @@ int class_file(struct class_options *options, const char *file)
 	status = add_lines(options, file, text, size);
 	free(text);
 	if (!status && options->count == before)
-		return command_fail("%s: there is no class in it", file);
+		status = command_fail("%s: there is no class in it", file) ? EXIT_USAGE : 0;
 	return status;
 }
 

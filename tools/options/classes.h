@@ -25,11 +25,11 @@ struct class_options {
 /* NAME=EXPRESSION: 0, or EXIT_USAGE after a message. */
 int class_option(struct class_options *options, const char *argument);
 
-/* A file with a class on each line: 0, or EXIT_FAILED after a message with line and column. */
+/* A file with a class on each line: 0, or EXIT_USAGE or EXIT_FAILED after a message with line and column. */
 int class_file(struct class_options *options, const char *file);
 
 /*
- * Sets all of them on the meter, which must have no others: 0, or EXIT_FAILED after a message, with
+ * Sets all of them on the meter, which must have no others: 0, or EXIT_USAGE or EXIT_FAILED after a message, with
  * line and column if a class is wrong. To be called once, before sockets are attached.
  */
 int class_options_add(const struct class_options *options, struct socktally *meter);

@@ -55,7 +55,7 @@ int command_option(struct report_options *options, int option, const char *argum
 /* --port's argument, "udp/8473=vxlan" or several with commas between: 0, or EXIT_USAGE after a message. */
 int port_option(struct report_options *options, const char *argument);
 /*
- * Puts the hooks and classes that are asked for on the meter, before it has sockets: 0, or EXIT_FAILED
+ * Puts the hooks and classes that are asked for on the meter, before it has sockets: 0, or an exit status
  * after a message.
  */
 int command_prepare_meter(const struct report_options *options, struct socktally *meter);

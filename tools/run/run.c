@@ -383,7 +383,7 @@ int command_run(int argc, char **argv)
 	raise_descriptors(&run);
 	choose_way(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
-		return EXIT_FAILED;
+		return run.attach ? run.session.unprepared : run.broker.unprepared;
 	clock_gettime(CLOCK_REALTIME, &run.start);
 	status = start_tool(&run);
 	if (status)
