@@ -173,7 +173,10 @@ def sampled(net):
     others = sum(kind.copies for kind in kinds if not is_udp(kind.packet.path))
     mine = sum(is_udp(by_data[data].packet.path) for _length, data in got)
     tap.same(status, 0, "sample: tcpdump's exit status")
-    tap.same(mine, -(-udp // 10), "sample: one in ten of the packets")
+    # Before Linux 5.12 each CPU counts for itself, and takes the first that it sees.
+    own_counts = tuple(int(number) for number in os.uname().release.split(".")[:2]) < (5, 12)
+    most = -(-udp // 10) + (os.cpu_count() - 1 if own_counts else 0)
+    tap.ok(-(-udp // 10) <= mine <= most, "sample: one in ten of the packets", f"{mine} of {udp}")
     tap.same(len(got) - mine, others, "sample: all of the others")
     tap.same(hook_of(report, "sample").get("dropped_packets"), udp - mine, "sample: the rest is counted")
 
