@@ -43,6 +43,10 @@ void targets_add_children(struct targets *targets, int64_t since);
 void targets_add_named(struct targets *targets, const struct target_choice *choice, int64_t since);
 /* Whether there may be more of these processes later: some are named, or all are asked for. */
 bool targets_may_come(const struct target_choice *choice);
+/* The number-th one; the last one takes its place. */
+void targets_remove(struct targets *targets, size_t number);
+/* Notes that those from number `first` on did not exist at `since`. */
+void targets_set_looked(struct targets *targets, size_t first, int64_t since);
 /* Removes the processes that have ended. */
 void targets_forget_ended(struct targets *targets);
 void targets_free(struct targets *targets);
