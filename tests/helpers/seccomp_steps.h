@@ -72,10 +72,9 @@ static void seccomp_allow(const int *numbers, size_t count)
 #define SECCOMP_ALLOW(list) seccomp_allow(list, sizeof(list) / sizeof(*list))
 
 /*
- * how: "tool", "exec", "shell": allow these; "mild": forbids one call, with an error, as containers do;
- * "strict": the old mode; "invalid": the kernel refuses it; "none": no filter, which asks whether the
- * kernel has them. By prctl(), or with a "+" in front by
- * syscall() for all threads.
+ * how: "tool", "exec", "shell": allows these calls; "mild": forbids one, with an error, as containers do;
+ * "strict": the old mode; "invalid": the kernel refuses it; "none": no filter, which asks whether the kernel
+ * has them. Set by prctl(), or with a "+" in front by syscall(), for all threads.
  */
 static long seccomp_step(const char *how)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * socket_steps STEP...: a capture tool that does what it is told, step by step, and prints what came
- * of each: the return value, errno, and the packets that it received. Run with and without socktally
- * it must print the same.
+ * socket_steps STEP...: a capture tool that takes its steps from the command line. It prints the result of
+ * each: the return value, errno, and the packets that it received. With and without socktally it must print
+ * the same.
  */
 #include "tests/helpers/seccomp_steps.h"
 
@@ -222,7 +222,7 @@ static long bind_socket(const char *interface, const char *protocol)
 	return bind(fd, (struct sockaddr *)&name, sizeof(name));
 }
 
-/* The child goes on; we end as it does. */
+/* The child takes the next steps; this process ends as the child does. */
 static void step_fork(const char *how)
 {
 	pid_t child = fork();
@@ -239,8 +239,8 @@ static void step_fork(const char *how)
 }
 
 /*
- * The socket goes through another one and comes back with another number: to us, or to a child that
- * goes on while we end as it does.
+ * The socket is sent through a Unix socket and gets another number: in this process, or in a child that goes
+ * on while this process waits for its end.
  */
 static long pass_socket(bool to_child)
 {
@@ -317,7 +317,7 @@ static long show_title(char **step)
 	return 0;
 }
 
-/* How many bytes of the title are not as we have put them there. */
+/* How many bytes of the title somebody else has changed. */
 static long look_at_title(void)
 {
 	long strange = strncmp(title, "showing", title_size) != 0;
@@ -361,7 +361,7 @@ static void step_exec(char **step)
 	print("exec", -1);
 }
 
-/* Another socket gets filters, so many, and stays. */
+/* Another socket, which stays open, gets so many filters one after the other. */
 static long other_filters(const char *count)
 {
 	int kept = fd;
@@ -374,7 +374,7 @@ static long other_filters(const char *count)
 	return result;
 }
 
-/* Takes all descriptors that the process may have, 256 at most; and gives them back. */
+/* Takes all descriptors that the process may have, which are then 256 at most; and gives them back. */
 static int filler[256];
 
 static long fill_descriptors(void)
@@ -398,7 +398,7 @@ static long free_descriptors(void)
 	return 0;
 }
 
-/* How many there were, as far as select() can see. */
+/* Closes all descriptors that select() can take; how many there were. */
 static int close_each(void)
 {
 	int closed = 0;
@@ -425,7 +425,7 @@ static void *filter_main(void *unused)
 	return unused;
 }
 
-/* A filter for all threads comes while another one sets the socket's filter, again and again. */
+/* A seccomp filter for all threads is set while another thread changes the socket's filter all the time. */
 static long race(void)
 {
 	pthread_t thread;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/*
- * More requests than a tool can have a use for are served at a bounded rate: none is lost, and that it
- * is so is said once.
- */
+/* Requests come faster than BROKER_RATE: they are served at that rate, none is lost, and one line says so. */
 #include "tools/broker/broker.h"
 
 #include <errno.h>

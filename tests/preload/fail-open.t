@@ -72,7 +72,7 @@ def missing_parts(sender, folder):
 
 
 def run_wrapped(way, steps, sender, wrap):
-    """Metered inside of the wrapper."""
+    """The wrapper is around the tool and socktally."""
     metered = [live.SOCKTALLY, "run", "--"] if way == "run" else ["env", f"LD_PRELOAD={shim.SHIM}"]
     guest = shim.Guest("plain", [*wrap, *metered, shim.HELPER, *steps])
     while guest.wait_ready():
@@ -84,7 +84,7 @@ def run_wrapped(way, steps, sender, wrap):
 
 
 def small_option_memory(sender):
-    """Filters of a length that fits alone, but not with ours beside it; and longer ones."""
+    """Filters that fit into the option memory alone, but not beside our program; and longer ones."""
     path = "/proc/sys/net/core/optmem_max"
     if not os.path.exists(path):
         tap.skip("optmem_max", "not of a network namespace in this kernel")

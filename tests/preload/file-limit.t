@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Where the size of files is limited (ulimit -f), what writes too much gets SIGXFSZ, which ends it: the
-tool never gets one of ours, and `run` ends as the tool does."""
+"""Where the size of files is limited (ulimit -f), a write beyond it is SIGXFSZ, which ends the process. No
+write of the shim's brings the tool this signal, and `run` ends as the tool does."""
 import resource
 import tempfile
 
@@ -24,7 +24,7 @@ CASES = [
 
 
 def limited(way, text, sender, environment):
-    """With no byte in any file."""
+    """No file may have a byte."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:

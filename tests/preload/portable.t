@@ -17,8 +17,7 @@ import tap
 
 CC = shlex.split(os.environ.get("CC", "cc"))
 
-# Functions and variables that glibc has had since 2.17 (older ones it has under one name for ever), and musl
-# as well, and that make no system call.
+# Functions and variables that make no system call. Each glibc from 2.17 on has them, and musl.
 MAY_NEED = """__errno_location __stack_chk_fail __stack_chk_guard __environ environ dl_iterate_phdr getauxval memcpy
  memmove memset memcmp strlen strcpy strcmp strncmp strchr strrchr strstr bcmp __progname
  program_invocation_short_name""".split()
@@ -54,8 +53,8 @@ int main(void)
 }
 """
 
-# Another interposer, whose functions may only be called by the program itself: of those that the program
-# below doesn't call, none works. As torsocks, whose syscall() calls a pointer that isn't set yet.
+# Another interposer, as torsocks is, whose syscall() calls a pointer that may not be set yet. Each of these
+# functions kills the process. The program below calls none of them, so only the shim could.
 OTHER_CALLS = """syscall prctl fcntl mmap munmap sendmsg recvmsg poll ppoll clock_gettime connect shutdown listen
  getsockname socketpair pipe getpid sigaction sigprocmask pthread_sigmask getenv secure_getenv putenv setenv
  dup2 dup3 execve vfork waitpid wait4 getrlimit setrlimit memfd_create ftruncate flock access stat fstat open
@@ -97,7 +96,7 @@ def run(*command, **options):
 
 
 def needed():
-    """Names, and versions of the C library, that a program must have for the shim to load."""
+    """Names of symbols, and versions of the C library, without which the shim does not load."""
     names, versions = [], set()
     for line in run("readelf", "--wide", "--dyn-syms", shim.SHIM).stdout.splitlines():
         fields = line.split()
@@ -159,8 +158,9 @@ def musl(folder, sender):
 
 
 def sanitizer(folder, sender):
-    """gcc's ASan is a shared library that wants to be the first one; also behind a script, where nobody sees
-    beforehand what is to be run. With LD_PRELOAD alone that's up to who sets it."""
+    """gcc's ASan is a shared library that refuses to be loaded behind another one. A script may start such a
+    program, too, and nobody sees that beforehand. With LD_PRELOAD alone only what the first process executes
+    is helped."""
     path = build(folder, "asan", SNIFFER, ["gcc"], "-fsanitize=address") if shutil.which("gcc") else None
     compare("a program with ASan", sender, path, ("run",))
     compare("and with options of its own", sender, path, ("run",), {"ASAN_OPTIONS": "exitcode=9"})

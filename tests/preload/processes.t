@@ -23,7 +23,7 @@ CASES = [
     (f"thread {OPEN} {SEE}", 6, 6),
     (f"{OPEN} thread filter:reject filter:udp {SEE}", 6, 6),
     (f"thread fork {OPEN} {SEE}", 6, 6),
-    # who closes it is not who goes on
+    # one process closes the socket, another one goes on
     (f"{OPEN} forkclose {SEE}", 6, 6),
     (f"{OPEN} forkclose filter:reject filter:udp {SEE}", 6, 6),
     (f"{OPEN} child {SEE}", 6, 6),
@@ -41,11 +41,11 @@ CASES = [
     (f"closeall fork {OPEN} {SEE}", 6, 6),
     (f"closeall exec {OPEN} {SEE}", 6, 6),
     (f"fork closeall chroot setuid socket:raw:3", None, None),
-    # one by one, only the tool's own can be closed: the channel stays
+    # a tool that closes each descriptor leaves the channel open
     (f"closeeach {OPEN} {SEE}", 6, 6),
     (f"closeeach closeeach fork closeeach exec closeeach {OPEN} {SEE}", 6, 6),
     ("closeeach unshare socket:raw:3 filter:udp get:4 bind:lo:3 closeeach", 0, 0),
-    # nor by a range of them
+    # and one that closes a range of them
     (f"closerange {OPEN} {SEE}", 6, 6),
     (f"closefrom {OPEN} {SEE} closefrom get:4", 6, 6),
     (f"closewrong closerange fork closefrom exec closerange {OPEN} {SEE}", 6, 6),
@@ -59,7 +59,7 @@ CASES = [
     (f"closeall socket:raw:0 bind:near:3 chroot setuid filter:reject filter:udp {SEE}", 6, 6),
     # another network namespace, where there is nothing to receive: the descriptor serves
     ("unshare socket:raw:3 filter:udp get:4 bind:lo:3", 0, 0),
-    # and without the descriptor neither way is left: said once, and the tool goes on
+    # without the descriptor there is no way to the broker: said once, and the tool goes on
     ("closeall unshare socket:raw:3 filter:udp filter:reject get:4 bind:lo:3 detach detach", None, None),
     # the memory of its arguments and its environment becomes what ps(1) shows
     (f"title {OPEN} {SEE} look", 6, 6),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""A tool under a seccomp filter that kills for what it does not need itself: it is not killed for what
-we would do, in whatever order things are done. What is metered when it sets the filter stays metered,
-and one line says that no more is."""
+"""A seccomp filter kills a tool for system calls that it doesn't need itself: the shim makes none of them once
+the filter is set, in whatever order things are done. What is metered then stays metered, and one line says
+that later sockets and filters are not."""
 import os
 import tempfile
 
@@ -15,7 +15,7 @@ SEE = "ready packets"
 
 # steps, packets counted, whether a line is said: always when the tool sets a filter itself
 CASES = [
-    # all is set up before: nothing of ours comes after, not even at the end
+    # all is set up before: no call of the shim's comes after, not even at the end
     (f"{OPEN} seccomp=tool {SEE}", 6, True),
     (f"{OPEN} seccomp=+tool {SEE}", 6, True),
     (f"{OPEN} seccomp=tool {SEE} exit", 6, True),
@@ -34,11 +34,11 @@ CASES = [
     (f"thread seccomp=+tool {OPEN} {SEE}", 0, True),
     (f"{OPEN} {SEE} seccomp=tool name", 6, True),
     (f"fork seccomp=tool {OPEN} {SEE}", 0, True),
-    # a filter that would let us do what we do is a filter like any other
+    # filters that allow the shim's calls are no exception
     (f"seccomp=mild {OPEN} {SEE} detach", 0, True),
     (f"{OPEN} seccomp=mild {SEE} seccomp=+mild seccomp=tool", 6, True),
     (f"seccomp=mild fork exec {OPEN} {SEE}", 0, True),
-    # a filter that the kernel refuses, and the question whether it knows of filters
+    # a filter that the kernel refuses; and no filter, which asks whether the kernel has them
     (f"seccomp=invalid {OPEN} {SEE}", 6, True),
     (f"seccomp=none seccomp=+none {OPEN} {SEE}", 6, False),
     # another program under the filter
@@ -78,7 +78,7 @@ def races(sender):
 
 
 def started_under_filter(sender):
-    """The filter is there before the shim is: as a service manager or a container's runtime sets it."""
+    """The filter was set before the shim was loaded, as by a service manager or a container's runtime."""
     steps = f"{OPEN} {SEE}".split()
     plain = shim.run("plain", ["seccomp=mild", *steps], sender)
     shell = ["sh", "-c", '"$@"; exit $?', "sh"]

@@ -85,7 +85,7 @@ def other_families():
     tap.same(result.status, 0, "the program ends well")
     calls = [[re.sub(r"0x[0-9a-f]{6,}", "POINTER", line) for line in between(text, '"begin"', '"end"')]
              for text in (plain, metered)]
-    # which family it is of is all that is asked: SOL_SOCKET, SO_DOMAIN
+    # the shim asks for the socket's family only: SOL_SOCKET, SO_DOMAIN
     asked = [line for line in calls[1] if re.match(r"getsockopt\(\d+, 0x1, 0x27,", line)]
     tap.ok(asked, "a filter's socket is looked at")
     same_calls([line for line in calls[1] if line not in asked], calls[0],
