@@ -3,10 +3,29 @@
 #include "plugin/meter/meter.h"
 #include "plugin/meter/visit.h"
 #include <errno.h>
+#include <stddef.h>
+
+/* Hosts of 1.0.0 have these members at these places; new ones follow. */
+_Static_assert(offsetof(struct socktally_plugin, create) == 24 &&
+		       offsetof(struct socktally_plugin, snapshot) == 72 &&
+		       offsetof(struct socktally_plugin, get_filter) == 160,
+	       "the table only grows at its end");
 
 static int set_filter(struct socktally *meter, int fd, const void *insns, size_t count)
 {
 	return socktally_set_filter(meter, fd, insns, count);
+}
+
+static int get_filter(struct socktally *meter, int fd, void *insns, size_t *count)
+{
+	return socktally_get_filter(meter, fd, insns, count);
+}
+
+static int count_packet(struct socktally *meter, uint32_t linktype, const void *data, size_t caplen,
+			size_t len, uint32_t direction)
+{
+	return socktally_count(meter, linktype, data, caplen, len,
+			       (enum socktally_direction)direction);
 }
 
 /* Walks through the hooks, each followed by its rows. */
@@ -77,4 +96,10 @@ const struct socktally_plugin socktally_plugin = {
 	.hook_remove = socktally_hook_remove,
 	.hook_set_priority = socktally_hook_set_priority,
 	.set_classes = socktally_set_classes,
+	.get_filter = get_filter,
+	.forget = socktally_forget,
+	.sockets = socktally_sockets,
+	.count = count_packet,
+	.classify = socktally_classify_for,
+	.path_text = socktally_path_text,
 };

@@ -10,7 +10,8 @@
 
 struct st_threshold {
 	int number; /* 0: removed while rates were looked at */
-	char *path; /* "": all packets */
+	char *path; /* "": all packets; or the name of a class */
+	bool of_class;
 	struct st_pattern pattern;
 	uint32_t rate;
 	double above, below;
@@ -44,6 +45,8 @@ static int check(struct socktally *meter, const struct socktally_threshold_opts 
 
 	if (opts->flags || opts->rate > SOCKTALLY_ACCEPTED_BYTES_PER_SECOND)
 		return st_fail(meter, -EINVAL, "a threshold: unknown flags or rate");
+	if (opts->path && opts->class_name)
+		return st_fail(meter, -EINVAL, "a threshold: of a path or of a class, not of both");
 	if (!isfinite(opts->above) || !isfinite(opts->below) || opts->above < 0 ||
 	    opts->below < 0 || opts->below > opts->above)
 		return st_fail(meter, -EINVAL,
@@ -69,7 +72,9 @@ static int add(struct socktally *meter, const struct socktally_threshold_opts *o
 		meter->thresholds = grown;
 	threshold = calloc(1, sizeof(*threshold));
 	if (threshold)
-		threshold->path = strdup(opts->path ? opts->path : "");
+		threshold->path = strdup(opts->path         ? opts->path
+					 : opts->class_name ? opts->class_name
+							    : "");
 	if (!grown || !threshold || !threshold->path) {
 		if (threshold)
 			threshold_free(threshold);
@@ -78,6 +83,7 @@ static int add(struct socktally *meter, const struct socktally_threshold_opts *o
 	threshold->number = ++meter->threshold_last;
 	if (opts->path)
 		threshold->pattern = pattern;
+	threshold->of_class = opts->class_name;
 	threshold->rate = opts->rate;
 	threshold->above = opts->above;
 	threshold->below = opts->below;
@@ -156,9 +162,25 @@ static int add_cell(void *ctx, const struct socktally_cell *cell)
 	for (size_t i = 0; i < meter->threshold_count; i++) {
 		struct st_threshold *threshold = meter->thresholds[i];
 
+		if (threshold->of_class)
+			continue;
 		if (!*threshold->path ||
 		    st_pattern_fits(&threshold->pattern, cell->layers, cell->layer_count))
 			threshold->count += count_of(&cell->counts, threshold->rate);
+	}
+	return 0;
+}
+
+static int add_class(void *ctx, const struct socktally_class_counts *class)
+{
+	struct socktally *meter = ctx;
+
+	for (size_t i = 0; i < meter->threshold_count; i++) {
+		struct st_threshold *threshold = meter->thresholds[i];
+
+		if (threshold->of_class && !strcmp(threshold->path, class->name))
+			threshold->count += count_of(&class->in, threshold->rate) +
+					    count_of(&class->out, threshold->rate);
 	}
 	return 0;
 }
@@ -196,6 +218,7 @@ void st_thresholds_look(struct socktally *meter)
 	for (size_t i = 0; i < count; i++)
 		meter->thresholds[i]->count = 0;
 	socktally_snapshot(meter, add_cell, meter, NULL);
+	socktally_classes(meter, add_class, meter);
 	meter->thresholds_busy = true;
 	for (size_t i = 0; i < count && !meter->closed; i++) {
 		struct st_threshold *threshold = meter->thresholds[i];

@@ -38,12 +38,28 @@
  * destroy takes effect when the call returns in which the callback runs; no further callback comes, and
  * that call returns -ECANCELED.
  *
+ * Filters: set_filter sets a socket's filter and keeps it metered. SO_ATTACH_FILTER, and so
+ * pcap_setfilter(), takes our program's place: the counting on that socket has ended until poll notices
+ * and attaches again. A meter that is destroyed leaves its program on its sockets as a complete filter of
+ * theirs, to which nothing else can be attached; detach gives them back before.
+ *
+ * Privileges: create, attach, set_filter, hook_add and set_classes load programs, which takes CAP_BPF and
+ * CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), or a broker. After setuid() or when capabilities are
+ * dropped the counting goes on, and snapshot, poll, detach and destroy work; the others, and attaching
+ * again where a filter was set past the library, fail with -EPERM.
+ *
+ * dlclose: destroy the meters before. If there are any left, their sockets get back their own filters, as
+ * far as they are still open under the number that they were attached with. No other thread may be in the
+ * library.
+ *
  * fork: parent and child have the same meter, and the sockets are counted until both have destroyed it
  * or ended. Both may take snapshots; only one of them may attach, detach, set filters or poll from then
  * on. exec ends it, as all descriptors are close-on-exec.
  *
  * Errors: what can fail returns a negative errno value and leaves errno as it was; error() has a
- * sentence about it. NULL for a meter, or one that is destroyed, is -EINVAL.
+ * sentence about it, which names the cause. -EINVAL: the meter is NULL or destroyed, a pointer that is
+ * needed is NULL, or options make no sense. -E2BIG: options of a newer release. -ENOMEM. -EBUSY and
+ * -ECANCELED: see callbacks. The other ones stand with each function.
  *
  * Guest rules: the library starts no thread, installs no signal handler, prints nothing and changes
  * no resource limit. Whatever fails, the socket delivers what its own filter says.
@@ -64,6 +80,13 @@ extern "C" {
 #define SOCKTALLY_API
 #endif
 
+/* Without a name, which C99 does not have. */
+#if defined(__GNUC__)
+#define SOCKTALLY_UNION __extension__ union
+#else
+#define SOCKTALLY_UNION union
+#endif
+
 struct socktally;   /* a meter */
 struct sock_filter; /* <linux/filter.h>; libpcap's struct bpf_insn has the same layout */
 
@@ -79,6 +102,29 @@ enum socktally_log_level {
 };
 
 typedef void (*socktally_log_fn)(void *ctx, enum socktally_log_level level, const char *text);
+
+/* The layers of a path at most; a packet that goes deeper ends its path there. */
+#define SOCKTALLY_MAX_LAYERS 14
+/* Room for the longest path as text, terminating NUL included. */
+#define SOCKTALLY_PATH_TEXT_MAX 256
+
+struct socktally_path {
+	uint8_t layers[SOCKTALLY_MAX_LAYERS]; /* enum socktally_protocol, outermost first */
+	uint8_t layer_count;
+	uint8_t reserved;
+};
+
+/* One metered socket. The library owns it; valid until the callback returns. */
+struct socktally_socket {
+	uint64_t cookie;       /* SO_COOKIE: names the socket for the life of the system */
+	int32_t ifindex;       /* 0: every interface */
+	const char *interface; /* its name; "any" for every interface */
+	const char *linktype;  /* "eth", "sll", "raw", ... */
+	const struct sock_filter *insns; /* the socket's own filter; NULL: it has none */
+	size_t insn_count;
+	uint32_t program; /* id of the attached BPF program, as bpftool shows it; 0: unknown */
+};
+typedef int (*socktally_socket_fn)(void *ctx, const struct socktally_socket *socket);
 
 /*
  * Somebody has set a socket's filter past the library, which ended the counting on it. Poll notices
@@ -180,7 +226,10 @@ enum socktally_rate {
 	SOCKTALLY_ACCEPTED_BYTES_PER_SECOND = 3,
 };
 
-/* The rate of a path, looked at once an interval as the mean of that interval. */
+/*
+ * The rate of a path, or of a class, looked at once an interval as the mean of that interval: without
+ * set_interval and poll nothing is looked at.
+ */
 struct socktally_threshold_opts {
 	size_t sz; /* sizeof(struct socktally_threshold_opts) */
 	/*
@@ -192,12 +241,17 @@ struct socktally_threshold_opts {
 	uint32_t flags; /* none yet: 0 */
 	double above;   /* crossed upwards when the rate is more than that, */
 	double below;   /* and downwards when it is at most that, which is not more than above */
+	/*
+	 * The class of this name instead of a path, which must be NULL then. While there is no such
+	 * class its rate is 0.
+	 */
+	const char *class_name;
 };
 
 struct socktally_crossing {
 	int32_t threshold; /* its number */
 	uint32_t rate;     /* enum socktally_rate */
-	const char *path;  /* as given; "" for all packets */
+	const char *path;  /* as given, or the class's name; "" for all packets */
 	double bound;      /* that was crossed, */
 	double value;      /* by this mean */
 	double seconds;    /* of so long */
@@ -225,7 +279,13 @@ struct socktally_hook_opts {
 	size_t sz;        /* sizeof(struct socktally_hook_opts) */
 	const char *name; /* NULL: the program's, with a number if there is one of that name */
 	/* One of these three: */
-	const char *builtin; /* a hook of the library's, see socktally-hook(7): "sizes", "drop" */
+	/*
+	 * A hook of the library's, with its options as variables; see socktally-hook(7):
+	 * "sizes", "tcpflags", "icmp", "rate"; "talkers": by=flow|host, header=outer|inner;
+	 * "drop": path=PATTERN; "snap": path=PATTERN, bytes=NUMBER; "sample": path=PATTERN, n=NUMBER,
+	 * by=packet|flow, header=outer|inner. PATTERN: as of a threshold.
+	 */
+	const char *builtin;
 	const char *file;    /* an object file; with object, what messages call that */
 	const void *object;  /* one in memory, read during the call only */
 	size_t object_size;  /* bytes */
@@ -308,7 +368,15 @@ struct socktally_classes_opts {
 struct socktally_class_counts {
 	const char *name;
 	const char *expression; /* NULL: it is a filter, or "none" */
-	struct socktally_counts in, out;
+	/* Received and sent; the second names are for languages that have "in" as a keyword. */
+	SOCKTALLY_UNION
+	{
+		struct socktally_counts in, received;
+	};
+	SOCKTALLY_UNION
+	{
+		struct socktally_counts out, sent;
+	};
 };
 typedef int (*socktally_class_fn)(void *ctx, const struct socktally_class_counts *counts);
 
@@ -337,7 +405,9 @@ struct socktally_plugin {
 
 	/*
 	 * Makes a meter; opts may be NULL. *meter is set on success only; error(NULL) has the reason of
-	 * a failure. -EPERM: BPF is not permitted. [socktally_open]
+	 * a failure. -EPERM: BPF is not permitted, or before Linux 5.11 RLIMIT_MEMLOCK is too low, or the
+	 * broker is not trusted; -EACCES: CAP_PERFMON is missing, or the broker does not serve this user;
+	 * -EMFILE. [socktally_open]
 	 */
 	int (*create)(struct socktally **meter, const struct socktally_open_opts *opts);
 	/* Ends it: its sockets go on with exactly their own filter. NULL is allowed. [socktally_close] */
@@ -346,18 +416,32 @@ struct socktally_plugin {
 	 * [socktally_error] */
 	const char *(*error)(const struct socktally *meter);
 
-	/* Meters the AF_PACKET socket fd, with the filter it has now. opts may be NULL.
-	 * [socktally_attach] */
+	/*
+	 * Meters the AF_PACKET socket fd, with the filter it has now. opts may be NULL. On failure the
+	 * socket is as it was. -EPERM: locked (SO_LOCK_FILTER), or BPF is not permitted (any more);
+	 * -EACCES: has an eBPF filter that is not this meter's, or CAP_PERFMON is missing; -EOPNOTSUPP:
+	 * its filter uses what eBPF can't express; -ENOMEM: or it does not fit net.core.optmem_max;
+	 * -EAGAIN: somebody keeps changing its filter; -EBADF, -ENOTSOCK, -EPROTOTYPE: not a packet
+	 * socket; -E2BIG: a filter too long as eBPF; -ECONNRESET, -ETIMEDOUT: the broker has ended, or
+	 * does not answer. [socktally_attach]
+	 */
 	int (*attach)(struct socktally *meter, int fd, const struct socktally_attach_opts *opts);
 	/*
-	 * Sets the socket's own filter, in place of SO_ATTACH_FILTER. insns: an array of struct
-	 * sock_filter, or of libpcap's struct bpf_insn; count 0: no filter. [socktally_set_filter]
+	 * Sets the socket's own filter, in place of SO_ATTACH_FILTER; attaches it if it was not. insns: an
+	 * array of struct sock_filter, or of libpcap's struct bpf_insn; count 0: no filter. Errors as
+	 * attach; -EINVAL: a filter that the kernel would refuse. [socktally_set_filter]
 	 */
 	int (*set_filter)(struct socktally *meter, int fd, const void *insns, size_t count);
-	/* Gives the socket back with its own filter. [socktally_detach] */
+	/*
+	 * Gives the socket back with its own filter. -ENOENT: it is not on this meter; -EPERM: locked.
+	 * [socktally_detach]
+	 */
 	int (*detach)(struct socktally *meter, int fd);
 
-	/* The counts as they are now; ctx goes to the callbacks. [socktally_snapshot] */
+	/*
+	 * The counts as they are now; ctx goes to the callbacks. Returns 0, or what a callback returned to
+	 * end it. [socktally_snapshot]
+	 */
 	int (*snapshot)(struct socktally *meter, const struct socktally_sink *sink, void *ctx);
 
 	/* An interval for thresholds and for fn, which may be NULL. 0: none. [socktally_set_interval] */
@@ -366,29 +450,71 @@ struct socktally_plugin {
 	/* A descriptor for poll or epoll, readable when an interval is over. [socktally_fd] */
 	int (*fd)(struct socktally *meter);
 	/*
-	 * Notices filters that were set past the library, waits at most timeout_ms (0: not at all) for
-	 * the interval, and calls what is due. [socktally_poll]
+	 * Notices filters that were set past the library, waits at most timeout_ms (0: not at all, -1:
+	 * without end) for the interval, and calls what is due. Returns 0 if the interval is not over, else
+	 * 1, or what fn of set_interval returned if that is not 0. -EINTR: a signal came first.
+	 * [socktally_poll]
 	 */
 	int (*poll)(struct socktally *meter, int timeout_ms);
 
-	/* The threshold's number, from 1 on. fn is called from poll. [socktally_threshold_add] */
+	/*
+	 * Returns the threshold's number, from 1 on. fn is called from poll, when an interval is over: it
+	 * needs set_interval. -EINVAL: bad bounds, or a path that names no protocol.
+	 * [socktally_threshold_add]
+	 */
 	int (*threshold_add)(struct socktally *meter, const struct socktally_threshold_opts *opts,
 			     socktally_crossing_fn fn, void *ctx);
-	/* [socktally_threshold_remove] */
+	/* -ENOENT: there is none with this number. [socktally_threshold_remove] */
 	int (*threshold_remove)(struct socktally *meter, int threshold);
 
-	/* One of the library's own hooks, or one from an object file. [socktally_hook_add] */
+	/*
+	 * One of the library's own hooks, or one from an object file. -EEXIST: there is one of this name;
+	 * -ENOSPC: SOCKTALLY_MAX_HOOKS are there; -EACCES and others: the file can't be read, or the
+	 * verifier refuses the program; -EOPNOTSUPP: a PREEMPT_RT kernel, or a broker. [socktally_hook_add]
+	 */
 	int (*hook_add)(struct socktally *meter, const struct socktally_hook_opts *opts);
-	/* [socktally_hook_replace] */
+	/* Errors as hook_add; -ENOENT: there is no such hook. [socktally_hook_replace] */
 	int (*hook_replace)(struct socktally *meter, const char *name,
 			    const struct socktally_hook_opts *opts);
-	/* *last, if not NULL, is what it has taken in the end. [socktally_hook_remove] */
+	/* *last, if not NULL, is what it has taken in the end. -ENOENT. [socktally_hook_remove] */
 	int (*hook_remove)(struct socktally *meter, const char *name, struct socktally_hook *last);
-	/* [socktally_hook_set_priority] */
+	/* -ENOENT. [socktally_hook_set_priority] */
 	int (*hook_set_priority)(struct socktally *meter, const char *name, int32_t priority);
-	/* These and no others are the classes from now on; opts may be NULL. [socktally_set_classes] */
+	/*
+	 * These and no others are the classes from now on; opts may be NULL. -EINVAL: a wrong expression,
+	 * filter or name; -ENOSYS: there is no libpcap; -E2BIG: more than the kernel takes.
+	 * [socktally_set_classes]
+	 */
 	int (*set_classes)(struct socktally *meter, const struct socktally_class *classes,
 			   size_t count, const struct socktally_classes_opts *opts);
+
+	/* --- not in the table of 1.0.0 */
+
+	/*
+	 * The socket's own filter: up to *count instructions of struct sock_filter to insns; *count becomes
+	 * how many it has. -ENOENT: not metered here; -ENOSPC: room for *count is needed.
+	 * [socktally_get_filter]
+	 */
+	int (*get_filter)(struct socktally *meter, int fd, void *insns, size_t *count);
+	/* For a socket that is closed: by its SO_COOKIE. -ENOENT. [socktally_forget] */
+	int (*forget)(struct socktally *meter, uint64_t cookie);
+	/* Calls fn for every metered socket. [socktally_sockets] */
+	int (*sockets)(struct socktally *meter, socktally_socket_fn fn, void *ctx);
+	/*
+	 * Counts one packet on a meter of SOCKTALLY_OPEN_USERSPACE. linktype: LINKTYPE_ as in a capture
+	 * file; caplen bytes of data are there, of a packet of len; direction: enum socktally_direction.
+	 * [socktally_count]
+	 */
+	int (*count)(struct socktally *meter, uint32_t linktype, const void *data, size_t caplen,
+		     size_t len, uint32_t direction);
+	/* The path of one packet; meter may be NULL. By any thread. [socktally_classify_for] */
+	void (*classify)(const struct socktally *meter, uint32_t linktype, const void *data,
+			 size_t caplen, struct socktally_path *path);
+	/*
+	 * A path of numbers as text, as much as fits; returns its full length. One layer alone gives a
+	 * protocol's name by its number. By any thread. [socktally_path_text]
+	 */
+	size_t (*path_text)(const uint8_t *layers, size_t layer_count, char *text, size_t size);
 };
 
 /* Counts upwards only when a host could no longer do with the table as it knows it. */

@@ -158,6 +158,56 @@ static void classes(struct socktally *meter, int udp)
 	ok(!plugin->set_classes(meter, NULL, 0, NULL), "and none");
 }
 
+struct sockets {
+	unsigned int count;
+	uint64_t cookie;
+};
+
+static int take_socket(void *ctx, const struct socktally_socket *socket)
+{
+	struct sockets *sockets = ctx;
+
+	sockets->count += !strcmp(socket->interface, "lo") && !strcmp(socket->linktype, "eth");
+	sockets->cookie = socket->cookie;
+	return 0;
+}
+
+/* What the table has got since 1.0.0. */
+static void later_members(struct socktally *meter, int fd)
+{
+	static const uint8_t packet[60] = {[12] = 0x08, [13] = 0x06};
+	const struct socktally_open_opts own = {.sz = sizeof(own),
+						.flags = SOCKTALLY_OPEN_USERSPACE};
+	const struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, 77)};
+	const uint8_t number = SOCKTALLY_ARP;
+	struct sock_filter insns[2];
+	struct sockets sockets = {0};
+	struct socktally_path path;
+	struct socktally *counter;
+	size_t count = 2;
+	char text[16];
+
+	ok(SOCKTALLY_PLUGIN_HAS(plugin, path_text), "the table has them all");
+	ok(!plugin->set_filter(meter, fd, filter, 1) &&
+		   !plugin->get_filter(meter, fd, insns, &count) && count == 1 && insns[0].k == 77,
+	   "get_filter");
+	ok(!plugin->sockets(meter, take_socket, &sockets) && sockets.count == 1, "sockets");
+	ok(!plugin->forget(meter, sockets.cookie) &&
+		   plugin->forget(meter, sockets.cookie) == -ENOENT &&
+		   !plugin->set_filter(meter, fd, NULL, 0),
+	   "forget");
+	ok(!plugin->create(&counter, &own) &&
+		   !plugin->count(counter, 1, packet, 60, 60, SOCKTALLY_OUT) &&
+		   look(counter).totals == 1 &&
+		   plugin->count(meter, 1, packet, 60, 60, SOCKTALLY_IN) == -EINVAL,
+	   "count, where the meter has no kernel part");
+	plugin->destroy(counter);
+	plugin->classify(NULL, 1, packet, 60, &path);
+	ok(path.layer_count == 2 && path.layers[1] == SOCKTALLY_ARP, "classify");
+	ok(plugin->path_text(&number, 1, text, sizeof(text)) == 3 && !strcmp(text, "arp"),
+	   "a protocol's name by its number");
+}
+
 int main(void)
 {
 	const struct sock_filter cut[] = {BPF_STMT(BPF_RET | BPF_K, 20)};
@@ -184,6 +234,7 @@ int main(void)
 	   "a threshold, an interval");
 	traffic_send(udp, PACKETS);
 	ok(plugin->poll(meter, 1000) == 1 && crossings.crossings == 1, "is crossed");
+	later_members(meter, fd);
 	ok(!plugin->threshold_remove(meter, threshold) && !plugin->detach(meter, fd), "and ends");
 	plugin->destroy(meter);
 	close(fd);

@@ -3,6 +3,7 @@
 #include "tests/lib/api_traffic.h"
 #include "plugin/hooks/pattern.h"
 #include "plugin/meter/meter.h"
+#include <linux/filter.h>
 #include <socktally/socktally.h>
 #include <time.h>
 
@@ -71,6 +72,47 @@ static void backwards(struct socktally *meter)
 	to_the_end(meter);
 	ok(used && number > 0 && !seen.up, "counters that go backwards cross no bound");
 	region->used = used;
+	socktally_threshold_remove(meter, number);
+}
+
+/* A class instead of a path; a change of the classes is no rate. */
+static void of_class(struct socktally *meter)
+{
+	const struct sock_filter arp[] = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+					  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0806, 0, 1),
+					  BPF_STMT(BPF_RET | BPF_K, 1),
+					  BPF_STMT(BPF_RET | BPF_K, 0)};
+	const struct socktally_class class = {.name = "asks",
+					      .insns = arp,
+					      .insn_count = 4,
+					      .linktype = 1};
+	struct socktally_threshold_opts opts = {.sz = sizeof(opts),
+						.path = "eth",
+						.class_name = "asks",
+						.above = 1000,
+						.below = 10};
+	struct seen seen = {.meter = meter};
+	int number;
+
+	ok(socktally_threshold_add(meter, &opts, crossed, &seen) == -EINVAL, "a path and a class");
+	opts.path = NULL;
+	number = socktally_threshold_add(meter, &opts, crossed, &seen);
+	to_the_end(meter);
+	count(meter, 100000, 0x0806);
+	to_the_end(meter);
+	ok(number > 0 && !seen.up && !seen.down, "a class that isn't there has no rate");
+	ok(!socktally_set_classes(meter, &class, 1, NULL), "a class");
+	count(meter, 1, 0x0806);
+	to_the_end(meter);
+	count(meter, 100000, 0x9999);
+	to_the_end(meter);
+	ok(!seen.up, "packets that are not in it");
+	count(meter, 100000, 0x0806);
+	to_the_end(meter);
+	ok(seen.up == 1 && !strcmp(seen.path, "asks"), "its own cross the bound, by its name");
+	ok(!socktally_set_classes(meter, NULL, 0, NULL), "no classes any more");
+	to_the_end(meter);
+	ok(seen.up == 1 && seen.down == 1 && seen.last.value == 0, "it is 0 then, and not below");
 	socktally_threshold_remove(meter, number);
 }
 
@@ -233,6 +275,7 @@ int main(void)
 	ok(arp.up == 1 && all.up == 1 && !arp.down && !all.down, "a callback that polls");
 
 	backwards(meter);
+	of_class(meter);
 	ok(!socktally_set_interval(meter, 50, NULL, NULL) && socktally_poll(meter, 2000) == 1,
 	   "an interval without a function");
 	socktally_close(meter);
