@@ -51,6 +51,32 @@ static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
 		step->next = ST_ETHERTYPE(type);
 }
 
+/* Its length is that of the fixed part, which has the type in its last two bytes. */
+static __always_inline void st_tag(struct st_step *step, const __u8 *h)
+{
+	step->next = ST_ETHERTYPE(st_get16(h + ((step->header - 2) & 31)));
+}
+
+/* IEEE 802.1AE, 9: the identifier of a channel, encrypted, changed */
+#define ST_MACSEC_CHANNEL 0x20
+#define ST_MACSEC_HIDDEN 0x0c
+
+static __always_inline void st_macsec(struct st_step *step, const __u8 *h)
+{
+	_Bool channel = h[0] & ST_MACSEC_CHANNEL;
+
+	step->header = channel ? 16 : 8;
+	if (!(h[0] & ST_MACSEC_HIDDEN))
+		step->next = ST_ETHERTYPE(channel ? st_get16(h + 14) : st_get16(h + 6));
+}
+
+/* RFC 6325, 3.2: options in units of 4 bytes, then an Ethernet frame. */
+static __always_inline void st_trill(struct st_step *step, const __u8 *h)
+{
+	step->header += ((st_get16(h) >> 6) & 31) * 4;
+	step->next = ST_DIRECT(ST_ETH);
+}
+
 static __always_inline void st_pppoes(struct st_step *step, const __u8 *h)
 {
 	step->limit = 6 + st_get16(h + 4);
@@ -131,6 +157,31 @@ static __always_inline void st_llc(struct st_step *step, const __u8 *h)
 #define ST_MPLS_GAL 13
 #define ST_MPLS_OAM 14
 
+static __always_inline _Bool st_has_type(const __u8 *eth)
+{
+	__u32 code = ST_ETHERTYPE(st_get16(eth + 12));
+
+	return st_find(code)->code == code;
+}
+
+/*
+ * A pseudowire: RFC 4448, Ethernet with a control word of 0 and a sequence number, or without. The label
+ * says which, but not the packet: Ethernet is recognised by a known type.
+ */
+static __always_inline void st_pseudowire(struct st_step *step, const __u8 *inside)
+{
+	_Bool word = !(st_get32(inside) >> 16) && st_has_type(inside + 4);
+
+	if (word)
+		step->header = 8;
+	step->more = 14;
+	if (word || st_has_type(inside))
+		step->next = ST_DIRECT(ST_ETH);
+}
+
+/* The first nibble behind the labels. */
+#define ST_PW_ASSOCIATED 1 /* a channel for management (RFC 4385, 5) */
+
 /* A stack of labels is one layer: each further label is a part of it. */
 static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
 {
@@ -145,6 +196,8 @@ static __always_inline void st_mpls(struct st_step *step, const __u8 *h)
 		step->next = ST_DIRECT(ST_IP);
 	else if (h[4] >> 4 == 6)
 		step->next = ST_DIRECT(ST_IPV6);
+	else if (h[4] >> 4 != ST_PW_ASSOCIATED)
+		st_pseudowire(step, h + 4);
 }
 
 static __always_inline void st_ppp(struct st_step *step, const __u8 *h)

@@ -34,6 +34,24 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 	case ST_PARSER_IEEE8021AD:
 		st_ieee8021ad(step, h);
 		break;
+	case ST_PARSER_TAG:
+		st_tag(step, h);
+		break;
+	case ST_PARSER_MACSEC:
+		st_macsec(step, h);
+		break;
+	case ST_PARSER_TRILL:
+		st_trill(step, h);
+		break;
+	case ST_PARSER_UDPENCAP:
+		st_udpencap(step, h);
+		break;
+	case ST_PARSER_LISP_DATA:
+		st_lisp_data(step, h);
+		break;
+	case ST_PARSER_AYIYA:
+		st_ayiya(step, h);
+		break;
 	case ST_PARSER_PPPOES:
 		st_pppoes(step, h);
 		break;
@@ -111,6 +129,7 @@ static __always_inline __u32 st_tag_protocol(__u32 ethertype)
 	switch (ethertype) {
 	case 0x8100:
 	case 0x9100:
+	case 0x9200:
 		return ST_VLAN;
 	case 0x88a8:
 		return ST_IEEE8021AD;

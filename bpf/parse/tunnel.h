@@ -203,6 +203,33 @@ static __always_inline void st_nsh(struct st_step *step, const __u8 *h)
 	step->next = st_nsh_next(h[3]);
 }
 
+/* RFC 3948, 2: ESP, which has no SPI of 0; IKE behind four zeros; a single byte to keep NAT alive. */
+static __always_inline void st_udpencap(struct st_step *step, const __u8 *h)
+{
+	_Bool ike = !st_get32(h);
+
+	step->header = ike ? 4 : 0;
+	step->more = 4;
+	step->next = ike ? ST_DIRECT(ST_ISAKMP) : ST_IPPROTO(50);
+}
+
+static __always_inline void st_lisp_data(struct st_step *step, const __u8 *h)
+{
+	step->more = 1;
+	if (h[8] >> 4 == 4)
+		step->next = ST_DIRECT(ST_IP);
+	else if (h[8] >> 4 == 6)
+		step->next = ST_DIRECT(ST_IPV6);
+}
+
+/* draft-massar-v6ops-ayiya-02, 3: an identity and a signature, whose lengths are in the first two bytes. */
+static __always_inline void st_ayiya(struct st_step *step, const __u8 *h)
+{
+	step->header = 8 + (1u << (h[0] >> 4)) + (h[1] >> 4) * 4;
+	if ((h[2] & 15) == 1) /* to be forwarded */
+		step->next = ST_IPPROTO(h[3]);
+}
+
 /* RFC 2661, 3.1 */
 #define ST_L2TP_CONTROL 0x8000
 #define ST_L2TP_LENGTH 0x4000

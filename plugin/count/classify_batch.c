@@ -8,7 +8,7 @@
 #include "plugin/count/classify_parse.h"
 
 /* The queue of packets that are done: no parser's. */
-#define ENDED 31
+#define ENDED 63
 
 enum {
 #define ST_PARSER(PARSER) +1
@@ -32,7 +32,7 @@ struct batch {
 	__u32 left[ST_BATCH];         /* bytes from there */
 	__u32 next[ST_BATCH];         /* as in struct st_walk */
 	__u32 steps[ST_BATCH];        /* that it has taken */
-	__u32 waiting;                /* bits: the queues in which there is somebody */
+	__u64 waiting;                /* bits: the queues in which there is somebody */
 	__u32 counts[ENDED + 1];
 	__u16 queues[ENDED + 1][ST_BATCH];
 };
@@ -49,7 +49,7 @@ static __always_inline void enqueue(struct batch *batch, __u32 i, const struct s
 	batch->left[i] = walk->end - walk->off;
 	batch->next[i] = walk->next;
 	batch->queues[parser][batch->counts[parser]++] = (__u16)i;
-	batch->waiting |= 1u << parser;
+	batch->waiting |= 1ull << parser;
 }
 
 /*
@@ -173,7 +173,7 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 		       const struct st_batch_packet *packets, size_t count, struct st_path *paths)
 {
 	struct batch batch;
-	__u32 waiting;
+	__u64 waiting;
 
 	batch.paths = paths;
 	batch.ports = ports && ports->count ? ports : NULL;
@@ -184,11 +184,12 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 		start(&batch, ST_LINK_ETH, packets, count);
 	else
 		start(&batch, link, packets, count);
-	while ((waiting = batch.waiting & ~(1u << ENDED))) {
+	while ((waiting = batch.waiting & ~(1ull << ENDED))) {
 		/* Parsers of outer layers first, LAST at the end: this makes the queues long. */
-		__u32 parser = waiting & ~1u ? (__u32)__builtin_ctz(waiting & ~1u) : ST_PARSER_LAST;
+		__u32 parser =
+			waiting & ~1ull ? (__u32)__builtin_ctzll(waiting & ~1ull) : ST_PARSER_LAST;
 
-		batch.waiting = waiting & ~(1u << parser);
+		batch.waiting = waiting & ~(1ull << parser);
 		take_steps_of[parser](&batch);
 	}
 	name_unread(&batch);

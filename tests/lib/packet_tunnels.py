@@ -2,7 +2,7 @@
 """The layers of packets.py that carry other packets: labels, PPP and tunnels."""
 import struct
 
-from packet_layers import HERE4, either, ethertype
+from packet_layers import HERE, HERE4, THERE, either, ethertype
 from packets import checksum, layer, patch
 
 GPE_NEXT = {"ip": 1, "ipv6": 2, "eth": 3, "nsh": 4, "mpls": 5}
@@ -152,3 +152,64 @@ def l2tp3(p, session, cookie, control):
     else:
         head = struct.pack("!I", session)
     return head + bytes(cookie) + p.payload
+
+
+# Tags
+
+@layer(ethertype=0x8926)
+def vntag(p, tag=1, type=None):
+    return struct.pack("!IH", tag, ethertype(p, type)) + p.payload
+
+
+@layer(ethertype=0x893f)
+def etag(p, tag=1, type=None):
+    return struct.pack("!IHH", tag, 0, ethertype(p, type)) + p.payload
+
+
+@layer(ethertype=0x88e7)
+def ieee8021ah(p, isid=1, type=None):
+    return struct.pack("!I", isid) + THERE + HERE + struct.pack("!H", ethertype(p, type)) + p.payload
+
+
+@layer(ethertype=0x8909)
+def cmd(p, tag=5, type=None):
+    return struct.pack("!BBHHH", 1, 1, 1, tag, ethertype(p, type)) + p.payload
+
+
+@layer(ethertype=0x892f)
+def hsr(p, seq=1, type=None):
+    return struct.pack("!HHH", len(p.payload) + 6 & 0xfff, seq, ethertype(p, type)) + p.payload
+
+
+@layer(ethertype=0x88e5)
+def macsec(p, encrypted=0, sci=0, type=None):
+    inside = p.payload if encrypted else struct.pack("!H", ethertype(p, type)) + p.payload
+    head = struct.pack("!BBI", bool(sci) << 5 | (0x0c if encrypted else 0), 0, 1)
+    return head + (struct.pack("!Q", sci) if sci else b"") + inside + bytes(16)
+
+
+@layer(ethertype=0x8903)
+def cfp(p, ftag=1, ttl=32):
+    return struct.pack("!H", ftag << 6 | ttl) + p.payload
+
+
+@layer(ethertype=0x22f3)
+def trill(p, options=0, hops=63):
+    return struct.pack("!HHH", options // 4 << 6 | hops, 1, 2) + bytes(options) + p.payload
+
+
+# Tunnels
+
+@layer(ipproto=97)
+def etherip(p):
+    return b"\x30\0" + p.payload
+
+
+@layer(udp=4341)
+def lisp_data(p):
+    return struct.pack("!II", 0x80000000, 1) + p.payload
+
+
+@layer(udp=5072)
+def ayiya(p):
+    return struct.pack("!BBBBI", 0x44, 0x52, 0x11, p.number("ipproto", 41), 0) + bytes(16 + 20) + p.payload

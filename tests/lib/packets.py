@@ -35,7 +35,7 @@ LINKTYPE = {"null": 0, "eth": 1, "ppp": 9, "ppp_hdlc": 50, "raw": 101, "loop": 1
             "ipv4": 228, "ipv6": 229, "sll2": 276}
 NOT_IN_PATH = {"data", "pad", "trim", "cut", "snap", "cw", "hdlc"}
 ALIAS = {"ipv6.hopopts": "hopopts", "ipv6.routing": "routing", "ipv6.fraghdr": "fraghdr",
-         "ipv6.dstopts": "dstopts"}
+         "ipv6.dstopts": "dstopts", "lisp-data": "lisp_data"}
 NAME_IN_PATH = {"sll2": "sll", "loop": "null", **{short: name for name, short in ALIAS.items()}}
 
 LAYERS = {}                                   # name: the function that makes it
@@ -125,7 +125,7 @@ def value_of(text):
 
 def parse_layer(text):
     """'vlan(id=5)': ('vlan', {all fields, given and default})."""
-    match = re.fullmatch(r"([a-z][\w.]*)(?:\((.*)\))?", text)
+    match = re.fullmatch(r"([a-z][\w.-]*)(?:\((.*)\))?", text)
     name = match and ALIAS.get(match[1], match[1])
     if name not in LAYERS:
         raise Error(f"{text}: no such layer")
