@@ -12,7 +12,7 @@ import netns
 import shim
 import tap
 
-KILL, SYS_ADMIN, PERFMON, BPF = (1 << number for number in (5, 21, 38, 39))
+READ_SEARCH, KILL, PTRACE, SYS_ADMIN, PERFMON, BPF = (1 << number for number in (2, 5, 19, 21, 38, 39))
 STEPS = "socket:raw:0 bind:near:3 filter:udp ready packets filter:reject filter:udp ready packets".split()
 ALL_CAPS = "CapInh CapPrm CapEff CapAmb".split()
 
@@ -22,6 +22,22 @@ def status(pid):
         lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     return {name: int(lines[name], 16) for name in ALL_CAPS} | {
         name: lines[name].split() for name in ("Uid", "Gid", "Groups", "NoNewPrivs")}
+
+
+watching = []
+
+
+def watchers():
+    """The brokers' children that look whose a socket is."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/comm", encoding="ascii", errors="replace") as file:
+                if file.read() == "socktally-watch\n":
+                    found.append(int(entry))
+        except OSError:
+            continue
+    return found
 
 
 def metered(way, sender, wrap=()):
@@ -34,9 +50,11 @@ def metered(way, sender, wrap=()):
     guest = shim.Guest("plain" if wrap else way, command)
     seen = []
     while guest.wait_ready():
-        broker = (set(shim.processes("broker")) - before or {guest.process.pid}).pop()
+        broker = (set(shim.processes("broker")) - before - set(watchers()) or {guest.process.pid}).pop()
         tool, = live.pids(guest.process.pid, "socket_steps")
         seen.append((status(broker), status(tool)))
+        watching.append([status(pid) for pid in shim.processes("broker" if way == "preload" else "run")
+                         if pid in watchers()])
         netns.send(sender, shim.FRAMES)
         guest.go_on()
         guest.out += b"sent\n"
@@ -116,6 +134,10 @@ def main():
         seen, result = metered(way, sender, wrap)
         check(way, "no CAP_KILL", seen, BPF | PERFMON, "0")
         tap.ok("metered" not in result.err, f"{way}, no CAP_KILL: metered", result.err)
+    allowed = SYS_ADMIN | PTRACE | READ_SEARCH
+    tap.ok(all(len(one) == 1 and one[0]["CapPrm"] & ~allowed == one[0]["CapEff"] & ~allowed == 0
+               and one[0]["CapInh"] == one[0]["CapAmb"] == 0 and one[0]["NoNewPrivs"] == ["1"]
+               for one in watching), "its watcher can see processes and programs, and nothing else", watching)
     hidden_processes(sender)
     service()
     tap.ok(shim.gone(brokers), "no broker is left behind")

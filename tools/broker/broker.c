@@ -28,6 +28,7 @@ void broker_init(struct broker *broker, const struct report_options *options,
 				  .channel = channel,
 				  .listener = listener,
 				  .scratch = -1,
+				  .watch.fd = -1,
 				  .comm_fd = -1,
 				  .signals = -1,
 				  .finish_reply = -1};
@@ -50,6 +51,7 @@ static void close_if_open(int fd)
 
 void broker_close(struct broker *broker)
 {
+	broker_watch_end(broker);
 	report_close(broker->report);
 	socktally_close(broker->meter);
 	close_if_open(broker->channel);
@@ -85,22 +87,41 @@ void broker_comm(const struct broker *broker, pid_t pid, char comm[32])
 	comm[comm[length - 1] == '\n' ? length - 1 : length] = 0;
 }
 
+static bool said_before(struct broker *broker, uint32_t cause)
+{
+	for (unsigned int i = 0; i < broker->said_count; i++)
+		if (broker->said[i] == cause)
+			return true;
+	if (broker->said_count == BROKER_CAUSES)
+		return true;
+	broker->said[broker->said_count++] = cause;
+	return false;
+}
+
+void broker_say_of(struct broker *broker, const char *comm, pid_t pid, uint32_t cause,
+		   const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	if (said_before(broker, cause))
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	command_fail("%s (pid %d): %s", comm, (int)pid, text);
+}
+
 void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *format, ...)
 {
 	char text[512], comm[32];
 	va_list arguments;
 
-	for (unsigned int i = 0; i < broker->said_count; i++)
-		if (broker->said[i] == cause)
-			return;
-	if (broker->said_count == BROKER_CAUSES)
-		return;
-	broker->said[broker->said_count++] = cause;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	broker_comm(broker, pid, comm);
-	command_fail("%s (pid %d): %s", comm, (int)pid, text);
+	broker_say_of(broker, comm, pid, cause, "%s", text);
 }
 
 static void log_line(void *ctx, enum socktally_log_level level, const char *text)
@@ -208,7 +229,7 @@ static void serve_connection(struct broker *broker, int *fd)
 
 bool broker_serve(struct broker *broker, int other, int timeout)
 {
-	enum { CHANNEL, LISTENER, METER, OTHER, FIXED };
+	enum { CHANNEL, LISTENER, METER, WATCH, OTHER, FIXED };
 	struct pollfd fds[FIXED + BROKER_CONNECTIONS] = {
 		[CHANNEL] = {.fd = broker->channel, .events = POLLIN},
 		[LISTENER] = {.fd = broker->listener, .events = POLLIN},
@@ -216,11 +237,13 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 					 ? socktally_fd(broker->meter)
 					 : -1,
 			   .events = POLLIN},
+		[WATCH] = {.fd = broker->watch.fd, .events = POLLIN},
 		[OTHER] = {.fd = other, .events = POLLIN},
 	};
 
 	for (int i = 0; i < BROKER_CONNECTIONS; i++)
 		fds[FIXED + i] = (struct pollfd){.fd = broker->connections[i], .events = POLLIN};
+	timeout = broker_watch_timeout(broker, timeout);
 	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0) {
 		if (errno != EINTR) /* the caller looks for itself, not too often */
 			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -237,5 +260,6 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 		accept_connection(broker);
 	if (fds[METER].revents)
 		socktally_poll(broker->meter, 0);
+	broker_watch_step(broker);
 	return fds[OTHER].revents;
 }

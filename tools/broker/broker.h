@@ -10,7 +10,9 @@
 
 #include "proto/channel_address.h"
 #include "tools/options/options.h"
+#include "tools/broker/watcher.h"
 #include "tools/common/name_list.h"
+#include <net/if.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -28,6 +30,38 @@
 #define BROKER_BURST 10000
 /* Different causes of messages; each is said once. */
 #define BROKER_CAUSES 32
+
+/* Sockets of the tool that are not metered and are told of one by one. */
+#define BROKER_MISSED 16
+/* Sockets of which the shim has spoken: why one of them is not metered has been said. */
+#define BROKER_ASKED 64
+/* broker_say()'s causes of this kind; others are errno values. */
+#define BROKER_CAUSE_MISSED 0x10000u
+
+struct broker_missed {
+	uint64_t cookie;
+	enum watch_kind kind;
+	pid_t pid;
+	int fd;
+	char comm[16], interface[IF_NAMESIZE];
+	int64_t since, until; /* CLOCK_MONOTONIC in milliseconds */
+	struct timespec time;
+	bool certain, said; /* two looks have found it; the library in the tool has told the user */
+	char text[256];
+};
+
+struct broker_watch {
+	int fd; /* to the watcher; -1: there is none */
+	pid_t pid;
+	bool waiting; /* for an answer */
+	int period;
+	/* CLOCK_MONOTONIC in milliseconds: */
+	int64_t next, asked_at, looked;
+	struct broker_missed missed[BROKER_MISSED];
+	unsigned int missed_count;
+	uint64_t asked[BROKER_ASKED];
+	unsigned int next_asked;
+};
 
 struct broker {
 	const struct report_options *options;
@@ -56,6 +90,8 @@ struct broker {
 	struct name_list interfaces, linktypes; /* of sockets that the meter has forgotten */
 	struct report *report;
 	int report_error; /* of the first report that could not be written; no other is tried */
+
+	struct broker_watch watch;
 
 	uint32_t said[BROKER_CAUSES];
 	unsigned int said_count;
@@ -102,6 +138,24 @@ bool broker_report(struct broker *broker, bool final);
 /* Keeps the names of a socket's interface and link type for the report; then the meter may forget it. */
 void broker_keep_names(struct broker *broker, uint64_t cookie);
 
+/* --- missed.c: sockets of the tool that are not metered, or no longer */
+
+/* CLOCK_MONOTONIC in milliseconds. */
+int64_t broker_milliseconds(void);
+/* To be called before privileges are dropped. */
+void broker_watch_start(struct broker *broker);
+void broker_watch_end(struct broker *broker);
+/* The shim has asked for something with this socket. */
+void broker_watch_asked(struct broker *broker, uint64_t cookie);
+/* The timeout, or less: until something is to be done. */
+int broker_watch_timeout(const struct broker *broker, int timeout);
+/* Takes an answer and asks again when it is time. Does not wait. */
+void broker_watch_step(struct broker *broker);
+/* One more look, while the tool may still have its sockets. Waits half a second at most. */
+void broker_watch_now(struct broker *broker);
+/* At most BROKER_MISSED notes for the report; their texts are the broker's. Returns how many. */
+size_t broker_watch_notes(struct broker *broker, struct report_note *notes);
+
 /* The name of a process: at least "?". */
 void broker_comm(const struct broker *broker, pid_t pid, char comm[32]);
 /*
@@ -110,5 +164,8 @@ void broker_comm(const struct broker *broker, pid_t pid, char comm[32]);
  */
 void broker_say(struct broker *broker, pid_t pid, uint32_t cause, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same of a process whose name is known. */
+void broker_say_of(struct broker *broker, const char *comm, pid_t pid, uint32_t cause,
+		   const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

@@ -27,6 +27,8 @@ struct tool_life {
 	int pidfd;    /* of the first process; -1: it has ended */
 	int lifeline; /* CHANNEL_LIFELINE; -1: all that it has forked has ended, too */
 	int signals;
+	int64_t alone_since; /* the first process has ended then, in broker_milliseconds(); 0: it has not */
+	bool finish_seen; /* CHANNEL_FINISH has come, and the tool's sockets were looked at */
 	bool stderr_released;
 };
 
@@ -173,8 +175,14 @@ static void serve_until_gone(struct broker *broker, struct tool_life *life)
 {
 	while (!tool_is_gone(broker, life) && !is_readable(life->signals)) {
 		bool finishing = broker->finish_reply >= 0, alone = life->pidfd < 0;
+		int64_t began = broker_milliseconds();
 		int timeout = -1;
 
+		if (finishing && !life->finish_seen)
+			broker_watch_now(broker); /* as long as it has its sockets */
+		life->finish_seen = finishing;
+		if (alone && !life->alone_since)
+			life->alone_since = began;
 		if (finishing || (alone && !life->stderr_released))
 			timeout = FINISH_GRACE;
 		else if (alone && broker->channel < 0)
@@ -185,7 +193,8 @@ static void serve_until_gone(struct broker *broker, struct tool_life *life)
 		/* another process of the tool goes on, so this one needn't wait */
 		if (finishing)
 			let_finish(broker);
-		if (alone && !life->stderr_released)
+		if (alone && !life->stderr_released &&
+		    broker_milliseconds() - life->alone_since >= FINISH_GRACE)
 			release_stderr(broker, life);
 	}
 }
@@ -219,6 +228,7 @@ int command_broker(int argc, char **argv)
 
 	broker_init(&broker, &options, &output, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
 	broker.tool = (pid_t)address.pid;
+	broker_watch_start(&broker);
 	serve_until_gone(&broker, &life);
 	if (broker.attached)
 		broker_report(&broker, true);

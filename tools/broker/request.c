@@ -418,6 +418,7 @@ static void serve(struct broker *broker, struct message *message)
 		return;
 	}
 	broker->contacted = true;
+	broker_watch_asked(broker, packet_diag_cookie(message->fds[TOOL_SOCKET]));
 	if (op != CHANNEL_GET_FILTER && !reply(message, CHANNEL_BEGIN, 0, NULL, 0))
 		return; /* the shim has given up, and the tool uses its socket */
 	if (op == CHANNEL_FORGET) {

@@ -45,11 +45,14 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 bool broker_report(struct broker *broker, bool final)
 {
 	struct sources sources = {.interfaces = broker->interfaces, .linktypes = broker->linktypes};
+	struct report_note notes[BROKER_MISSED];
 	struct report_source source = {.kind = "socket",
 				       .interface = sources.interfaces.text,
 				       .linktype = sources.linktypes.text,
 				       .pid = broker->tool,
-				       .comm = broker->comm};
+				       .comm = broker->comm,
+				       .notes = notes,
+				       .note_count = broker_watch_notes(broker, notes)};
 
 	if (!broker->meter)
 		return true;

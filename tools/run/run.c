@@ -234,6 +234,7 @@ static void serve(struct run *run)
 	struct broker *broker = &run->broker;
 
 	broker->tool = run->tool;
+	broker_watch_start(broker);
 	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
 	do
 		broker_serve(broker, run->signals.fd, -1);
