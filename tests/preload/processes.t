@@ -161,6 +161,25 @@ def other_interposer(sender):
             tap.same(shim.lines_of(metered.err), [], f"{name}: nothing to say")
 
 
+def named_after_its_owner(sender):
+    """A wrapper has no socket: the report is named after the process that has."""
+    steps = f"{OPEN} {SEE}".split()
+    for way in "run", "preload":
+        for wrap in ["timeout", "20"], ["sh", "-c", '"$0" "$@"; exit $?'], ["env", "A=B"]:
+            source = (shim.run(way, steps, sender, wrap=wrap).report or {"source": {}})["source"]
+            tap.same(source.get("comm"), "socket_steps", f"{way}: the report of {wrap[0]}'s tool is named after it")
+    guest = shim.Guest("run", ["timeout", "20", shim.HELPER, *steps])
+    guest.wait_ready()
+    owner = [pid for pid in shim.processes(shim.HELPER) if live_name(pid) == "socket_steps"]
+    guest.go_on()
+    tap.same([guest.finish().report["source"]["pid"]], owner, "and has its number")
+
+
+def live_name(pid):
+    with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as file:
+        return file.read().strip()
+
+
 def main():
     shim.need()
     tap.time_limit(300)
@@ -199,6 +218,7 @@ def main():
         tap.same(shim.lines_of(metered.err), [], "preload of a script: nothing to say")
     static_steps(sender)
     other_interposer(sender)
+    named_after_its_owner(sender)
     tap.ok(shim.gone(brokers), "no broker is left behind")
     tap.done()
 

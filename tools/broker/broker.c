@@ -192,13 +192,18 @@ bool broker_has_meter(struct broker *broker, pid_t pid)
 	return false;
 }
 
-void broker_first_socket(struct broker *broker)
+void broker_first_socket(struct broker *broker, pid_t pid)
 {
 	if (broker->attached)
 		return;
 	broker->attached = true;
 	report_begin(broker->report);
-	broker_comm(broker, broker->tool, broker->comm);
+	broker->pid = pid;
+	broker_comm(broker, pid, broker->comm);
+	if (!strcmp(broker->comm, "?")) { /* out of our sight */
+		broker->pid = broker->tool;
+		broker_comm(broker, broker->tool, broker->comm);
+	}
 	if (broker->options->interval &&
 	    socktally_set_interval(broker->meter, broker->options->interval, write_report, broker))
 		command_fail("no reports every so often: %s", socktally_error(broker->meter));

@@ -76,9 +76,10 @@ struct broker {
 	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
 	int scratch;       /* a socket of our own, on which the kernel checks filters */
 
-	pid_t tool;
-	int comm_fd; /* /proc/PID/comm, opened before privileges are dropped; -1: none */
+	pid_t tool; /* the process that was started */
+	pid_t pid;  /* which has opened the first socket, and its name: of the report */
 	char comm[32];
+	int comm_fd; /* /proc/PID/comm of the tool, opened before privileges are dropped; -1: none */
 	bool contacted;   /* some request has come */
 	int finish_reply; /* where to reply to CHANNEL_FINISH; -1: it has not come */
 
@@ -128,8 +129,8 @@ bool broker_load_meter(struct broker *broker);
 bool broker_open_meter(struct broker *broker);
 /* Whether there is a meter for the request of pid; false after a message. */
 bool broker_has_meter(struct broker *broker, pid_t pid);
-/* A socket is metered now: from here on there is something to report. */
-void broker_first_socket(struct broker *broker);
+/* A socket of that process is metered now: from here on there is something to report. */
+void broker_first_socket(struct broker *broker, pid_t pid);
 /* Whether the socket is on the meter, or there is room for it. */
 bool broker_has_room(struct broker *broker, uint64_t cookie);
 

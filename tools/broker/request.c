@@ -213,7 +213,7 @@ static void attach(struct broker *broker, const struct message *message)
 	}
 	result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
 	if (!result) {
-		broker_first_socket(broker);
+		broker_first_socket(broker, message->pid);
 		done(message, 0);
 		return;
 	}
@@ -279,7 +279,7 @@ static void set_filter(struct broker *broker, const struct message *message)
 	}
 	result = socktally_set_filter(broker->meter, fd, request->insns, request->head.count);
 	if (!result) {
-		broker_first_socket(broker);
+		broker_first_socket(broker, message->pid);
 		done(message, 0);
 		return;
 	}

@@ -49,7 +49,7 @@ bool broker_report(struct broker *broker, bool final)
 	struct report_source source = {.kind = "socket",
 				       .interface = sources.interfaces.text,
 				       .linktype = sources.linktypes.text,
-				       .pid = broker->tool,
+				       .pid = broker->pid,
 				       .comm = broker->comm,
 				       .notes = notes,
 				       .note_count = broker_watch_notes(broker, notes)};
