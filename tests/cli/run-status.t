@@ -309,6 +309,17 @@ def rights(folder):
            "setuid of another user: metered from outside", done.stderr)
 
 
+def one_line_each(folder):
+    """What goes wrong in two places is said once."""
+    compiled("#include <sys/socket.h>\n#include <unistd.h>\n"
+             "int main(void) { return socket(AF_PACKET, SOCK_RAW, 0x300) < 0 || usleep(500000); }", f"{folder}/tool")
+    done = run([*RUN, "--", "prlimit", "--nofile=4", f"{folder}/tool"])
+    tap.ok(len(done.stderr.splitlines()) == 1 and "too many open files" in done.stderr and not done.returncode,
+           "no descriptors left", done.stderr)
+    done = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *RUN, "--attach", "--", "true"])
+    tap.ok(len(done.stderr.splitlines()) == 1 and "not permitted" in done.stderr, "--attach as a user", done.stderr)
+
+
 def broken_report(net, folder):
     steps = "socket:raw:3 ready packets".split()
     for target, why in ("/dev/full", "No space left"), (None, "Broken pipe"):
@@ -344,6 +355,7 @@ def main():
         nothing(folder)
         unloadable(net, folder)
         rights(folder)
+        one_line_each(folder)
         broken_report(net, folder)
     tap.done()
 

@@ -168,6 +168,9 @@ def named_after_its_owner(sender):
         for wrap in ["timeout", "20"], ["sh", "-c", '"$0" "$@"; exit $?'], ["env", "A=B"]:
             source = (shim.run(way, steps, sender, wrap=wrap).report or {"source": {}})["source"]
             tap.same(source.get("comm"), "socket_steps", f"{way}: the report of {wrap[0]}'s tool is named after it")
+    for wrap in ["timeout", "20"], ["sh", "-c", 'sleep 0.2; exec "$0" "$@"']:
+        report = shim.run("run", steps, sender, wrap=wrap, options=["--attach"]).report
+        tap.same((report or {"source": {}})["source"].get("comm"), "socket_steps", f"run --attach: {wrap[0]}'s")
     guest = shim.Guest("run", ["timeout", "20", shim.HELPER, *steps])
     guest.wait_ready()
     owner = [pid for pid in shim.processes(shim.HELPER) if live_name(pid) == "socket_steps"]

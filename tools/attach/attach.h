@@ -89,6 +89,7 @@ struct attach_session {
 	size_t given_back;
 	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */
 	bool started;   /* a socket that is found from now on was opened later */
+	bool full;      /* some socket had no room, and the user has been told */
 	bool failed;    /* some socket could not be metered, or not given back */
 	struct name_list other_interfaces; /* of sockets that -i leaves out */
 	/* times of monotonic_now(): */

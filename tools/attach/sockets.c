@@ -332,10 +332,15 @@ static int attach_one(void *ctx, struct target *target, const struct holder *hol
 
 	if (is_known(session, holder->inode))
 		return 0;
+	target_read_name(target); /* it may run another program by now */
 	socket = room_for_one(session);
 	if (!socket) {
-		attach_say(session, "no room for one more socket of %s (pid %d)", target->comm,
-			   target->pid);
+		if (!session->full)
+			attach_say(session,
+				   "no room for one more socket of %s (pid %d), nor for any after "
+				   "it: at most %d are metered at a time",
+				   target->comm, target->pid, ATTACH_SOCKETS);
+		session->full = true;
 		refuse_inode(session, holder->inode);
 		return 0;
 	}

@@ -56,6 +56,14 @@ int targets_add(struct targets *targets, pid_t pid)
 	return 0;
 }
 
+void target_read_name(struct target *target)
+{
+	struct process process;
+
+	if (!process_read(target->pid, &process) && !process_ended(target->pidfd))
+		memcpy(target->comm, process.comm, sizeof(target->comm));
+}
+
 void targets_remove(struct targets *targets, size_t number)
 {
 	close(targets->target[number].pidfd);

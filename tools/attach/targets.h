@@ -47,6 +47,8 @@ bool targets_may_come(const struct target_choice *choice);
 void targets_remove(struct targets *targets, size_t number);
 /* Notes that those from number `first` on did not exist at `since`. */
 void targets_set_looked(struct targets *targets, size_t first, int64_t since);
+/* Reads the name again: it changes when the process executes another program. */
+void target_read_name(struct target *target);
 /* Removes the processes that have ended. */
 void targets_forget_ended(struct targets *targets);
 void targets_free(struct targets *targets);
