@@ -49,9 +49,10 @@ struct run {
 	struct channel_ends ends;
 	struct broker broker;
 	struct report_output output;
+	struct socktally *empty_meter; /* of a report that has nothing; NULL: there is none */
+	struct report *empty_report;
 	bool metered; /* the tool has a channel, or there is a meter to attach with */
 	char **argv;  /* the tool's */
-	struct timespec start;
 	pid_t tool;
 };
 
@@ -151,10 +152,16 @@ static int start_tool(struct run *run)
 	return error;
 }
 
-/*
- * A script gets its JSON object in any case, and a user his line. text: why there is nothing to report;
- * said: the user has been told.
- */
+/* A script gets its JSON object in any case, of the time that the tool ran. */
+static void open_empty_report(struct run *run)
+{
+	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_USERSPACE};
+
+	if (run->options.format == REPORT_JSON && !socktally_open(&run->empty_meter, &opts))
+		report_open(&run->empty_report, &run->output, run->options.format);
+}
+
+/* text: why there is nothing to report; said: the user has been told. */
 static void report_nothing(struct run *run, const char *text, bool said)
 {
 	struct report_note note = {.event = "nothing", .text = text};
@@ -163,25 +170,23 @@ static void report_nothing(struct run *run, const char *text, bool said)
 				       .comm = run->argv[0],
 				       .notes = &note,
 				       .note_count = 1};
-	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_USERSPACE};
-	struct report *report = NULL;
-	struct socktally *meter;
-	int error;
+	int error = 0;
 
-	if (!said)
-		command_fail("%s", text);
-	if (run->options.format != REPORT_JSON)
-		return;
-	clock_gettime(CLOCK_REALTIME, &note.time);
-	error = socktally_open(&meter, &opts);
-	if (!error)
-		error = report_open(&report, &run->output, run->options.format);
-	if (!error)
-		error = report_write_span(report, meter, &source, &run->start, &note.time);
+	if (run->empty_report) {
+		clock_gettime(CLOCK_REALTIME, &note.time);
+		run->output.never_wait = false;
+		error = report_write(run->empty_report, run->empty_meter, &source);
+	}
 	if (error)
 		command_fail("can't write the report: %s", strerror(-error));
-	report_close(report);
-	socktally_close(meter);
+	if (!said)
+		command_fail("%s", text);
+}
+
+static void close_empty_report(struct run *run)
+{
+	report_close(run->empty_report);
+	socktally_close(run->empty_meter);
 }
 
 /* Why the shim has asked for nothing. */
@@ -385,7 +390,7 @@ int command_run(int argc, char **argv)
 	choose_way(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return run.attach ? run.session.unprepared : run.broker.unprepared;
-	clock_gettime(CLOCK_REALTIME, &run.start);
+	open_empty_report(&run);
 	status = start_tool(&run);
 	if (status)
 		return say_not_started(&run, status);
@@ -395,5 +400,6 @@ int command_run(int argc, char **argv)
 		serve(&run);
 	else
 		wait_for_tool(&run);
+	close_empty_report(&run);
 	return end_as_tool(&run);
 }
