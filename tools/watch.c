@@ -3,6 +3,7 @@
 #include "tools/watch.h"
 #include "tools/common/stop.h"
 
+#include "tools/options/hooks.h"
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
@@ -247,7 +248,8 @@ static int watch(const struct options *options, struct report_output *output)
 					   .paths = options->report.paths,
 					   .ports = options->report.ports,
 					   .port_count = options->report.port_count,
-					   .flags = SOCKTALLY_OPEN_RECORDS};
+					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .log = hook_options_log};
 	struct watch_session session = {.options = options, .output = output};
 	struct socket_opener opener = {.capture = &options->capture};
 	int error, status;

@@ -181,7 +181,13 @@ static int relocation_resolve(const struct work *work, uint32_t at,
 		return load_resolve(work, at, symbol);
 	if (relocation->type != ST_RELOCATION_CALL || !is_local_call(&work->assembly->insns[at]) ||
 	    !symbol->section)
-		return refuse(work, "calls what isn't in it:", symbol->name);
+		return st_loader_fail(work->loader, -EINVAL, "calls what isn't in it: %s%s",
+				      symbol->name,
+				      !strncmp(symbol->name, "bpf_", 4)
+					      ? ", which is of <linux/bpf.h> and "
+						"<bpf/bpf_helpers.h>: include both before "
+						"<socktally/hook.bpf.h>"
+					      : "");
 	return call_resolve(work, at, symbol->section, symbol->value);
 }
 

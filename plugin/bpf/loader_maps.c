@@ -38,32 +38,6 @@ static bool is_data(const struct st_section *section)
 	return false;
 }
 
-static int data_read(struct st_loader *loader, uint32_t number)
-{
-	const struct st_section *section = &loader->object.sections[number];
-	struct st_loader_map *map = map_new(loader, section->name);
-
-	if (!map)
-		return -EINVAL;
-	if (section->size > DATA_MAX)
-		return st_loader_fail(loader, -EINVAL, "has more than %u bytes of variables in %s",
-				      DATA_MAX, section->name);
-	map->section = number;
-	map->type = BPF_MAP_TYPE_ARRAY;
-	map->key_size = sizeof(uint32_t);
-	map->value_size = (uint32_t)section->size;
-	map->entries = 1;
-	map->constant = !strncmp(section->name, ".rodata", strlen(".rodata"));
-	map->flags = map->constant ? BPF_F_RDONLY_PROG : 0;
-	map->variables = st_btf_find(&loader->object.btf, BTF_KIND_DATASEC, section->name);
-	map->contents = calloc(1, section->size);
-	if (!map->contents)
-		return st_loader_fail(loader, -ENOMEM, "no memory for its variables");
-	if (section->data)
-		memcpy(map->contents, section->data, section->size);
-	return 0;
-}
-
 /* The number in a map's definition that __uint() makes: as many elements has an array. */
 static bool number_of(const struct st_btf *btf, uint32_t type, uint32_t *number)
 {
@@ -114,6 +88,66 @@ static bool member_read(const struct st_btf *btf, struct st_loader_map *map, con
 	if (!strcmp(name, "value"))
 		return type_of(btf, type, &map->value_type, &map->value_size);
 	return false;
+}
+
+/* Whether a variable looks like a map's definition that is in the wrong section. */
+static bool is_definition(const struct st_btf *btf, const struct btf_type *variable)
+{
+	const struct btf_type *type = st_btf_type(btf, st_btf_resolve(btf, variable->type));
+	const struct btf_member *members = st_btf_tail(type);
+	struct st_loader_map map = {0};
+
+	if (!type || st_btf_kind(type) != BTF_KIND_STRUCT)
+		return false;
+	for (uint32_t i = 0; i < st_btf_count(type); i++)
+		if (!member_read(btf, &map, st_btf_name(btf, members[i].name_off), members[i].type))
+			return false;
+	return map.type && map.entries;
+}
+
+static int variables_check(struct st_loader *loader, const struct st_loader_map *map)
+{
+	const struct st_btf *btf = &loader->object.btf;
+	const struct btf_type *section = st_btf_type(btf, map->variables);
+	const struct btf_var_secinfo *variables = st_btf_tail(section);
+
+	for (uint32_t i = 0; section && i < st_btf_count(section); i++) {
+		const struct btf_type *variable = st_btf_type(btf, variables[i].type);
+
+		if (variable && st_btf_kind(variable) == BTF_KIND_VAR &&
+		    is_definition(btf, variable))
+			return st_loader_fail(loader, -EINVAL,
+					      "%s is a map's definition, but no map: write "
+					      "SEC(\".maps\") between its name and the ';'",
+					      st_btf_name(btf, variable->name_off));
+	}
+	return 0;
+}
+
+static int data_read(struct st_loader *loader, uint32_t number)
+{
+	const struct st_section *section = &loader->object.sections[number];
+	struct st_loader_map *map = map_new(loader, section->name);
+
+	if (!map)
+		return -EINVAL;
+	if (section->size > DATA_MAX)
+		return st_loader_fail(loader, -EINVAL, "has more than %u bytes of variables in %s",
+				      DATA_MAX, section->name);
+	map->section = number;
+	map->type = BPF_MAP_TYPE_ARRAY;
+	map->key_size = sizeof(uint32_t);
+	map->value_size = (uint32_t)section->size;
+	map->entries = 1;
+	map->constant = !strncmp(section->name, ".rodata", strlen(".rodata"));
+	map->flags = map->constant ? BPF_F_RDONLY_PROG : 0;
+	map->variables = st_btf_find(&loader->object.btf, BTF_KIND_DATASEC, section->name);
+	map->contents = calloc(1, section->size);
+	if (!map->contents)
+		return st_loader_fail(loader, -ENOMEM, "no memory for its variables");
+	if (section->data)
+		memcpy(map->contents, section->data, section->size);
+	return variables_check(loader, map);
 }
 
 /* A variable of .maps: a struct whose members say what the map is like. */

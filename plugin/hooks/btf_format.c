@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Names behind each other in a field's name; types inside each other. */
 #define DEPTH_MAX 8
+#define NESTING_MAX 32
 #define NAME_MAX_LENGTH 128
 /* Elements of an array that are fields of their own. */
 #define ELEMENTS_MAX 32
@@ -168,6 +170,7 @@ struct value {
 	uint32_t type;
 	const uint8_t *data;
 	size_t size;
+	unsigned int nesting; /* types that it is inside of, with or without a name */
 };
 
 static void fill(struct st_btf_format *format, const struct value *value, const char *name,
@@ -196,7 +199,9 @@ static void fill_struct(struct st_btf_format *format, const struct value *value,
 		return;
 	for (uint32_t i = 0; i < st_btf_count(type) && format->steps < STEPS_MAX; i++) {
 		const char *own = st_btf_name(btf, members[i].name_off);
-		struct value member = {.btf = btf, .type = members[i].type};
+		struct value member = {.btf = btf,
+				       .type = members[i].type,
+				       .nesting = value->nesting + 1};
 		char path[NAME_MAX_LENGTH];
 
 		if (!member_place(type, &members[i], &offset) || offset > value->size)
@@ -233,7 +238,8 @@ static void fill_array(struct st_btf_format *format, const struct value *value, 
 		struct value one = {.btf = btf,
 				    .type = array->type,
 				    .data = value->data + i * size,
-				    .size = size};
+				    .size = size,
+				    .nesting = value->nesting + 1};
 		char path[NAME_MAX_LENGTH];
 
 		snprintf(path, sizeof(path), "%s[%u]", name, i);
@@ -248,13 +254,15 @@ static void fill(struct st_btf_format *format, const struct value *value, const 
 	const struct value resolved = {.btf = value->btf,
 				       .type = st_btf_resolve(value->btf, value->type),
 				       .data = value->data,
-				       .size = value->size};
+				       .size = value->size,
+				       .nesting = value->nesting};
 	const struct btf_type *type = st_btf_type(value->btf, resolved.type);
 	const uint64_t size = st_btf_size(value->btf, resolved.type);
 	bool is_signed;
 
 	if (!type || !size || size > value->size || depth > DEPTH_MAX ||
-	    format->count == ST_BTF_FORMAT_FIELDS || ++format->steps > STEPS_MAX)
+	    value->nesting > NESTING_MAX || format->count == ST_BTF_FORMAT_FIELDS ||
+	    ++format->steps > STEPS_MAX)
 		return;
 	switch (st_btf_kind(type)) {
 	case BTF_KIND_INT:

@@ -33,6 +33,9 @@ int st_object_program_find(struct socktally *meter, const struct st_object *obje
 int st_object_program_load(struct socktally *meter, const struct st_hook *hook,
 			   const struct st_symbol *program, const char *file);
 
+/* plugin/hooks/verdict.c: whether its verdict may be the number 1. */
+bool st_hook_returns_one(const struct st_assembly *assembly);
+
 /* plugin/hooks/rows.c */
 int st_object_rows(struct socktally *meter, const struct st_hook *hook, const char *map,
 		   socktally_row_fn fn, void *ctx);

@@ -147,6 +147,11 @@ int st_object_program_load(struct socktally *meter, const struct st_hook *hook,
 			st_fail(meter, result, "%s: the kernel refuses the hook %s: %s", file,
 				program->name, loader->error);
 	}
+	if (result >= 0 && st_hook_returns_one(&assembly))
+		st_log(meter, SOCKTALLY_LOG_WARNING,
+		       "%s: the hook %s cuts packets to 1 byte, as its verdict may be 1: "
+		       "SOCKTALLY_PASS lets them through",
+		       file, program->name);
 	st_assembly_close(&assembly);
 	return result;
 }

@@ -141,6 +141,62 @@ def reasons(file, folder):
     tap.same(watch(plain).returncode, 0, "a file without types and source lines is taken")
 
 
+FORGOTTEN = """#include <socktally/hook.bpf.h>
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} forgotten;
+SOCKTALLY_HOOK(x, skb, packet)
+{
+	__u32 key = 0;
+	__u64 *value = bpf_map_lookup_elem(&forgotten, &key);
+
+	if (value)
+		++*value;
+	return SOCKTALLY_PASS;
+}
+"""
+
+PRINTS = """#include <socktally/hook.bpf.h>
+long bpf_printk(const char *, ...);
+SOCKTALLY_HOOK(x, skb, packet)
+{
+	bpf_printk("packet");
+	return SOCKTALLY_PASS;
+}
+"""
+
+ONE = """#include <socktally/hook.bpf.h>
+__u32 seen;
+SOCKTALLY_HOOK(one, skb, packet)
+{
+	seen++;
+	return %s;
+}
+"""
+
+
+def beginners(folder):
+    """The commonest mistakes."""
+    refused(compiled("forgotten", folder, FORGOTTEN), r'forgotten.*SEC\("\.maps"\)', 'SEC(".maps") forgotten')
+    refused(compiled("prints", folder, PRINTS), r"bpf_printk.*<bpf/bpf_helpers.h>", "bpf_printk() without its header")
+    for name, verdict, warns in (("one", "1", True), ("some", "packet->length > 50", True), ("two", "2", False),
+                                 ("pass", "SOCKTALLY_PASS", False), ("cut", "SOCKTALLY_CUT(seen)", False)):
+        done = watch(compiled(name, folder, ONE % verdict))
+        tap.same((done.returncode, "cuts packets to 1 byte" in done.stderr, done.stderr.count("\n")),
+                 (0, warns, int(warns)), f"return {verdict}: {'a warning' if warns else 'nothing to say'}")
+    away = shutil.copy(SOCKTALLY, os.path.join(folder, "socktally"))
+    source = os.path.join(folder, "one.bpf.c")
+    done = subprocess.run([away, "watch", "-i", "lo", "-c", "0.05", "--hook", source],
+                          capture_output=True, text=True, check=False)
+    if os.path.exists("/usr/local/include/socktally/hook.bpf.h") or done.returncode == 0:
+        tap.skip("a hook's source without its headers", "they are installed")
+    else:
+        tap.ok("the package libsocktally-dev" in done.stderr, "a hook's source without its headers", done.stderr)
+
+
 def main():
     netns.need("bpftool")
     if not shutil.which(CLANG):
@@ -152,6 +208,7 @@ def main():
         typed(file)
         timed(file)
         reasons(file, folder)
+        beginners(folder)
     tap.done()
 
 

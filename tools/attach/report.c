@@ -2,6 +2,7 @@
 /* The meters that sockets are attached to, and their reports. */
 #include "tools/attach/attach.h"
 
+#include "tools/options/hooks.h"
 #include <errno.h>
 #include <linux/filter.h>
 #include <stdarg.h>
@@ -15,7 +16,8 @@ static struct attach_meter *meter_open(struct attach_session *session)
 					   .paths = options->paths,
 					   .ports = options->ports,
 					   .port_count = options->port_count,
-					   .flags = SOCKTALLY_OPEN_RECORDS};
+					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .log = hook_options_log};
 	struct attach_meter *meter = calloc(1, sizeof(*meter));
 	int error;
 

@@ -2,6 +2,7 @@
 /* The broker's loop, its meter and its messages. */
 #include "tools/broker/broker.h"
 
+#include "tools/options/hooks.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -128,6 +129,7 @@ static void log_line(void *ctx, enum socktally_log_level level, const char *text
 {
 	struct broker *broker = ctx;
 
+	hook_options_log(NULL, level, text);
 	if (level <= SOCKTALLY_LOG_WARNING)
 		snprintf(broker->log, sizeof(broker->log), "%s", text);
 }

@@ -61,6 +61,15 @@ static void find_headers(char folder[PATH_MAX])
 	strcpy(folder, SOCKTALLY_INCLUDEDIR);
 }
 
+static bool has_headers(void)
+{
+	char path[PATH_MAX + sizeof("/socktally/hook.bpf.h")];
+
+	find_headers(path);
+	strcat(path, "/socktally/hook.bpf.h");
+	return !access(path, R_OK);
+}
+
 /* Exit status of the compiler; -1: there is none. Its messages go to stderr unchanged. */
 static int run_compiler(const char *source, const char *object)
 {
@@ -115,6 +124,11 @@ int hook_compile(const char *source, void **object, size_t *size)
 			"%s: can't be compiled here, as there is no clang: where there is one, "
 			"clang -O2 -g -target bpf -I%s -c makes the object file to give instead",
 			source, SOCKTALLY_INCLUDEDIR);
+	else if (status > 0 && !has_headers())
+		command_fail(
+			"%s: clang did not compile it; <socktally/hook.bpf.h> is not installed "
+			"here: the package libsocktally-dev has it",
+			source);
 	else if (status > 0)
 		command_fail("%s: clang did not compile it", source);
 	else

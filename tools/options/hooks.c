@@ -315,11 +315,21 @@ static size_t wanted_rows(const struct socktally_hook_opts *opts)
 	return top ? top : ROWS_DEFAULT;
 }
 
+static bool is_adding;
+
+void hook_options_log(void *ctx, enum socktally_log_level level, const char *text)
+{
+	(void)ctx;
+	if (is_adding && level == SOCKTALLY_LOG_WARNING)
+		command_note("%s", text);
+}
+
 int hook_options_add(const struct hook_options *options, struct socktally *meter, bool intervals)
 {
 	for (size_t i = 0; i < options->count; i++) {
 		struct socktally_hook_opts opts = options->hook[i].opts;
 		struct given given = {.argument = options->hook[i].argument};
+		int error;
 
 		opts.variables = options->hook[i].variables;
 		/* what was most in an interval need not be most of all */
@@ -327,7 +337,10 @@ int hook_options_add(const struct hook_options *options, struct socktally *meter
 			given.top = wanted_rows(&opts);
 			opts.top = UINT32_MAX;
 		}
-		if (socktally_hook_add(meter, &opts))
+		is_adding = true;
+		error = socktally_hook_add(meter, &opts);
+		is_adding = false;
+		if (error)
 			return command_fail("%s", socktally_error(meter));
 		/* the hook that was just added is the one which has no argument yet */
 		socktally_hooks(meter, note_argument, &given);

@@ -33,6 +33,9 @@ int hook_option(struct hook_options *options, const char *argument);
  */
 int hook_options_add(const struct hook_options *options, struct socktally *meter, bool intervals);
 
+/* For the log of the meter: shows what the library warns of while hooks are added. */
+void hook_options_log(void *ctx, enum socktally_log_level level, const char *text);
+
 /* Compiles a hook's source; *object is malloc'ed: 0, or EXIT_FAILED after a message. */
 int hook_compile(const char *source, void **object, size_t *size);
 
