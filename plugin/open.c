@@ -42,6 +42,8 @@ static void meter_free(struct socktally *meter)
 	st_classes_free(meter);
 	st_hooks_free(meter);
 	st_thresholds_free(meter);
+	if (meter->events >= 0)
+		close(meter->events);
 	if (meter->timer >= 0)
 		close(meter->timer);
 	if (meter->remote >= 0)
@@ -97,7 +99,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->gap = own.gap;
 	meter->gap_ctx = own.gap_ctx;
 	meter->cells_map = meter->header_buffer.map = meter->chain_map = -1;
-	meter->count_prog = meter->remote = meter->timer = meter->label_fd = -1;
+	meter->count_prog = meter->remote = meter->timer = meter->events = meter->label_fd = -1;
 	st_hooks_init(&meter->hooks);
 	meter->ports = ports;
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -18,6 +19,32 @@ static int timer_make(struct socktally *meter)
 	if (meter->timer < 0)
 		return st_fail(meter, -errno, "can't make a timer: %s", strerror(errno));
 	return 0;
+}
+
+/* With a broker, the descriptor for the host's loop is readable at the broker's end as well. */
+static int events_make(struct socktally *meter)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+	int result = timer_make(meter);
+
+	if (result || meter->remote < 0 || meter->events >= 0)
+		return result;
+	meter->events = epoll_create1(EPOLL_CLOEXEC);
+	if (meter->events >= 0 &&
+	    !epoll_ctl(meter->events, EPOLL_CTL_ADD, meter->timer, &readable) &&
+	    !epoll_ctl(meter->events, EPOLL_CTL_ADD, meter->remote, &readable))
+		return 0;
+	result = -errno;
+	if (meter->events >= 0)
+		close(meter->events);
+	meter->events = -1;
+	return st_fail(meter, result, "can't wait for the broker: %s", strerror(-result));
+}
+
+/* What is readable when socktally_poll() is due. */
+static int events_fd(const struct socktally *meter)
+{
+	return meter->events >= 0 ? meter->events : meter->timer;
 }
 
 int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
@@ -48,9 +75,9 @@ int socktally_fd(struct socktally *meter)
 
 	if (!st_registry_has(meter))
 		return -EINVAL;
-	result = timer_make(meter);
+	result = events_make(meter);
 	errno = saved;
-	return result ? result : meter->timer;
+	return result ? result : events_fd(meter);
 }
 
 static int wait_and_call(struct socktally *meter, int timeout_ms)
@@ -59,13 +86,13 @@ static int wait_and_call(struct socktally *meter, int timeout_ms)
 	uint64_t expired;
 	int result;
 
-	result = timer_make(meter);
+	result = events_make(meter);
 	if (result)
 		return result;
 	st_reattach(meter);
 	if (meter->closed)
 		return -ECANCELED;
-	poll_fd.fd = meter->timer;
+	poll_fd.fd = events_fd(meter);
 	result = poll(&poll_fd, 1, timeout_ms);
 	if (result < 0 && errno == EINTR) {
 		meter->quiet = true; /* it is the host's signal: nothing has failed */

@@ -447,7 +447,8 @@ struct socktally_plugin {
 	/* An interval for thresholds and for fn, which may be NULL. 0: none. [socktally_set_interval] */
 	int (*set_interval)(struct socktally *meter, unsigned int milliseconds,
 			    socktally_interval_fn fn, void *ctx);
-	/* A descriptor for poll or epoll, readable when an interval is over. [socktally_fd] */
+	/* A descriptor for poll or epoll, readable when an interval is over, and when the broker has ended.
+	 * [socktally_fd] */
 	int (*fd)(struct socktally *meter);
 	/*
 	 * Notices filters that were set past the library, waits at most timeout_ms (0: not at all, -1:

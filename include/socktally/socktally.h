@@ -175,9 +175,10 @@ SOCKTALLY_API int socktally_snapshot(const struct socktally *meter, socktally_ce
 SOCKTALLY_API int socktally_set_interval(struct socktally *meter, unsigned int milliseconds,
 					 socktally_interval_fn fn, void *ctx);
 /*
- * Returns: a descriptor for poll(2), select(2) or epoll(7) that is readable when an interval is
- *   over and socktally_poll() is due. It stays the library's, and is the same until the meter is
- *   closed.
+ * Returns: a descriptor for poll(2), select(2) or epoll(7) that is readable when socktally_poll() is
+ *   due: when an interval is over, and when the broker has ended. The kernel does not tell of filters
+ *   that are set past the library; an interval looks for them. It stays the library's, and is the
+ *   same until the meter is closed.
  * Errors:
  *   as socktally_set_interval().
  */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,8 @@ static bool check_socket(struct socktally *meter, struct st_attachment *attachme
 /* The kernel has emptied the chain: each socket has its own filter, and that is all. */
 static void broker_gone(struct socktally *meter)
 {
+	if (meter->events >= 0) /* told once: else it would stay readable */
+		epoll_ctl(meter->events, EPOLL_CTL_DEL, meter->remote, NULL);
 	for (size_t i = 0; i < meter->attachment_count; i++) {
 		struct st_attachment *attachment = meter->attachments[i];
 

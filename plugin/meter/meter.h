@@ -45,6 +45,7 @@ struct socktally {
 	struct st_pcap *pcap;       /* once it has been needed */
 	int remote; /* connection to a broker, which has the maps and loads programs; -1: none */
 	int timer;
+	int events; /* epoll: the timer and the broker; -1: no broker, or not asked for */
 	socktally_interval_fn interval_fn;
 	void *interval_ctx;
 	struct st_attachment **attachments;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -409,6 +410,7 @@ static int killer;
 
 static void killed(void)
 {
+	struct pollfd due = {.events = POLLIN};
 	struct told told = {0};
 	struct socktally *meter;
 	uint64_t before = 0;
@@ -422,13 +424,14 @@ static void killed(void)
 		;
 	traffic_send(udp, 1);
 	ok(!told.gaps && counts(meter).packets == 2, "counts");
+	due.fd = socktally_fd(meter);
+	ok(due.fd >= 0 && !poll(&due, 1, 0), "nothing is due");
 	if (write(killer, "!", 1) != 1)
 		bail_out("killer");
-	for (int i = 0; i < 500 && !told.gaps; i++) {
-		pause_ms(10);
-		socktally_poll(meter, 0);
-	}
-	ok(told.gaps == 1 && told.error == -ECONNRESET, "that the broker is gone is a gap");
+	ok(poll(&due, 1, 30000) == 1 && !told.gaps, "the descriptor is readable when it is gone");
+	ok(!socktally_poll(meter, 0) && told.gaps == 1 && told.error == -ECONNRESET,
+	   "that the broker is gone is a gap");
+	ok(!poll(&due, 1, 0), "and the descriptor is readable no more");
 	socktally_poll(meter, 0);
 	ok(told.gaps == 1, "told once");
 	/* the kernel empties the chain in its own time */
