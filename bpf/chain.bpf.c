@@ -90,7 +90,7 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 		return verdict;
 	}
 	ST_FORGET();
-	if (!region->chain.packet.layer_count)
+	if (!region->chain.packet.layer_count && path->lo)
 		st_note_common(&region->chain.packet, *path);
 	if (!region->chain.packet.segments)
 		region->chain.packet.segments = st_segments(&packet, *path);

@@ -48,7 +48,7 @@ struct st_entry {
  * A factor for which no two codes have the same slot. If a new code collides, the compiler says so
  * (-Winitializer-overrides, -Woverride-init): find another odd number.
  */
-#define ST_SLOT_FACTOR 0x28f79905
+#define ST_SLOT_FACTOR 0x92822bbd
 #define ST_SLOT(code) ((__u32)((__u32)(code)*ST_SLOT_FACTOR) >> (32 - ST_SLOT_BITS))
 
 #define ST_CODE(CODE, PARSER, PROTOCOL, FIXED)                                                     \

@@ -51,6 +51,18 @@ static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
 		step->next = ST_ETHERTYPE(type);
 }
 
+/* By the version behind a header of fixed length. */
+static __always_inline void st_has_ip(struct st_step *step, const __u8 *h)
+{
+	__u32 version = h[step->header & 31] >> 4;
+
+	step->more = 1;
+	if (version == 4)
+		step->next = ST_DIRECT(ST_IP);
+	else if (version == 6)
+		step->next = ST_DIRECT(ST_IPV6);
+}
+
 /* Its length is that of the fixed part, which has the type in its last two bytes. */
 static __always_inline void st_tag(struct st_step *step, const __u8 *h)
 {

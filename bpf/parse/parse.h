@@ -13,6 +13,7 @@
 
 #include "bpf/parse/ip.h"
 #include "bpf/parse/link.h"
+#include "bpf/parse/wireless.h"
 #include "bpf/parse/tunnel.h"
 
 /* Steps at most after the link layer. A further part, as a label of an MPLS stack, is a step too. */
@@ -24,6 +25,27 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 	switch (parser) {
 	case ST_PARSER_HAS_ETH:
 		step->next = ST_DIRECT(ST_ETH);
+		break;
+	case ST_PARSER_HAS_IP:
+		st_has_ip(step, h);
+		break;
+	case ST_PARSER_RADIOTAP:
+		st_radiotap(step, h);
+		break;
+	case ST_PARSER_WLAN:
+		st_wlan(step, h);
+		break;
+	case ST_PARSER_CHDLC:
+		st_chdlc(step, h);
+		break;
+	case ST_PARSER_FR:
+		st_fr(step, h);
+		break;
+	case ST_PARSER_FDDI:
+		st_fddi(step, h);
+		break;
+	case ST_PARSER_WLAN_RADIO:
+		step->next = ST_DIRECT(ST_WLAN);
 		break;
 	case ST_PARSER_ETH:
 		st_eth(step, h);
@@ -45,9 +67,6 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 		break;
 	case ST_PARSER_UDPENCAP:
 		st_udpencap(step, h);
-		break;
-	case ST_PARSER_LISP_DATA:
-		st_lisp_data(step, h);
 		break;
 	case ST_PARSER_AYIYA:
 		st_ayiya(step, h);

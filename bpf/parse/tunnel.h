@@ -213,15 +213,6 @@ static __always_inline void st_udpencap(struct st_step *step, const __u8 *h)
 	step->next = ike ? ST_DIRECT(ST_ISAKMP) : ST_IPPROTO(50);
 }
 
-static __always_inline void st_lisp_data(struct st_step *step, const __u8 *h)
-{
-	step->more = 1;
-	if (h[8] >> 4 == 4)
-		step->next = ST_DIRECT(ST_IP);
-	else if (h[8] >> 4 == 6)
-		step->next = ST_DIRECT(ST_IPV6);
-}
-
 /* draft-massar-v6ops-ayiya-02, 3: an identity and a signature, whose lengths are in the first two bytes. */
 static __always_inline void st_ayiya(struct st_step *step, const __u8 *h)
 {

@@ -35,6 +35,20 @@ __u32 st_link_of_linktype(__u32 linktype)
 	case 11:  /* ATM_RFC1483 as some systems' DLT_ number */
 	case 100: /* ATM_RFC1483 */
 		return ST_LINK_LAYER | ST_DIRECT(ST_LLC);
+	case 10: /* FDDI */
+		return ST_LINK_LAYER | ST_DIRECT(ST_FDDI);
+	case 104: /* C_HDLC */
+		return ST_LINK_LAYER | ST_DIRECT(ST_CHDLC);
+	case 105: /* IEEE802_11 */
+		return ST_LINK_LAYER | ST_DIRECT(ST_WLAN);
+	case 107: /* FRELAY */
+		return ST_LINK_LAYER | ST_DIRECT(ST_FR);
+	case 109: /* ENC */
+		return ST_LINK_LAYER | ST_DIRECT(ST_ENC);
+	case 127: /* IEEE802_11_RADIOTAP */
+		return ST_LINK_LAYER | ST_DIRECT(ST_RADIOTAP);
+	case 219: /* MPLS */
+		return ST_LINK_LAYER | ST_DIRECT(ST_MPLS);
 	case 51: /* PPP_ETHER */
 		return ST_LINK_LAYER | ST_ETHERTYPE(0x8864);
 	case 204: /* PPP_WITH_DIR */

@@ -73,9 +73,9 @@ def link_types():
                         ("loop", "null"), ("ppp", "ppp")):
         sample = captures.sample(f"{name}/ip/udp/data(20)\n2 * {name}/ip/tcp/data(3)")
         check(f"pcap of link type {name}", pcap(sample), sample, linktype=short)
-    other = [Packet(START, 60, 105, bytes(40), "IEEE802_11"),
-             Packet(START, 70, 105, b"\x45" * 70, "IEEE802_11")]
-    check("another link type is counted under its name", pcap(other), other, linktype="IEEE802_11")
+    other = [Packet(START, 60, 195, bytes(40), "IEEE802_15_4"),
+             Packet(START, 70, 195, b"\x45" * 70, "IEEE802_15_4")]
+    check("another link type is counted under its name", pcap(other), other, linktype="IEEE802_15_4")
 
 
 def pcapng_files(sample):
