@@ -62,7 +62,7 @@ run_again()
 TEST_OBJECTS=1000 tests/unit/hook_broken >hook_broken.out 2>&1
 result "hook_broken" $? hook_broken.out
 # The library in a program, and the broker that serves those without privileges.
-for program in live/plugin_table live/reattach cli/broker_service; do
+for program in unit/hook_values unit/btf_rings live/plugin_table live/reattach cli/broker_service; do
 	run_again "tests/$program"
 done
 
@@ -74,46 +74,6 @@ done
 for script in cli/read cli/read-broken cli/report cli/usage cli/list cli/watch preload/exact \
 	preload/filter-switch cli/attach; do
 	run_again "$SRCDIR/tests/$script.t"
-done
-echo "1..$count"; exit 1; }
-
-# What they find goes to files: a broker's standard error may be anywhere, and it is another user.
-reports=$(mktemp -d) || exit 1
-trap 'rm -rf "$reports"' EXIT
-chmod 1777 "$reports"
-ASAN_OPTIONS=log_path=$reports/address
-UBSAN_OPTIONS=log_path=$reports/undefined:print_stacktrace=1
-# BUILDDIR stays: the tools that the tests meter are not built with sanitizers.
-SOCKTALLY=$build/socktally
-SHIM=$build/libsocktally-preload.so
-export ASAN_OPTIONS UBSAN_OPTIONS SOCKTALLY SHIM SRCDIR
-
-# run_again NAME PROGRAM: with what the sanitizers have found in it or in what it started
-run_again()
-{
-	"$2" >"$name.out" 2>&1
-	status=$?
-	for report in "$reports"/*; do
-		[ ! -e "$report" ] || { cat "$report" >>"$1.out"; rm "$report"; status=1; }
-	done
-	result "$1" $status "$1.out"
-}
-
-# Object files that may be hostile, in the library itself.
-TEST_OBJECTS=1000 tests/hook_broken >hook_broken.out 2>&1
-result "hook_broken" $? hook_broken.out
-# The library in a program, and the broker that serves those without privileges.
-for name in plugin_table follow broker_service; do
-	run_again "$name" "tests/$name"
-done
-
-export COUNT=200 TEST_CHANGES=20
-for name in decide_random decide_generated class_change; do
-	run_again "$name" "tests/$name"
-done
-
-for name in read read-broken report usage list watch exact filter-switch attach; do
-	[ ! -x "$SRCDIR/tests/$name.t" ] || run_again "$name" "$SRCDIR/tests/$name.t"
 done
 echo "1..$count"
 exit $failed
