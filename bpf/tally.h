@@ -114,6 +114,15 @@ static __always_inline void st_count(struct st_counts *counts, const struct st_s
 	}
 }
 
+static __always_inline void st_counts_add(struct st_counts *counts, const struct st_counts *added)
+{
+	counts->packets += added->packets;
+	counts->segments += added->segments;
+	counts->bytes += added->bytes;
+	counts->accepted_packets += added->accepted_packets;
+	counts->accepted_bytes += added->accepted_bytes;
+}
+
 static __always_inline void st_tally(struct st_region *region, struct st_sizes sizes,
 				     struct st_path path, const struct st_skb_facts *facts)
 {

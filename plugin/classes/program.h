@@ -32,27 +32,27 @@ struct st_class_plan {
 	uint32_t slots; /* cells in a region: a power of two */
 	bool first;     /* only the smallest number counts */
 	int regions_map, data_map;
-	int chain_map;    /* the meter's regions, which have the chain's state */
-	int programs_map; /* the chain */
+	int chain_map; /* the meter's regions, which have the chain's state */
 	const struct st_header_buffer *header_buffer;
 	unsigned int parts;
-	int parts_map; /* the parts by their numbers, if there are more than one */
+	int parts_map; /* the parts by their numbers, then the program that counts */
 };
 
 /* Makes the data, and sets each link's place but for the maps. */
 int st_class_data_make(struct st_class_plan *plan, struct st_class_data *data);
 
 /*
- * Filters that stay filters are most of the verifier's work; with many of them, the program is
- * divided into parts so that none exceeds the verifier's limit. A packet may make 33 tail calls:
- * one into the chain, two for the parser's further parts, 28 for hooks and one for the tally leave
- * one for a second part.
+ * Filters that stay filters are most of the verifier's work; with many of them, the program is divided
+ * into parts so that none exceeds the verifier's limit.
  */
 #define ST_CLASS_PARTS_MAX 2
 unsigned int st_class_parts(const struct st_class_plan *plan);
 
-/* Writes a part of the program. *what as in st_translate(). */
-int st_class_program_emit(struct st_code *code, const struct st_class_plan *plan,
-			  const struct st_class_data *data, unsigned int part, const char **what);
+/* The steps of counting that a packet needs at most; -E2BIG: more than there may be. */
+int st_class_rounds(const struct st_class_plan *plan, uint32_t *rounds);
+
+/* Writes a part of the program, which goes on with the next part. *what as in st_translate(). */
+int st_class_program_emit(struct st_code *code, const struct st_class_plan *plan, unsigned int part,
+			  const char **what);
 
 #endif

@@ -182,6 +182,16 @@ static void order_add(struct order *order, struct st_hook *hook, int32_t priorit
 	order->hook[at] = hook;
 }
 
+/* Whether a packet can make all tail calls that these hooks need. */
+static bool order_fits(const struct order *order)
+{
+	unsigned int calls = order->count;
+
+	for (unsigned int i = 0; i < order->count; i++)
+		calls += order->hook[i]->inner_calls;
+	return calls <= ST_HOOK_CALLS_MAX;
+}
+
 static int order_use(struct socktally *meter, const struct order *order)
 {
 	int result = st_chain_exchange(meter, order->hook, order->count);
@@ -207,6 +217,12 @@ int st_hook_insert(struct socktally *meter, struct st_hook *hook, struct st_hook
 		order_without(&order, meter, replaces);
 		order_add(&order, hook, hook->priority);
 	}
+	if (!order_fits(&order))
+		return st_fail(
+			meter, -ENOSPC,
+			"%s: the kernel allows too few tail calls for all hooks and classes: "
+			"remove a hook",
+			hook->name);
 	result = order_use(meter, &order);
 	if (result || !replaces)
 		return result;

@@ -36,8 +36,10 @@ static int slot_set(struct socktally *meter, uint32_t slot, int prog)
 int st_chain_open(struct socktally *meter)
 {
 	struct st_hooks *hooks = &meter->hooks;
-	const struct st_own_program programs[] = {{"chain_parse", &hooks->parse_prog},
-						  {"chain_tally", &hooks->tally_prog}};
+	const struct st_own_program programs[] = {{.name = "chain_parse",
+						   .prog = &hooks->parse_prog},
+						  {.name = "chain_tally",
+						   .prog = &hooks->tally_prog}};
 	int result;
 
 	if (hooks->ready)

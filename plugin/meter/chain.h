@@ -23,6 +23,12 @@ struct st_hook_ops {
 
 #define ST_HOOK_NAME_MAX 64
 
+/*
+ * The kernel ends a program at its 34th tail call (MAX_TAIL_CALL_CNT). One is to the chain, two are to
+ * further parts of the parser, and one is to the tally.
+ */
+#define ST_HOOK_CALLS_MAX (33 - 4)
+
 struct st_hook {
 	const struct st_hook_ops *ops;
 	void *own; /* what ops work on */
@@ -30,6 +36,7 @@ struct st_hook {
 	int32_t priority;
 	unsigned int slot; /* of its counters */
 	int prog;
+	unsigned int inner_calls;      /* tail calls within the hook */
 	struct socktally_taken before; /* what its counters showed when it came */
 	struct socktally_taken past;   /* what those have taken whose place it took */
 };

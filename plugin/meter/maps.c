@@ -144,12 +144,16 @@ static bool symbol_resolve(const void *ctx, const char *name, struct bpf_insn in
 	return st_symbol_resolve(ctx, name, insn);
 }
 
-static int program_load(struct socktally *meter, struct st_loader *loader, const char *name)
+static int program_load(struct socktally *meter, struct st_loader *loader,
+			const struct st_own_program *own)
 {
+	const char *name = own->name;
 	struct st_assembly assembly = {0};
 	struct st_symbol program;
 	int result = -EINVAL;
 
+	loader->resolve = own->resolve ? own->resolve : symbol_resolve;
+	loader->ctx = own->resolve ? own->ctx : meter;
 	if (st_object_find(&loader->object, st_object_section(&loader->object, "socket"), name,
 			   &program))
 		result = st_loader_assemble(loader, &program, &assembly);
@@ -178,15 +182,13 @@ int st_own_programs_load(struct socktally *meter, const unsigned char *object, s
 
 	if (!loader)
 		return st_fail(meter, -ENOMEM, "no memory to load the library's programs");
-	loader->resolve = symbol_resolve;
-	loader->ctx = meter;
 	result = st_loader_open(loader, object, size);
 	if (result)
 		st_fail(meter, result, "the library's programs: %s", loader->error);
 	for (size_t i = 0; i < count && !result; i++) {
 		if (*programs[i].prog >= 0)
 			continue;
-		result = program_load(meter, loader, programs[i].name);
+		result = program_load(meter, loader, &programs[i]);
 		if (result >= 0) {
 			*programs[i].prog = result;
 			result = 0;
@@ -207,7 +209,7 @@ bool st_filters_interleave(void)
 int st_meter_maps_open(struct socktally *meter)
 {
 	static const uint32_t places[] = {ST_CHAIN_COUNT, ST_CHAIN_ENTRY};
-	const struct st_own_program count = {"count", &meter->count_prog};
+	const struct st_own_program count = {.name = "count", .prog = &meter->count_prog};
 	uint32_t value;
 	int result;
 

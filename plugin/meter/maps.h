@@ -18,6 +18,9 @@ int st_meter_maps_open(struct socktally *meter);
 struct st_own_program {
 	const char *name;
 	int *prog; /* where its descriptor goes; it is loaded if that is -1 */
+	/* what the names in its object mean; NULL: as st_symbol_resolve() says */
+	bool (*resolve)(const void *ctx, const char *name, struct bpf_insn insn[2]);
+	const void *ctx;
 };
 
 /* Loads programs of an object file that is part of the library: 0, or -errno with it noted. */

@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define FILTERS 120
+#define DEPTH 10
+
 static struct socktally *meter;
 
 static int add(const char *name, const char *program, int32_t priority, const char *variable)
@@ -224,6 +227,66 @@ static void order_and_limits(void)
 		  "and nothing is taken any more");
 }
 
+/* Classes that stay filters, so many that their program has two parts. */
+static int set_filters(void)
+{
+	static struct socktally_class classes[FILTERS];
+	static char names[FILTERS][8], texts[FILTERS][64];
+
+	for (unsigned int i = 0; i < FILTERS; i++) {
+		snprintf(names[i], sizeof(names[i]), "c%u", i);
+		snprintf(texts[i], sizeof(texts[i]), "udp[udp[4] + %u] = %u", i, i);
+		classes[i] = (struct socktally_class){.name = names[i], .expression = texts[i]};
+	}
+	return socktally_set_classes(meter, classes, FILTERS, NULL);
+}
+
+/* IP in IP, with as many layers as the parser needs all its runs for. */
+static void deep_packet_send(void)
+{
+	unsigned char packet[14 + 20 * DEPTH + 8] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8};
+
+	for (unsigned int i = 0; i < DEPTH; i++) {
+		unsigned char *ip = packet + 14 + 20 * i;
+
+		ip[0] = 0x45;
+		ip[3] = (unsigned char)(20 * (DEPTH - i) + 8);
+		ip[8] = 64;
+		ip[9] = i + 1 < DEPTH ? 4 : 17;
+	}
+	flow_send(&flow, packet, sizeof(packet));
+	flow_wait(&flow, 0);
+}
+
+/* The kernel limits the tail calls of a packet. */
+static void many_calls(void)
+{
+	struct socktally_counts before;
+	char name[16];
+	int result = 0;
+
+	for (int i = 0; i < SOCKTALLY_MAX_HOOKS - 1 && !result; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		result =
+			add(name, i ? "pass" : "count", i ? i : SOCKTALLY_PRIORITY_TAKEN + 1, NULL);
+	}
+	works(result, "27 hooks");
+	ok(set_filters() == -ENOSPC, "no room for classes in two parts");
+	printf("# %s\n", socktally_error(meter));
+	socktally_hook_remove(meter, "h26", NULL);
+	works(set_filters(), "with 26 there is");
+	ok(add("more", "pass", 0, NULL) == -ENOSPC, "and none for another hook then");
+	before = counted();
+	deep_packet_send();
+	is_number(counted().packets - before.packets, 2, "a packet with many layers is counted");
+	is_number(seen_by("h0").packets, 2, "and has passed all hooks");
+	works(socktally_set_classes(meter, NULL, 0, NULL), "the classes go");
+	for (int i = 0; i < SOCKTALLY_MAX_HOOKS - 1; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		socktally_hook_remove(meter, name, NULL);
+	}
+}
+
 /* --- changes under a flood */
 
 static atomic_bool flooding;
@@ -387,6 +450,7 @@ int main(void)
 	if (socktally_open(&meter, NULL) || socktally_attach(meter, in, NULL))
 		bail("can't meter");
 	order_and_limits();
+	many_calls();
 	changes(number ? (unsigned int)atoi(number) : 1000);
 	socktally_close(meter);
 	is_number(count_descriptors(), before, "no descriptor is left");

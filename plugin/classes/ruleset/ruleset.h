@@ -15,6 +15,7 @@
 #ifndef SOCKTALLY_PLUGIN_CLASSES_RULESET_RULESET_H
 #define SOCKTALLY_PLUGIN_CLASSES_RULESET_RULESET_H
 
+#include "bpf/classes.h"
 #include "bpf/parse/packet.h"
 #include "plugin/translate/translate.h"
 
@@ -136,7 +137,6 @@ struct st_ruleset {
 	size_t pushes;  /* most lists that a packet can meet */
 	bool first;     /* lists have the smallest number only */
 };
-#define ST_LIST_END 0x80000000u
 
 /*
  * Makes the rule set. The filters must be valid (st_check_classic) and live as long as it. first:
