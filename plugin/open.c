@@ -104,6 +104,7 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->ports = ports;
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;
 	meter->records = own.flags & SOCKTALLY_OPEN_RECORDS;
+	meter->user = geteuid();
 	meter->sizes.paths = own.paths ? own.paths : ST_DEFAULT_PATHS;
 	meter->sizes.slots = st_table_slots(meter->sizes.paths);
 	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);

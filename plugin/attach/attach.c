@@ -80,7 +80,7 @@ static void filter_save(struct socktally *meter, int prog, uint64_t cookie,
 	int result = 0;
 
 	if (meter->records)
-		result = st_saved_filter_leave(prog, cookie, geteuid(), insns, count);
+		result = st_saved_filter_leave(prog, cookie, meter->user, insns, count);
 
 	if (result)
 		st_log(meter, SOCKTALLY_LOG_WARNING,

@@ -4,6 +4,7 @@
 #include "plugin/bpf/syscall.h"
 #include "plugin/meter/maps.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #define VERSION 1
 /* How often saved filters are read again, 20 ms apart, because a socket has several. */
 #define EXCHANGE_TRIES 10
+#define BROKER_USER 65534 /* see tools/common/privileges.c */
 #define NOBODY UINT32_MAX /* no user */
 #define MAX_MAPS 8        /* a program of ours has the chain, the header buffer and this one */
 
@@ -79,6 +81,29 @@ static bool chain_filled(int map)
 	return !st_bpf_map_lookup(map, &first, &program);
 }
 
+/* Users without privileges may load no programs. false as well if that can't be told. */
+static bool loading_is_privileged(void)
+{
+	int fd = open("/proc/sys/kernel/unprivileged_bpf_disabled", O_RDONLY | O_CLOEXEC);
+	char digit = '0';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &digit, 1) != 1)
+		digit = '0';
+	close(fd);
+	return digit != '0';
+}
+
+/*
+ * Whether a program of that loader's is for whom the map says. The service is root, and loads for its
+ * clients. The broker of `run` has become nobody, with CAP_BPF; that user has no such privilege else.
+ */
+static bool speaks_for_others(uint32_t loader)
+{
+	return !loader || (loader == BROKER_USER && loading_is_privileged());
+}
+
 /* Anybody with CAP_BPF can make a map of that name: what it says is checked. */
 static int stored_read(int map, const struct bpf_map_info *info, struct st_saved_filter *saved)
 {
@@ -115,8 +140,7 @@ static int stored_read(int map, const struct bpf_map_info *info, struct st_saved
 	saved->count = head.count;
 	saved->cookie = head.cookie;
 	saved->pid = head.pid;
-	/* root's programs speak for whom they say, as the service loads those of its clients */
-	if (!saved->user)
+	if (speaks_for_others(saved->user))
 		saved->user = head.user;
 	result = 0;
 out:

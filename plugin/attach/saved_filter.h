@@ -49,8 +49,8 @@ enum st_saved_state {
 /*
  * The saved filter of a socket. Anybody who may load programs can leave one for any socket, and so can
  * a client of a broker. So only those are believed that root has left, or the user who asks, or the
- * socket's owner (the user of its inode). A program that was not loaded by root speaks for its loader
- * only. except: the id of a program to pass over. UNTRUSTED, CONTRADICTORY: *found is one of them.
+ * socket's owner (the user of its inode). A program that was not loaded by root or a broker speaks for
+ * its loader only. except: the id of a program to pass over. UNTRUSTED, CONTRADICTORY: *found is one of them.
  */
 enum st_saved_state st_saved_filter_find(const struct st_saved_filter *list, size_t count,
 					 uint64_t cookie, uint32_t owner, uint32_t except,

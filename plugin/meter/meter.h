@@ -35,7 +35,8 @@ struct socktally {
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
 	struct st_path_label *path_labels; /* plugin/count/path_labels.h; NULL: no memory */
 	bool userspace;
-	bool records; /* plugin/attach/saved_filter.h */
+	bool records;  /* plugin/attach/saved_filter.h */
+	uint32_t user; /* whom its saved filters are from: as it was when the meter was made */
 	int cells_map;
 	struct st_header_buffer header_buffer;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */

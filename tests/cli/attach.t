@@ -253,6 +253,29 @@ def forged():
     sock.close()
 
 
+def killed_run():
+    """`run` gives its sockets back by detach, too: not while it lives, but after it was killed."""
+    with open("/proc/sys/kernel/unprivileged_bpf_disabled", encoding="ascii") as file:
+        if file.read().strip() == "0":
+            tap.skip("detach after run was killed", "everybody may load programs here, and leave a saved filter")
+            return
+    tool = live.Tool(["tcpdump", "-n", "-i", "near", "-w", os.devnull, "udp"])
+    pid, = [one for one in attached.family(tool.process.pid) if attached.packet_sockets(one)]
+    result = subprocess.run([live.SOCKTALLY, "detach", str(pid)], capture_output=True, text=True, check=False)
+    tap.ok(result.returncode == 1 and "is metering it: end that one" in result.stderr and
+           attached.filter_of(pid) is None, "detach: a living meter keeps its socket", result.stderr)
+    before = attached.filter_by_list(pid)
+    tool.process.kill()
+    tool.process.wait()
+    attached.until(lambda: "left its program" in subprocess.run([live.SOCKTALLY, "list"], capture_output=True,
+                                                                text=True, check=True).stdout)
+    result = subprocess.run([live.SOCKTALLY, "detach", str(pid)], capture_output=True, text=True, check=False)
+    tap.ok(not result.returncode and "has its own filter again" in result.stdout, "detach after run was killed",
+           result.stderr)
+    tap.same(attached.filter_of(pid), before, "the socket has its own filter")
+    os.kill(pid, signal.SIGTERM)
+
+
 def changed_filter(net):
     """A filter that the tool sets later is followed, and the gap is told."""
     sock = attached.sniffer("near")
@@ -469,6 +492,7 @@ def main():
     one_each(net)
     taken_over()
     forged()
+    killed_run()
     changed_filter(net)
     pieces(net)
     through_another(net)
