@@ -3,6 +3,7 @@
 #include "plugin/hooks/object.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,18 +124,46 @@ bool st_object_variable_write(struct st_hook_own *own, const char *name, const v
 	return true;
 }
 
+/* "bytes, limit", as far as there is room; returns whether there is one. */
+static bool variable_names(const struct st_hook_own *own, char *names, size_t size)
+{
+	const struct st_btf *btf = &own->loader.object.btf;
+	size_t used = 0;
+
+	*names = 0;
+	for (unsigned int i = 0; i < own->loader.map_count; i++) {
+		const struct st_loader_map *map = &own->loader.maps[i];
+		const struct btf_type *section =
+			map->contents ? st_btf_type(btf, map->variables) : NULL;
+		const struct btf_var_secinfo *variables = st_btf_tail(section);
+
+		for (uint32_t j = 0; section && j < st_btf_count(section); j++) {
+			const struct btf_type *type = st_btf_type(btf, variables[j].type);
+
+			if (!type || st_btf_kind(type) != BTF_KIND_VAR || used >= size)
+				continue;
+			used += (size_t)snprintf(names + used, size - used, "%s%s",
+						 used ? ", " : "",
+						 st_btf_name(btf, type->name_off));
+		}
+	}
+	return used;
+}
+
 int st_object_variable_set(struct socktally *meter, struct st_hook_own *own, const char *file,
 			   const char *assignment)
 {
 	const char *value = assignment ? strchr(assignment, '=') : NULL;
 	struct variable variable;
+	char names[256];
 
 	if (!value)
 		return st_fail(meter, -EINVAL, "%s: '%s': not NAME=VALUE", file,
 			       assignment ? assignment : "");
 	if (!find(own, assignment, (size_t)(value - assignment), &variable))
-		return st_fail(meter, -EINVAL, "%s: '%s': has no such global variable", file,
-			       assignment);
+		return st_fail(meter, -EINVAL, "%s: '%s': has no such global variable: it has %s",
+			       file, assignment,
+			       variable_names(own, names, sizeof(names)) ? names : "none");
 	if (!assign(&own->loader.object.btf, &variable, value + 1))
 		return st_fail(meter, -EINVAL, "%s: '%s': the value doesn't fit the variable", file,
 			       assignment);

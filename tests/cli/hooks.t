@@ -327,6 +327,9 @@ def refused(folder):
     tap.same(watch(f"{file}:works").returncode, 0, "another hook of the same file is taken")
     done = watch(file)
     tap.same((done.returncode, "several hooks" in done.stderr), (1, True), "which of several must be said")
+    done = watch(f"{compiled('steps', folder)}:cut,nosuch=1")
+    tap.ok(done.returncode == 1 and "'nosuch=1': has no such global variable: it has bytes" in done.stderr,
+           "a variable that is not there: which there are", done.stderr)
     marker = os.path.join(folder, "ran")
     done = subprocess.run([live.SOCKTALLY, "run", "--hook", f"{file}:endless", "--", "touch", marker],
                           capture_output=True, text=True, check=False)

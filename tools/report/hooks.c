@@ -2,7 +2,6 @@
 #include "tools/report/hooks.h"
 #include "tools/report/rows.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -397,19 +396,18 @@ static void print_taken(FILE *out, const struct socktally_hook *hook)
 	}
 }
 
-/* "drop=*:arp"; "drop2, drop=*:udp" */
-static void print_name(FILE *out, const char *name)
+/* "drop=*:arp", "drop-2, drop=*:udp"; a hook of a file has its own name. */
+static void print_name(FILE *out, const struct socktally_hook *hook)
 {
-	const char *argument = find_argument(name);
-	size_t length = strlen(name);
+	const char *argument = strcmp(hook->kind, "built-in") ? NULL : find_argument(hook->name);
+	size_t length = strlen(hook->name);
+	bool begins_with_it = argument && !strncmp(argument, hook->name, length) &&
+			      (!argument[length] || strchr("=,@", argument[length]));
 
-	if (!argument || strncmp(argument, name, length) != 0 ||
-	    isalnum((unsigned char)argument[length]))
-		escape_text(out, name, SIZE_MAX);
-	else
-		length = 0;
-	if (argument)
-		fputs(length ? ", " : "", out);
+	if (!begins_with_it)
+		escape_text(out, hook->name, SIZE_MAX);
+	if (argument && !begins_with_it)
+		fputs(", ", out);
 	escape_text(out, argument, SIZE_MAX);
 }
 
@@ -420,7 +418,7 @@ void report_hooks_text(FILE *out, const struct report_hooks *hooks)
 		size_t length;
 
 		fputs("\nhook ", out);
-		print_name(out, hook->info.name);
+		print_name(out, &hook->info);
 		fprintf(out, " (priority %" PRId32 ")", hook->info.priority);
 		print_taken(out, &hook->info);
 		fputc('\n', out);
