@@ -62,7 +62,8 @@ run_again()
 TEST_OBJECTS=1000 tests/unit/hook_broken >hook_broken.out 2>&1
 result "hook_broken" $? hook_broken.out
 # The library in a program, and the broker that serves those without privileges.
-for program in unit/hook_values unit/btf_rings live/plugin_table live/reattach cli/broker_service; do
+for program in unit/hook_values unit/btf_rings unit/snapshot unit/threshold live/plugin_table live/reattach \
+	live/callbacks live/foreign_filter live/hook_chain live/saved_filter live/unload cli/broker_service; do
 	run_again "tests/$program"
 done
 
