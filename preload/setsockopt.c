@@ -62,8 +62,12 @@ static int attach_filter(int fd, const void *value, socklen_t length)
 		return error ? -1 : 0;
 	}
 	result = next_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, length);
-	if (!result)
+	if (!result) {
 		rpc_call(fd, CHANNEL_FORGET, 0, 0, &error);
+	} else if (errno == ENOMEM) { /* the broker has given the socket back for this call */
+		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &error);
+		errno = ENOMEM;
+	}
 	return result;
 }
 

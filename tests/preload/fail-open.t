@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -105,6 +106,40 @@ def small_option_memory(sender):
                    "one line at most says optmem_max", metered.err)
     with open(path, "w", encoding="ascii") as file:
         file.write(before)
+
+
+# the broker's own socket has no memory for a filter; the tool's have
+NO_MEMORY = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/socket.h>
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	int domain = 0;
+	socklen_t size = sizeof(domain);
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+	if (level == SOL_SOCKET && name == SO_ATTACH_FILTER && domain == AF_UNIX) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return ((int (*)(int, int, int, const void *, socklen_t))dlsym(RTLD_NEXT, "setsockopt"))(
+		fd, level, name, value, length);
+}
+"""
+
+
+def no_memory_of_ours(sender, folder):
+    """The kernel says what the tool hears, and the socket is metered again."""
+    library = f"{folder}/no-memory.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", library, "-x", "c", "-"], input=NO_MEMORY, text=True,
+                   check=True)
+    steps = "socket:raw:0 bind:near:3 filter:udp get:4 ready packets filter:reject filter:udp get:4 ready packets"
+    plain = shim.run("plain", steps.split(), sender)
+    metered = shim.run("run", steps.split(), sender, environment={"LD_PRELOAD": library})
+    tap.same((metered.out, metered.status), (plain.out, plain.status), "run, no memory of ours: the same to the tool")
+    tap.same(shim.packets_of(metered.report), 12, "and its packets are counted")
+    tap.same(shim.lines_of(metered.err), [], "nothing to say")
 
 
 def few_descriptors(sender):
@@ -231,6 +266,8 @@ def main():
     finally:
         subprocess.run(["rm", "-rf", folder], check=True)
     small_option_memory(sender)
+    with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+        no_memory_of_ours(sender, folder)
     few_descriptors(sender)
     closed_streams(sender)
     full_pipe(sender)

@@ -76,6 +76,9 @@ struct broker {
 	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
 	int scratch;       /* a socket of our own, on which the kernel checks filters */
 
+	uint64_t
+		given_back; /* cookie of a socket that waits for what the kernel says to a filter; 0 */
+
 	pid_t tool; /* the process that was started */
 	pid_t pid;  /* which has opened the first socket, and its name: of the report */
 	char comm[32];

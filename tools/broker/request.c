@@ -259,6 +259,22 @@ static int kernel_result(struct broker *broker, const struct message *message)
 	return error;
 }
 
+/*
+ * Our scratch socket had no memory for the filter. That of the tool may have: the kernel is to say, with
+ * what was on the socket before us. After the tool's call the shim asks for the socket to be metered again.
+ */
+static void leave_to_kernel(struct broker *broker, const struct message *message)
+{
+	int fd = message->fds[TOOL_SOCKET];
+	uint64_t cookie = packet_diag_cookie(fd);
+
+	broker_keep_names(broker, cookie);
+	if (socktally_detach(broker->meter, fd))
+		forget(broker, fd);
+	broker->given_back = cookie;
+	pass_on(message);
+}
+
 static void set_filter(struct broker *broker, const struct message *message)
 {
 	const struct request *request = message->request;
@@ -270,7 +286,7 @@ static void set_filter(struct broker *broker, const struct message *message)
 	}
 	error = kernel_result(broker, message);
 	if (error == ENOMEM && net_cookie(fd) == net_cookie(broker->scratch)) {
-		done(message, error);
+		leave_to_kernel(broker, message);
 		return;
 	}
 	if (error) {
@@ -343,7 +359,13 @@ static void get_filter(struct broker *broker, const struct message *message)
 static void forget_socket(struct broker *broker, const struct message *message)
 {
 	const struct channel_request *head = &message->request->head;
+	uint64_t cookie = packet_diag_cookie(message->fds[TOOL_SOCKET]);
 
+	if (cookie && cookie == broker->given_back && !(head->flags & CHANNEL_EBPF)) {
+		broker->given_back = 0;
+		attach(broker, message); /* with the filter that it has now */
+		return;
+	}
 	if (broker->meter)
 		forget(broker, message->fds[TOOL_SOCKET]);
 	if (head->flags & CHANNEL_EBPF)
