@@ -18,10 +18,10 @@ enum {
 	REFERS = 4,      /* to a function, by its number in `calls` */
 };
 
-/* Came to <linux/bpf.h> with Linux 5.13: an LD_IMM64 of a function's address. */
+/* src_reg of an LD_IMM64 that loads a function's address; not in <linux/bpf.h> before Linux 5.13. */
 enum { PSEUDO_FUNC = 4 };
 
-/* What is being done: a file, and the program that is made of it. */
+/* The object file, and the program that is assembled from it. */
 struct work {
 	struct st_loader *loader;
 	struct st_assembly *assembly;
@@ -59,7 +59,7 @@ static bool loads_mark(struct st_assembly *assembly, uint32_t start, uint32_t co
 	return true;
 }
 
-/* The number of a function, which is taken in if it isn't yet; or -errno. */
+/* Copies a function into the program. Returns its number, or -errno. */
 static int function_add(const struct work *work, const struct st_symbol *symbol)
 {
 	const struct st_section *section = &work->loader->object.sections[symbol->section];
@@ -125,7 +125,7 @@ static int call_resolve(const struct work *work, uint32_t at, uint32_t section, 
 			      from + sizeof(*insn) * (1 + (uint64_t)(int64_t)insn->imm));
 }
 
-/* In sections of data, a place in the value; in .maps, the map. */
+/* A symbol in a section of data: an address in a map's value. In .maps: the map. */
 static int map_refer(const struct work *work, struct bpf_insn insn[2],
 		     const struct st_symbol *symbol)
 {
@@ -207,7 +207,7 @@ static int rest_resolve(const struct work *work, const struct st_function *funct
 			result = call_resolve(work, at, function->symbol.section,
 					      function->symbol.value + i * sizeof(struct bpf_insn));
 		else if (is_load(&assembly->insns[at]) && assembly->insns[at].src_reg)
-			/* it would be a descriptor of this process, whichever that is */
+			/* the number would be taken for a descriptor of this process */
 			result = refuse(work, "the object file is damaged: a map without a name",
 					NULL);
 		if (result)
@@ -261,14 +261,14 @@ int st_loader_assemble(struct st_loader *loader, const struct st_symbol *program
 
 	memset(assembly, 0, sizeof(*assembly));
 	assembly->name = program->name;
-	/* one more, as an LD_IMM64 is looked at by pairs */
+	/* one more, so that the instruction behind an LD_IMM64 can always be read */
 	assembly->insns = calloc(INSNS_MAX + 1, sizeof(*assembly->insns));
 	assembly->marks = calloc(INSNS_MAX + 1, 1);
 	assembly->calls = calloc(INSNS_MAX + 1, 1);
 	if (!assembly->insns || !assembly->marks || !assembly->calls)
 		return st_loader_fail(loader, -ENOMEM, "no memory to load it");
 	result = function_add(&work, program);
-	/* functions that are found on the way come behind */
+	/* the loop also reaches functions that it adds itself */
 	for (unsigned int i = 0; i < assembly->function_count && result >= 0; i++)
 		result = function_resolve(&work, &assembly->functions[i]);
 	if (result < 0)

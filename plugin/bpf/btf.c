@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Types inside each other, at most: a ring of them has no end. */
+/* Bound of nested types: a hostile file may have a cycle of them. */
 #define DEPTH_MAX 32
 
 /* Bytes that follow a type; -1: no such kind. */

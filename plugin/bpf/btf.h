@@ -21,7 +21,7 @@ struct st_btf {
 int st_btf_open(struct st_btf *btf, const uint8_t *data, size_t size);
 void st_btf_close(struct st_btf *btf);
 
-/* NULL: there is no type of that number. What follows it in memory is there, as its kind says. */
+/* NULL: no such type. The members that its kind and count ask for are inside of the data. */
 const struct btf_type *st_btf_type(const struct st_btf *btf, uint32_t number);
 
 /* "" for what has none. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kinds of records, in the order of the section's header: each has an offset and a length there. */
+/* Records of three kinds; the section's header has the offset and length of each, in this order. */
 enum kind { FUNCTIONS, LINES, CORE };
 
 struct header {
@@ -17,7 +17,7 @@ struct header {
 	} part[3];
 };
 
-/* As they are in the file: an instruction's place is in bytes, from the start of its section. */
+/* Records in the file. `at`: the instruction, in bytes from the start of its section. */
 struct function_record {
 	uint32_t at, type;
 };
@@ -79,7 +79,7 @@ static bool walk_list(struct walk *walk)
 	return walk->left && walk->left <= (size_t)(walk->end - walk->next) / walk->record_size;
 }
 
-/* The next record, whose place becomes one from the start of the function, in instructions. */
+/* The next record. Its `at` becomes a number of instructions from the start of the function. */
 static bool walk_next(struct walk *walk, void *record, size_t size)
 {
 	uint32_t at;
@@ -130,7 +130,7 @@ static bool functions_make(struct st_debug_info *info, const struct st_object *o
 	return true;
 }
 
-/* It wants them in order, and one for the start of each function; without, there is none. */
+/* The kernel wants lines in order, and one for the start of each function. False: they are not so. */
 static bool lines_of(struct st_debug_info *info, const struct st_object *object,
 		     const struct st_function *function, uint32_t room)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * Scratch for the start of a packet, ST_HEADER_BUFFER bytes for each CPU: a socket's attached program loads
- * it for its own filter, and the parser behind finds it there. It is one value of a map, so that
- * programs have its address as a constant and need no lookup that could fail. A map of its own,
- * because attached programs may outlive the meter, and shall not keep the table of cells.
+ * Header buffers: ST_HEADER_BUFFER bytes for each CPU. A socket's attached program loads the start of
+ * the packet there for its own filter, and the parser behind it reads it from there. All of them are
+ * one value of a map: programs have its address as a constant and need no lookup, which could fail. It
+ * is not the map of cells, because attached programs may outlive the meter and keep their maps alive.
  */
 #ifndef SOCKTALLY_PLUGIN_BPF_HEADER_BUFFER_H
 #define SOCKTALLY_PLUGIN_BPF_HEADER_BUFFER_H

@@ -17,7 +17,7 @@ int st_loader_fail(struct st_loader *loader, int result, const char *format, ...
 	va_start(arguments, format);
 	vsnprintf(loader->error, sizeof(loader->error), format, arguments);
 	va_end(arguments);
-	/* names and source lines are the file's: nothing of them may control a terminal */
+	/* names and source lines come from the file: a terminal must not act on them */
 	for (char *at = loader->error; *at; at++)
 		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7f)
 			*at = '?';
@@ -114,7 +114,7 @@ int st_loader_load(struct st_loader *loader, const struct st_assembly *assembly)
 	}
 	result = st_bpf_program_load(&program, NULL, 0);
 	if (result < 0 && result != -EPERM && program.btf) {
-		/* the kernel may know types of another age */
+		/* an older kernel refuses types of a newer compiler */
 		struct st_bpf_program plain = {.name = program.name,
 					       .license = program.license,
 					       .insns = program.insns,

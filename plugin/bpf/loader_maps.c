@@ -38,7 +38,7 @@ static bool is_data(const struct st_section *section)
 	return false;
 }
 
-/* The number in a map's definition that __uint() makes: as many elements has an array. */
+/* __uint(name, number) in a map's definition is a pointer to an array with that number of elements. */
 static bool number_of(const struct st_btf *btf, uint32_t type, uint32_t *number)
 {
 	const struct btf_type *pointer = st_btf_type(btf, type), *array;
@@ -52,7 +52,7 @@ static bool number_of(const struct st_btf *btf, uint32_t type, uint32_t *number)
 	return true;
 }
 
-/* The type in a map's definition that __type() makes: a pointer to it. */
+/* __type(name, type) in a map's definition is a pointer to that type. */
 static bool type_of(const struct st_btf *btf, uint32_t type, uint32_t *number, uint32_t *size)
 {
 	const struct btf_type *pointer = st_btf_type(btf, type);
@@ -238,7 +238,7 @@ static int map_create(struct st_loader *loader, const struct st_loader_map *map)
 	if (types.value && types.btf >= 0)
 		result = st_bpf_map_create_typed(map->type, map->name, map->key_size,
 						 map->value_size, map->entries, map->flags, &types);
-	/* the kernel may know types of another age, or none for maps like this */
+	/* an older kernel refuses types of a newer compiler, and some kinds of maps take none */
 	if (result < 0 && result != -EPERM)
 		result = st_bpf_map_create(map->type, map->name, map->key_size, map->value_size,
 					   map->entries, map->flags);

@@ -13,7 +13,7 @@
 
 /* Bytes of a file, and of a section without contents: far more than programs and their data take. */
 #define ST_OBJECT_MAX (16u << 20)
-/* Of these as well, so that a hostile file can't make its reader search for ever. */
+/* Bounds of searches in a hostile file. */
 #define ST_OBJECT_SYMBOLS 65536
 #define ST_OBJECT_VARIABLES 4096
 
@@ -56,10 +56,11 @@ struct st_object {
 };
 
 /*
- * bytes stay where they are until st_object_close(). 0, or -errno with *why set to what is wrong with
- * them. Of the types, the sections of variables are completed: where each variable is, in order, which
- * a compiler leaves to the linker (UINT32_MAX: nowhere), and static functions are all that there are,
- * as the kernel would look at others one by one.
+ * The bytes must stay until st_object_release(). 0, or -errno with *why set to what is wrong.
+ *
+ * The copy of the types is completed for the kernel. Each section of variables gets its size and the
+ * places of its variables, in order, which a compiler leaves to the linker (UINT32_MAX: no symbol). All
+ * functions become static, because the kernel verifies global ones without their callers.
  */
 int st_object_open(struct st_object *object, const uint8_t *bytes, size_t size, const char **why);
 /* Only the types stay. */

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What else makes the verifier give up than signals (task work of io_uring) is done between two tries. */
+/* Task work, as of io_uring, interrupts the verifier, too; it is done between two tries. */
 #define LOAD_TRIES 5
 
 static int st_bpf(enum bpf_cmd command, union bpf_attr *attr)
@@ -149,9 +149,9 @@ int st_bpf_map_constant(const char *name, const void *value, size_t size)
 }
 
 /*
- * The verifier gives up with EAGAIN when a signal is pending. A host may live under a timer's signals
- * that are faster than the verifier, so they wait until it is through; those that a thread causes
- * itself do not, as the kernel would end the process for one that is blocked.
+ * The verifier gives up with EAGAIN when a signal is pending. A host's timer may send signals faster
+ * than the verifier is through, so they are blocked meanwhile. Signals that a thread causes by itself
+ * stay unblocked: the kernel kills a process for one of them that is blocked.
  */
 static int load_again(union bpf_attr *attr)
 {
@@ -219,7 +219,7 @@ int st_bpf_btf_load(const void *btf, size_t size)
 	return st_bpf(BPF_BTF_LOAD, &attr);
 }
 
-/* Types: int; a function that returns it; such a function, which the program and all in it are. */
+/* Types for a program and its functions, which all return an int and take nothing. */
 static int load_types(void)
 {
 	static const char names[] = "\0int\0st_function";

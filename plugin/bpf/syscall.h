@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * bpf(2), as a guest may use it: no output, no resource limit raised, no state of the process.
+ * bpf(2) for a guest in another process: no output, no raised resource limit, no global state.
  * Each returns a descriptor (close-on-exec, as the kernel makes them) or 0, or -errno.
  */
 #ifndef SOCKTALLY_PLUGIN_BPF_SYSCALL_H

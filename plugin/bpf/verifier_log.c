@@ -8,7 +8,7 @@
 /* Before Linux 6.4 a log that is too short keeps its beginning, not its end. */
 #define LOG_SIZE (8u << 20)
 
-/* Lines at the log's end that are statistics, or what the verifier knew, not what it says. */
+/* False for statistics and dumped states at the end of the log. */
 static bool is_telling(const char *line)
 {
 	static const char *const others[] = {"processed ",      "verification time ",
@@ -52,7 +52,7 @@ static uint32_t insn_of(const char *line)
 	return number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
 }
 
-/* From the end on: what is wrong, then at which instruction. */
+/* Reads the log from its end: first comes the error, then the instruction. */
 static uint32_t reason_find(char *text, char reason[ST_REASON_MAX])
 {
 	uint32_t insn = UINT32_MAX;

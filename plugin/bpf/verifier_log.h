@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* What the kernel's verifier has against a program, in a line. */
+/* Why the kernel's verifier refuses a program, in a line. */
 #ifndef SOCKTALLY_PLUGIN_BPF_VERIFIER_LOG_H
 #define SOCKTALLY_PLUGIN_BPF_VERIFIER_LOG_H
 

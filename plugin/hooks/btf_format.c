@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names behind each other in a field's name; types inside each other. */
+/* Bounds of nested types: with names, and all. */
 #define DEPTH_MAX 8
 #define NESTING_MAX 32
 #define NAME_MAX_LENGTH 128
 /* Elements of an array that are fields of their own. */
 #define ELEMENTS_MAX 32
-/* Members and elements of a value that are looked at: types inside of each other may be any number. */
+/* Members and elements of a value that are visited: nested types can multiply without end. */
 #define STEPS_MAX 16384
 
 void st_btf_format_clear(struct st_btf_format *format)
@@ -118,7 +118,7 @@ static bool is_number_size(size_t size)
 	return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
-/* Structs that hook.bpf.h has for what isn't a number: true if it is one of those. */
+/* Structs of hook.bpf.h with a text of their own: paths, addresses. False: it is none of these. */
 static bool add_known(struct st_btf_format *format, const char *type, const char *name,
 		      const uint8_t *data, size_t size)
 {
@@ -247,7 +247,7 @@ static void fill_array(struct st_btf_format *format, const struct value *value, 
 	}
 }
 
-/* A type that is larger than the value makes no sense and is not followed. */
+/* A type that is larger than the value is damaged, and not followed. */
 static void fill(struct st_btf_format *format, const struct value *value, const char *name,
 		 unsigned int depth)
 {
@@ -322,7 +322,7 @@ static void number_add(uint8_t *sum, const uint8_t *more, size_t size)
 /* A sum of two values of a type. */
 struct sum {
 	const struct st_btf *btf;
-	size_t steps; /* left: types inside of each other may be any number */
+	size_t steps; /* left, as STEPS_MAX */
 };
 
 static void add_values(struct sum *sum, uint32_t number, uint8_t *to, const uint8_t *more,

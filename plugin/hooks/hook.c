@@ -34,7 +34,7 @@ void st_hooks_free(struct socktally *meter)
 	st_hooks_init(hooks);
 }
 
-/* What stands in a slot's counters now; exact once no packet is on its way to it. */
+/* A slot's counters; exact once no packet is on its way to the hook. */
 static struct socktally_taken slot_read(const struct socktally *meter, unsigned int slot)
 {
 	struct socktally_taken sum = {0};

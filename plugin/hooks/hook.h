@@ -7,15 +7,15 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 
-/* A hook's maps are the kernel's memory, which it would take from everybody. */
+/* Bytes that the maps of one hook may take: it is the kernel's memory. */
 #define ST_MAP_MEMORY (256ull << 20)
 
 void st_hooks_init(struct st_hooks *hooks);
 void st_hooks_free(struct socktally *meter);
 
 /*
- * A hook that is about to be loaded: its name, which no other but `replaces` may have (NULL: none
- * may), and its counters. NULL: with *error, which is noted.
+ * A new hook with a name and a slot of counters, without a program. Only `replaces`, if not NULL, may
+ * have the same name. NULL: *error, which is noted, says why.
  */
 struct st_hook *st_hook_new(struct socktally *meter, const struct st_hook_ops *ops,
 			    const char *name, int32_t priority, const struct st_hook *replaces,
@@ -28,8 +28,8 @@ bool st_hook_symbol(const struct socktally *meter, const struct st_hook *hook, c
 		    struct bpf_insn insn[2]);
 
 /*
- * Puts a hook with its program into the chain, in the place of `replaces` if that isn't NULL, which
- * is then freed. On failure the chain is as it was, and the hook still the caller's.
+ * Puts a hook with its program into the chain. replaces, if not NULL, is the hook whose place it takes,
+ * and which is freed. On failure the chain is as before, and the hook stays the caller's.
  */
 int st_hook_insert(struct socktally *meter, struct st_hook *hook, struct st_hook *replaces);
 

@@ -79,15 +79,15 @@ static bool is_load(const struct bpf_insn *insn)
 	return insn->code == (BPF_LD | BPF_DW | BPF_IMM);
 }
 
-/* It loads the chain's array of programs: descriptors get into a program by the loader only. */
+/* Loads the chain's array of programs. Only the loader puts descriptors into a program. */
 static bool is_programs(const struct socktally *meter, const struct bpf_insn *insn)
 {
 	return is_load(insn) && insn->src_reg == BPF_PSEUDO_MAP_FD && insn->imm == meter->chain_map;
 }
 
 /*
- * A hook must let the packet go on through the chain, whatever it does: the kernel would let it end
- * the packet's way with a load past the end, or jump to a program of its own. NULL: it does.
+ * A hook must not end the packet's way through the chain. With LD_ABS it would where the packet is too
+ * short, with a tail call of its own it would always. NULL: it does not.
  */
 static const char *insn_check(const struct socktally *meter, const struct st_assembly *assembly,
 			      uint32_t at)
@@ -106,7 +106,7 @@ static const char *insn_check(const struct socktally *meter, const struct st_ass
 	return NULL;
 }
 
-/* NULL: there is nothing against it. */
+/* NULL: it is good. Else what is wrong. */
 static const char *program_check(const struct socktally *meter, const struct st_assembly *assembly)
 {
 	bool goes_on = false;

@@ -257,8 +257,8 @@ static int map_rows(struct walk *walk)
 
 	walk->key = malloc(2 * (size_t)map->key_size);
 	/*
-	 * The kernel gives one value for each possible CPU, one behind the other; where their numbers
-	 * have holes, or are not known, there are fewer than regions, and the rest stays zero.
+	 * The kernel writes the values of all possible CPUs one behind the other. Where the CPUs' numbers
+	 * have holes, or are not known, these are fewer than regions: the rest stays zero.
 	 */
 	walk->value = calloc(1, values ? values : 1);
 	if (walk->key && walk->value) {

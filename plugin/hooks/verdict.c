@@ -68,7 +68,7 @@ static bool stores_one(const struct state *state, const struct bpf_insn *insn)
 	return BPF_CLASS(insn->code) == BPF_ST ? insn->imm == 1 : state->one & 1 << insn->src_reg;
 }
 
-/* What the instruction makes of the state, if control goes on behind it. */
+/* The state behind the instruction. */
 static void step(struct state *state, const struct bpf_insn *insn)
 {
 	switch (BPF_CLASS(insn->code)) {
@@ -98,7 +98,7 @@ static bool is_jump(const struct bpf_insn *insn)
 	return (class == BPF_JMP || class == BPF_JMP32) && op != BPF_CALL && op != BPF_EXIT;
 }
 
-/* Jumps back, of loops, bring nothing new that matters here. */
+/* Backward jumps, of loops, are not followed. */
 bool st_hook_returns_one(const struct st_assembly *assembly)
 {
 	const uint32_t count = assembly->count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The library's own programs in the kernel. */
+/* What a meter has in the kernel: its maps and the library's own programs. */
 #ifndef SOCKTALLY_PLUGIN_METER_MAPS_H
 #define SOCKTALLY_PLUGIN_METER_MAPS_H
 
