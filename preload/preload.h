@@ -106,13 +106,15 @@ bool rpc_ask(struct rpc *rpc, int fd, enum channel_op op, int ifindex, uint32_t 
 	     const struct rpc_body *body, struct channel_reply *reply);
 /* From begin to end, for a question without a body. The answer, or CHANNEL_PASS without one. */
 enum channel_answer rpc_call(int fd, enum channel_op op, int ifindex, uint32_t flags, int *error);
+/* Whether no process of this run has set a seccomp filter before; true also without an answer. */
+bool rpc_first_seccomp(void);
 /* Says that this process exits, and waits for the report for a while. */
 void rpc_finish(const struct channel_address *address);
 
 /* warn.c: one line on the tool's standard error, once a process. error: errno, or 0. */
 void warn(const char *what, int error);
 void warn_init(void);
-/* The tool is about to set a seccomp filter. */
+/* The tool is about to set a seccomp filter: once for all of its processes. */
 void warn_filter_comes(void);
 /* The tool was started under a seccomp filter: only calls that every program makes, and no waiting. */
 void warn_filtered(void);

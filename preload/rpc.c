@@ -311,6 +311,19 @@ enum channel_answer rpc_call(int fd, enum channel_op op, int ifindex, uint32_t f
 	return answer;
 }
 
+bool rpc_first_seccomp(void)
+{
+	struct channel_reply reply;
+	struct rpc rpc;
+	bool first;
+
+	if (rpc_try(&rpc))
+		return true;
+	first = !rpc_ask(&rpc, -1, CHANNEL_SECCOMP, 0, 0, NULL, &reply) || reply.error != EALREADY;
+	rpc_end(&rpc);
+	return first;
+}
+
 void rpc_finish(const struct channel_address *address)
 {
 	struct channel_request request = {.op = CHANNEL_FINISH};

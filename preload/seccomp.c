@@ -68,7 +68,7 @@ static bool filter_comes(void)
 
 	if (!preload_enter())
 		return false;
-	if (preload_has_channel())
+	if (preload_has_channel() && rpc_first_seccomp())
 		warn_filter_comes();
 	preload_leave();
 	atomic_fetch_add(&filters, 1);

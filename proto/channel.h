@@ -41,6 +41,7 @@ enum channel_op {
 	CHANNEL_GET_FILTER, /* the reply has the instructions */
 	CHANNEL_FORGET,     /* the tool has put a filter on the socket itself */
 	CHANNEL_FINISH,     /* no socket: the tool exits; the reply comes after the report */
+	CHANNEL_SECCOMP, /* no socket: it sets a seccomp filter; EALREADY: not the run's first one */
 };
 
 #define CHANNEL_BEFORE_BIND 0x1u /* CHANNEL_ATTACH: as SOCKTALLY_ATTACH_BEFORE_BIND */

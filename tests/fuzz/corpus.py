@@ -30,7 +30,7 @@ def broker(_packets):
     """Requests, as proto/channel.h has them, with the descriptors that they need (as in broker.c), and
     the variable in the environment."""
     reply, packet, dgram = 0, 1, 2
-    attach, set_filter, detach, get, forget, finish = range(1, 7)
+    attach, set_filter, detach, get, forget, finish, seccomp = range(1, 8)
     head = struct.Struct("=IHH16siIiI")
     accept = struct.pack("=HBBI", 6, 0, 0, 0x40000)
     udp = struct.pack("=HBBI", 0x30, 0, 0, 23) + struct.pack("=HBBI", 0x15, 0, 1, 17) + accept + \
@@ -43,7 +43,7 @@ def broker(_packets):
             request(set_filter, [reply, packet], accept), request(set_filter, [reply, packet], udp),
             request(set_filter, [reply, dgram], accept * 700), request(detach, [reply, packet]),
             request(get, [reply, packet], flags=4096), request(forget, [reply, packet], flags=1),
-            request(finish, [reply]),
+            request(finish, [reply]), request(seccomp, [reply]),
             f"3:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
 
 

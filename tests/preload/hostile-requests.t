@@ -20,7 +20,7 @@ import tap
 
 HEAD = struct.Struct("=IHH16siIiI")
 MAGIC, VERSION = 0x79746b73, 3
-ATTACH, SET_FILTER, DETACH, GET, FORGET, FINISH = range(1, 7)
+ATTACH, SET_FILTER, DETACH, GET, FORGET, FINISH, SECCOMP = range(1, 8)
 ACCEPT = struct.pack("=HBBI", 6, 0, 0, 0x40000)
 
 
@@ -79,7 +79,8 @@ class Attack:
         good, packet = self.head(ATTACH), self.packet.fileno()
         wrong = [(self.head(ATTACH, magic=1), [packet]), (self.head(ATTACH, version=1), [packet]),
                  (self.head(ATTACH, token=bytes(16)), [packet]), (self.head(0), [packet]),
-                 (self.head(7), [packet]), (self.head(65535), [packet]), (good[:-1], [packet]),
+                 (self.head(SECCOMP), [packet]), (self.head(SECCOMP, 1) + ACCEPT, []),
+                 (self.head(8), [packet]), (self.head(65535), [packet]), (good[:-1], [packet]),
                  (good + b"\0", [packet]), (good + ACCEPT, [packet]),
                  (self.head(ATTACH, 1) + ACCEPT, [packet]), (self.head(SET_FILTER), [packet]),
                  (self.head(SET_FILTER, 2) + ACCEPT, [packet]),
@@ -158,6 +159,7 @@ def attacker(seed):
     packet = attack.packet.fileno()
     print("attach", attack.ask(attack.head(ATTACH), packet))
     attack.ask(attack.head(SET_FILTER, 1) + ACCEPT, packet) # opens a socket to try filters on
+    time.sleep(0.2) # until it has closed what came with that
     before = broker_descriptors()
     print("locked", locked(attack))
     print("again", {attack.ask(attack.head(SET_FILTER, 1) + ACCEPT, packet) for _ in range(100)})

@@ -108,6 +108,16 @@ def started_under_filter(sender):
             os.unlink(report)
 
 
+def many_filters():
+    """A script that starts program after program, each with a filter: one line for all of them."""
+    script = f"for i in 1 2 3; do {shim.HELPER} seccomp=mild fork seccomp=mild; done"
+    for way in "run", "preload":
+        metered = shim.run(way, ["-c", script], helper="sh")
+        tap.same((metered.out.count("seccomp=mild: 0"), metered.status), (6, 0), f"{way}: filters in many programs")
+        lines = shim.lines_of(metered.err)
+        tap.ok(len(lines) == 1 and "seccomp" in lines[0], f"{way}: one line for all of them", metered.err)
+
+
 def main():
     shim.need("env")
     tap.time_limit(200)
@@ -120,6 +130,7 @@ def main():
             metered = shim.run(way, text.split(), sender)
             compare(way, text, plain, metered, packets, said)
     races(sender)
+    many_filters()
     with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
         os.environ["TMPDIR"] = folder
         started_under_filter(sender)

@@ -83,8 +83,9 @@ struct broker {
 	pid_t pid;  /* which has opened the first socket, and its name: of the report */
 	char comm[32];
 	int comm_fd; /* /proc/PID/comm of the tool, opened before privileges are dropped; -1: none */
-	bool contacted;   /* some request has come */
-	int finish_reply; /* where to reply to CHANNEL_FINISH; -1: it has not come */
+	bool contacted;    /* some request has come */
+	bool seccomp_said; /* a process that sets a seccomp filter has been told to say so */
+	int finish_reply;  /* where to reply to CHANNEL_FINISH; -1: it has not come */
 
 	struct socktally *meter;
 	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */

@@ -112,24 +112,24 @@ static bool token_is_ours(const struct broker *broker, const uint8_t *token)
 static bool message_is_valid(const struct broker *broker, const struct message *message)
 {
 	const struct channel_request *head = &message->request->head;
-	bool filter;
+	bool filter, without_socket;
 
 	if (!message->intact || message->size < sizeof(*head) || head->magic != CHANNEL_MAGIC ||
 	    head->version != CHANNEL_VERSION || !token_is_ours(broker, head->token))
 		return false;
-	if (head->op < CHANNEL_ATTACH || head->op > CHANNEL_FINISH)
+	if (head->op < CHANNEL_ATTACH || head->op > CHANNEL_SECCOMP)
 		return false;
 	filter = head->op == CHANNEL_SET_FILTER;
 	if (filter != (head->count > 0) || head->count > CHANNEL_MAX_INSNS ||
 	    message->size != sizeof(*head) + head->count * sizeof(struct sock_filter))
 		return false;
-	if (message->fd_count != (head->op == CHANNEL_FINISH ? 1 : 2))
+	without_socket = head->op == CHANNEL_FINISH || head->op == CHANNEL_SECCOMP;
+	if (message->fd_count != (without_socket ? 1 : 2))
 		return false;
 	if (socket_option(message->fds[REPLY], SO_DOMAIN) != AF_UNIX ||
 	    socket_option(message->fds[REPLY], SO_TYPE) != SOCK_SEQPACKET)
 		return false;
-	return head->op == CHANNEL_FINISH ||
-	       socket_option(message->fds[TOOL_SOCKET], SO_DOMAIN) == AF_PACKET;
+	return without_socket || socket_option(message->fds[TOOL_SOCKET], SO_DOMAIN) == AF_PACKET;
 }
 
 static bool reply(const struct message *message, enum channel_answer answer, int error,
@@ -437,6 +437,11 @@ static void serve(struct broker *broker, struct message *message)
 
 	if (op == CHANNEL_FINISH) {
 		finish(broker, message);
+		return;
+	}
+	if (op == CHANNEL_SECCOMP) {
+		done(message, broker->seccomp_said ? EALREADY : 0);
+		broker->seccomp_said = true;
 		return;
 	}
 	broker->contacted = true;
