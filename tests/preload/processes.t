@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+import time
 
 import netns
 import shim
@@ -169,8 +170,12 @@ def named_after_its_owner(sender):
             source = (shim.run(way, steps, sender, wrap=wrap).report or {"source": {}})["source"]
             tap.same(source.get("comm"), "socket_steps", f"{way}: the report of {wrap[0]}'s tool is named after it")
     for wrap in ["timeout", "20"], ["sh", "-c", 'sleep 0.2; exec "$0" "$@"']:
-        report = shim.run("run", steps, sender, wrap=wrap, options=["--attach"]).report
-        tap.same((report or {"source": {}})["source"].get("comm"), "socket_steps", f"run --attach: {wrap[0]}'s")
+        guest = shim.Guest("run", [*wrap, shim.HELPER, *steps], options=["--attach"])
+        guest.wait_ready()
+        time.sleep(0.5) # it has to be found
+        guest.go_on()
+        report = guest.finish().report or {"source": {}}
+        tap.same(report["source"].get("comm"), "socket_steps", f"run --attach: the tool of {wrap[0]}")
     guest = shim.Guest("run", ["timeout", "20", shim.HELPER, *steps])
     guest.wait_ready()
     owner = [pid for pid in shim.processes(shim.HELPER) if live_name(pid) == "socket_steps"]
