@@ -253,6 +253,12 @@ def forged():
     sock.close()
 
 
+def listed():
+    """Every packet socket of the host."""
+    return json.loads(subprocess.run([live.SOCKTALLY, "list", "--format", "json"], capture_output=True,
+                                     check=True).stdout)["sockets"]
+
+
 def killed_run():
     """`run` gives its sockets back by detach, too: not while it lives, but after it was killed."""
     with open("/proc/sys/kernel/unprivileged_bpf_disabled", encoding="ascii") as file:
@@ -267,8 +273,8 @@ def killed_run():
     before = attached.filter_by_list(pid)
     tool.process.kill()
     tool.process.wait()
-    attached.until(lambda: "left its program" in subprocess.run([live.SOCKTALLY, "list"], capture_output=True,
-                                                                text=True, check=True).stdout)
+    attached.until(lambda: "left" in [entry["socktally"] for entry in listed()
+                                      if any(holder["pid"] == pid for holder in entry["processes"])])
     result = subprocess.run([live.SOCKTALLY, "detach", str(pid)], capture_output=True, text=True, check=False)
     tap.ok(not result.returncode and "has its own filter again" in result.stdout, "detach after run was killed",
            result.stderr)
