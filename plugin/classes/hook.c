@@ -118,7 +118,7 @@ static int parts_load(const struct st_class_plan *plan, const char **what)
  * Above so many steps the program for many is loaded. The verifier goes through 260 instructions for
  * each step of the other one, and a million in all (Linux 6.18).
  */
-#define COUNT_MANY 1024
+#define COUNT_MANY 2048
 
 struct count_names {
 	const struct socktally *meter;

@@ -165,6 +165,9 @@ def mistakes(folder):
             ("  = tcp\n", ":1:3: ", "an empty name"),
             ("a = tcp\na = udp\n", ":2:5: class a: ", "a name twice"),
             ("none = tcp\n", ":1:8: class none: ", "the name that is taken"),
+            ("a = tcp\nb =  # all\n", ":2:4: no expression", "no expression"),
+            ("\ufeffa = tcp porte 80\n", ":1:9: class a: ", "a byte order mark, and a word that is none"),
+            (f"a = {'tcp or ' * 20000}or\n", ":1:5: class a: ", "a long line that is wrong"),
             ("# nothing\n", ": there is no class", "no class")):
         path = f"{folder}/wrong"
         with open(path, "w", encoding="utf-8") as file:
@@ -176,6 +179,12 @@ def mistakes(folder):
             ran = command(*arguments)
             tap.ok(ran.returncode == 2 and f"{path}{place}" in ran.stderr and
                    ran.stderr.count("\n") == 1, f"{arguments[0]}: {what}: line and column", ran.stderr)
+    with open(f"{folder}/binary", "wb") as file:
+        file.write(b"a = tcp\0\n")
+    ran = command("read", "--classes", f"{folder}/binary", f"{folder}/capture.pcap")
+    tap.ok(ran.returncode == 1 and "is not a text file" in ran.stderr, "read: a NUL", ran.stderr)
+    ran = command("read", "--class", "a=", f"{folder}/capture.pcap")
+    tap.same(ran.returncode, 2, "--class without expression: wrong usage")
     for way in ("run",), ("run", "--attach"):
         ran = command(*way, "--class", "a=tcp and", "--", "touch", f"{folder}/ran")
         tap.ok(ran.returncode == 2 and not os.path.exists(f"{folder}/ran"),
@@ -191,7 +200,7 @@ def preload(net):
     with tempfile.TemporaryDirectory() as folder:
         path, out = f"{folder}/classes", f"{folder}/report"
         with open(path, "w", encoding="utf-8") as file:
-            file.write("dns = port 53\nrest =\n")
+            file.write("\ufeffdns = port 53\r\nip = ip\n")
         env = {"SOCKTALLY_CLASSES": path, "SOCKTALLY_FIRST": "1", "SOCKTALLY_OUTPUT": out,
                "SOCKTALLY_FORMAT": "json", "LD_PRELOAD": os.environ.get("SHIM", "")}
         tool = live.Tool(["env", *(f"{key}={value}" for key, value in env.items()), "tcpdump", "-n",
@@ -200,7 +209,7 @@ def preload(net):
         tool.stop(settle=0.7)
         with open(out, encoding="utf-8") as file:
             report = json.loads(file.read() or "{}")
-        tap.same([row["name"] for row in report.get("classes", [])], ["dns", "rest", "none"],
+        tap.same([row["name"] for row in report.get("classes", [])], ["dns", "ip", "none"],
                  "SOCKTALLY_CLASSES: its classes")
         tap.same(sum(row["packets"] for row in report.get("classes", [])),
                  report.get("totals", {}).get("packets"), "SOCKTALLY_FIRST: they add up")

@@ -16,6 +16,9 @@
 /* An expression that asks a name server is not compiled again and again. */
 #define SLOW_NANOSECONDS 50000000
 
+/* Each word of an expression is tried with all continuations: 0.5 s for one of this length. */
+#define LENGTH_MAX 1024
+
 /* Continuations: for each place in a right expression, one of them completes it. */
 static const char *const endings[] = {
 	"",     " tcp",  " 1",      " 1.2.3.4", " host 1.2.3.4", " port 1", " proto 6",
@@ -124,7 +127,7 @@ size_t class_error_offset(const char *expression, const char *reason)
 
 	if (quoted)
 		return (size_t)(quoted - expression);
-	if (!expression || !strstr(reason, "syntax error"))
+	if (!expression || !strstr(reason, "syntax error") || strlen(expression) > LENGTH_MAX)
 		return 0;
 	pcap = pcap_open_dead(DLT_EN10MB, 262144);
 	if (!pcap)

@@ -13,6 +13,9 @@
 
 #define FILE_MAX (16 << 20)
 
+/* Some editors write it at the start of UTF-8. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 static bool is_blank(char byte)
 {
 	return byte == ' ' || byte == '\t' || byte == '\r';
@@ -79,6 +82,9 @@ static int add_text(struct class_options *options, const char *text, struct clas
 		return say(origin, (size_t)(start - text), NULL,
 			   equals ? "no name before '='" : "must be NAME=EXPRESSION");
 	expression = skip_blanks(equals + 1);
+	if (!*expression)
+		return say(origin, (size_t)(equals + 1 - text), NULL,
+			   "no expression behind '=': it would count every packet");
 	name = copy_trimmed(start, (size_t)(equals - start));
 	copy = copy_trimmed(expression, strlen(expression));
 	if (!name || !copy)
@@ -91,7 +97,9 @@ int class_option(struct class_options *options, const char *argument)
 {
 	struct class_origin origin = {.line = 1, .column = 1};
 
-	if (!strchr(skip_blanks(argument), '=') || *skip_blanks(argument) == '=')
+	const char *equals = strchr(argument, '=');
+
+	if (!equals || !*skip_blanks(equals + 1) || *skip_blanks(argument) == '=')
 		return command_usage("--class '%s': must be NAME=EXPRESSION", argument);
 	return add_text(options, argument, &origin);
 }
@@ -109,6 +117,8 @@ static int add_lines(struct class_options *options, const char *file, char *text
 	char *line = text, *end;
 	int status = 0;
 
+	if (!strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)))
+		line += strlen(BYTE_ORDER_MARK);
 	if (memchr(text, 0, size))
 		return command_fail("%s: is not a text file", file);
 	for (; line && !status; line = end) {

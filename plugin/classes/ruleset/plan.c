@@ -11,11 +11,15 @@
 #include <string.h>
 
 /*
- * A value gets a test of its own if at least one in so many conjunctions that compare this field
- * has it.
+ * A value gets a test of its own if at least one in so many conjunctions that compare this field has it.
+ * The varied classes of `make bench`, 100 of them, cost 174 ns with 2 and 147 with 8; from 16 on, there
+ * are more tests, and nothing is faster.
  */
 #define COMMON_SHARE 8
-/* Up to so many keys are compared one by one instead of a table. */
+/*
+ * Up to so many keys are compared one by one instead of a table. With tables for all, 1,000 varied
+ * classes cost 1,690 ns instead of 1,500, and take 560 ms instead of 340 to be set.
+ */
 #define FEW_KEYS 2
 
 struct ruleset_plan {

@@ -8,10 +8,17 @@
 
 /* --- filters that stay filters */
 
-/* A form is common if it has so many conjunctions. */
+/*
+ * A form is common if it has so many conjunctions. With 1, 1,000 random expressions of any kind cost
+ * 5,800 ns instead of 4,800; with 8, the varied ones of `make bench` cost 1,720 instead of 1,500.
+ */
 #define FORM_COMMON 4
-/* A filter with more conjunctions of rare forms stays a filter. */
-#define RARE_CONJUNCTIONS 4
+/*
+ * A filter with more conjunctions of rare forms stays a filter. The varied classes cost 2,120 ns with
+ * 0, 1,500 with 4, 1,350 with 8 and 1,320 with 16; 1,000 classes of two ranges of ports 3,950 with 4
+ * and 850 with 8; random ones of any kind 12 % more with 16 than with 8.
+ */
+#define RARE_CONJUNCTIONS 8
 
 struct form {
 	uint64_t hash;
