@@ -111,9 +111,9 @@ static void check_answers(int fd, const struct channel_request *request, size_t 
 /* What a request may leave behind. */
 static void drop_kept(void)
 {
-	if (broker.finish >= 0)
-		close(broker.finish);
-	broker.finish = -1;
+	if (broker.finish_reply >= 0)
+		close(broker.finish_reply);
+	broker.finish_reply = -1;
 }
 
 static void one_message(const uint8_t *data, size_t size, const uint8_t *kinds, size_t count)
