@@ -36,7 +36,8 @@ The shim loads into programs of other C libraries, too: musl, and glibc from 2.1
 older system. A program that was built with gcc's `-fsanitize=address` (or clang's `-shared-libasan`) refuses
 to start behind another library; `run`, and the shim for what its process executes, put
 `verify_asan_link_order=0` into `ASAN_OPTIONS`, which lets it start. To run such a program itself with
-LD_PRELOAD, do so by hand.
+LD_PRELOAD, do so by hand. Where the shim's file isn't there (a chroot), and in a 32-bit program that a script
+starts, the loader itself says so in a line on standard error, and the program runs unmetered.
 """
 
 
