@@ -153,6 +153,11 @@ def in_file(folder):
            "read: what a file does not say is refused", ran.stderr)
     text = command("read", "--class", "mine=tcp", "--class", "nothing=sctp port 7", capture).stdout
     tap.ok("\nmine " in text and "1 of 2 classes: no packets" in text, "the text report has them", text)
+    for first_class in "tcp", "ip or not ip":
+        text = command("read", "--first", "--class", f"a={first_class}", "--class", "b=sctp port 7",
+                       capture).stdout
+        tap.ok("1 of 2 classes: no packets" in text,
+               f"--first: the row of packets in no class is not a class ({first_class})", text)
 
 
 def mistakes(folder):

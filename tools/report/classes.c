@@ -119,18 +119,22 @@ void report_classes_text(FILE *out, const struct report_classes *classes,
 			 const struct socktally_counts *totals)
 {
 	int width = name_width(classes);
-	size_t empty = 0;
+	size_t empty = 0, given = 0;
 
 	if (!classes->count)
 		return;
 	fprintf(out, "\n%-*s  %10s  %5s  %8s  %5s  %10s\n", width, "class", "packets", "%", "bytes",
 		"%", "accepted");
 	for (size_t i = 0; i < classes->count; i++) {
+		/* with --first: the row of packets in no class, whose name no class can have */
+		bool none = !strcmp(classes->class[i].name, "none");
+
+		given += !none;
 		if (classes->class[i].counts.packets)
 			print_class(out, &classes->class[i], width, totals);
 		else
-			empty++;
+			empty += !none;
 	}
 	if (empty)
-		fprintf(out, "%zu of %zu classes: no packets\n", empty, classes->count);
+		fprintf(out, "%zu of %zu classes: no packets\n", empty, given);
 }
