@@ -65,36 +65,34 @@ struct broker_watch {
 
 struct broker {
 	const struct report_options *options;
-	unsigned int keep;            /* COMMAND_KEEP_*: privileges */
 	struct report_output *output; /* not owned */
+	unsigned int keep;            /* COMMAND_KEEP_*: privileges */
 	int signals; /* signalfd that ends the wait for a report's reader; -1: a time does */
 	struct channel_address address;
 	int channel; /* our end; -1: all processes of the tool have closed theirs */
 	int listener;
 	int connections[BROKER_CONNECTIONS];
 	unsigned int next_connection;
-	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
 	int scratch;       /* a socket of our own, on which the kernel checks filters */
-
-	uint64_t
-		given_back; /* cookie of a socket that waits for what the kernel says to a filter; 0 */
+	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
+	uint64_t given_back; /* cookie of a socket whose filter the kernel is to judge; 0: none */
 
 	pid_t tool; /* the process that was started */
 	pid_t pid;  /* which has opened the first socket, and its name: of the report */
 	char comm[32];
 	int comm_fd; /* /proc/PID/comm of the tool, opened before privileges are dropped; -1: none */
+	int finish_reply;  /* where to reply to CHANNEL_FINISH; -1: it has not come */
 	bool contacted;    /* some request has come */
 	bool seccomp_said; /* a process that sets a seccomp filter has been told to say so */
-	int finish_reply;  /* where to reply to CHANNEL_FINISH; -1: it has not come */
+	bool attached;     /* some socket has been metered */
 
-	struct socktally *meter;
 	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */
-	int open_error; /* why there is none */
-	bool attached;  /* some socket has been metered */
-	char log[512];  /* the library's last message */
-	struct name_list interfaces, linktypes; /* of sockets that the meter has forgotten */
+	struct socktally *meter;
 	struct report *report;
+	int open_error;   /* why there is no meter */
 	int report_error; /* of the first report that could not be written; no other is tried */
+	char log[512];    /* the library's last message */
+	struct name_list interfaces, linktypes; /* of sockets that the meter has forgotten */
 
 	struct broker_watch watch;
 
