@@ -93,9 +93,7 @@ static const char *const reasons[] = {
 	[WATCH_PAST] = "it was not opened by a function of the C library",
 	[WATCH_STATIC] = "the program is linked statically",
 	[WATCH_ENVIRONMENT] = "the program was started without LD_PRELOAD",
-	[WATCH_REFUSED] =
-		"the program's loader ignored LD_PRELOAD, as one that is setuid or has file "
-		"capabilities does",
+	[WATCH_REFUSED] = "LD_PRELOAD was ignored, as for a program with file capabilities",
 };
 
 /* A line for each reason: the report has a note for each socket. */
