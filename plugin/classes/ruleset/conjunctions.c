@@ -70,18 +70,13 @@ static bool is_part(const struct st_field *part, const struct st_field *whole)
 	       !(part->mask & ~whole->mask);
 }
 
-static bool is_value(const struct st_condition *condition)
-{
-	return !condition->outside && condition->low == condition->high;
-}
-
 static bool implies(const struct st_fields *fields, const struct st_condition *from,
 		    const struct st_condition *to)
 {
 	if (from->field != to->field) {
 		const struct st_field *part = &fields->field[to->field];
 
-		return is_value(from) && is_part(part, &fields->field[from->field]) &&
+		return st_condition_is_value(from) && is_part(part, &fields->field[from->field]) &&
 		       holds(to, from->low & part->mask);
 	}
 	if (from->outside && !to->outside)
@@ -199,10 +194,10 @@ bool st_conjunction_add(const struct st_fields *fields, struct st_conjunction *c
 		if (old->field == condition.field) {
 			if (!meet(&condition, old, &merged))
 				return false;
-		} else if (is_value(old) &&
+		} else if (st_condition_is_value(old) &&
 			   is_part(&fields->field[condition.field], &fields->field[old->field])) {
 			return false; /* if it were true, it would have been implied */
-		} else if (is_value(&condition) &&
+		} else if (st_condition_is_value(&condition) &&
 			   is_part(&fields->field[old->field], &fields->field[condition.field])) {
 			if (!implies(fields, &condition, old))
 				return false;

@@ -32,11 +32,6 @@ struct bounds {
 	size_t numbers, lists;
 };
 
-static bool is_value(const struct st_condition *condition)
-{
-	return !condition->outside && condition->low == condition->high;
-}
-
 static int compare_conditions(const void *one, const void *other)
 {
 	const struct st_condition *a = one, *b = other;
@@ -97,7 +92,7 @@ static bool is_common(const struct ruleset_plan *plan, const struct st_condition
 {
 	if (count < 2)
 		return false;
-	if (!is_value(condition) ||
+	if (!st_condition_is_value(condition) ||
 	    st_field_is_length(&plan->ruleset->fields.field[condition->field]))
 		return true;
 	return count * COMMON_SHARE >= valued[condition->field];
@@ -125,7 +120,7 @@ static bool most_common(const struct ruleset_plan *plan, const uint32_t *subset,
 		for (uint32_t at = 0; at < conjunction->count; at++) {
 			all[total++] = conjunction->conditions[at];
 			valued[conjunction->conditions[at].field] +=
-				is_value(&conjunction->conditions[at]);
+				st_condition_is_value(&conjunction->conditions[at]);
 		}
 	}
 	if (!*error)
@@ -196,9 +191,9 @@ static int compare_forms(const struct st_conjunction *a, const struct st_conjunc
 	for (uint32_t i = 0; i < a->count; i++) {
 		const struct st_condition *one = &a->conditions[i], *other = &b->conditions[i];
 
-		if (is_value(one) != is_value(other))
-			return is_value(one) ? 1 : -1;
-		if (!is_value(one) && compare_conditions(one, other))
+		if (st_condition_is_value(one) != st_condition_is_value(other))
+			return st_condition_is_value(one) ? 1 : -1;
+		if (!st_condition_is_value(one) && compare_conditions(one, other))
 			return compare_conditions(one, other);
 		if (one->field != other->field)
 			return (int)one->field - (int)other->field;
@@ -223,8 +218,8 @@ static int compare_in_conjunction(const void *one, const void *other)
 {
 	const struct st_condition *a = one, *b = other;
 
-	if (is_value(a) != is_value(b))
-		return is_value(a) ? 1 : -1;
+	if (st_condition_is_value(a) != st_condition_is_value(b))
+		return st_condition_is_value(a) ? 1 : -1;
 	return compare_conditions(a, b);
 }
 
@@ -367,7 +362,8 @@ static int plan_form(struct ruleset_plan *plan, const uint32_t *subset, size_t c
 	uint32_t ranges = 0;
 	int result;
 
-	while (ranges < conjunction->count && !is_value(&conjunction->conditions[ranges]))
+	while (ranges < conjunction->count &&
+	       !st_condition_is_value(&conjunction->conditions[ranges]))
 		ranges++;
 	result = test_all(plan, conjunction, 0, ranges);
 	if (result)
@@ -422,11 +418,11 @@ struct branches {
 static void add_bounds(struct branches *branches, const struct st_condition *condition,
 		       const struct bounds *one, struct bounds *bounds)
 {
-	if (!is_value(condition) || branches->field != condition->field) {
+	if (!st_condition_is_value(condition) || branches->field != condition->field) {
 		bounds->numbers += branches->most.numbers;
 		bounds->lists += branches->most.lists;
 		branches->most = (struct bounds){0};
-		branches->field = is_value(condition) ? condition->field : UINT16_MAX;
+		branches->field = st_condition_is_value(condition) ? condition->field : UINT16_MAX;
 	}
 	if (branches->most.numbers < one->numbers)
 		branches->most.numbers = one->numbers;

@@ -33,7 +33,7 @@ static uint64_t form_hash(const struct st_conjunction *conjunction)
 
 	for (uint32_t i = 0; i < conjunction->count; i++) {
 		const struct st_condition *condition = &conjunction->conditions[i];
-		bool value = !condition->outside && condition->low == condition->high;
+		bool value = st_condition_is_value(condition);
 		const uint64_t words[] = {condition->field | (uint64_t)condition->outside << 16,
 					  value ? 0 : condition->low, value ? 0 : condition->high};
 
