@@ -20,6 +20,22 @@
 #define ST_SENT_TAGS 4
 #define ST_LINK_BYTES (14 + 4 * ST_SENT_TAGS)
 
+/*
+ * What a layer's parser returns. It may read ST_WINDOW bytes even where the packet is shorter:
+ * `header` and `more` have to cover every byte that `next` depends on, and st_advance() then stops
+ * the walk.
+ *
+ * It lies in memory, whose contents the verifier does not know: so it follows what comes after a parser
+ * once, and not once for each value that a parser may set.
+ */
+struct st_step {
+	__u32 missing; /* 0, or ST_NOT_THIS */
+	__u32 header;  /* length of the whole header */
+	__u32 more;    /* bytes that must follow it, or next is not used */
+	__u32 limit;   /* length of header and payload, by a field of the header */
+	__u32 next;    /* code of the next layer; ST_STOP: none */
+};
+
 struct st_walk {
 	struct st_path path;   /* so far */
 	__u32 off;             /* where in the packet the layer to come starts */
@@ -29,6 +45,7 @@ struct st_walk {
 	__u32 len;             /* of the packet: bytes that are there */
 	__u32 base;            /* kernel: where in the packet the buffer starts */
 	__u32 size;            /* kernel: of what is in the buffer */
+	struct st_step step;   /* of the layer that is read now */
 };
 
 #endif

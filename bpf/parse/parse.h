@@ -352,7 +352,7 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 {
 	struct st_walk *walk = ST_WALK(pkt);
 	const struct st_entry *entry;
-	struct st_step step;
+	struct st_step *step = &walk->step;
 	const __u8 *h;
 
 	for (__u32 round = 0; round < steps; round++) {
@@ -363,10 +363,10 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 		walk->found = entry->found;
 		if (!st_packet_at(pkt, walk, &h))
 			return 0;
-		st_step_init(&step, walk->found.fixed);
-		st_layer(&step, h, walk->found.parser, st_packet_ports(pkt));
+		st_step_init(step, walk->found.fixed);
+		st_layer(step, h, walk->found.parser, st_packet_ports(pkt));
 		ST_FORGET();
-		if (!st_advance(walk, &step, walk->found.fixed, walk->found.protocol,
+		if (!st_advance(walk, step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))
 			return 0;
 	}

@@ -11,19 +11,6 @@
 /* st_step.missing: this is not that layer after all. */
 #define ST_NOT_THIS 0x7fffffff
 
-/*
- * What a layer's parser returns. It may read ST_WINDOW bytes even where the packet is shorter:
- * `header` and `more` have to cover every byte that `next` depends on, and st_advance() then stops
- * the walk.
- */
-struct st_step {
-	__u32 missing; /* 0, or ST_NOT_THIS */
-	__u32 header;  /* length of the whole header */
-	__u32 more;    /* bytes that must follow it, or next is not used */
-	__u32 limit;   /* length of header and payload, by a field of the header */
-	__u32 next;    /* code of the next layer; ST_STOP: none */
-};
-
 /* A build may define this. Called for each layer added to the path; its header is at walk->off. */
 #ifndef ST_ON_LAYER
 #define ST_ON_LAYER(walk, protocol)

@@ -414,7 +414,7 @@ static void start(void)
  * Older verifiers than those of the day see fewer states as the same: VERIFIED_MOST in the
  * environment. None takes more than a million.
  */
-#define VERIFIED_MOST 45000
+#define VERIFIED_MOST 25000
 
 static bool cheap_to_load(void)
 {
