@@ -234,5 +234,5 @@ int command_broker(int argc, char **argv)
 		broker_report(&broker, true);
 	let_finish(&broker);
 	broker_close(&broker);
-	return 0;
+	return command_output_close(&options, &output, 0);
 }
