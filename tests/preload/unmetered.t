@@ -3,6 +3,7 @@
 """Sockets of the tool that the library in it does not know of, and those that lose their program past it:
 said in one line and in the report. Other processes' sockets are none of ours."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,20 @@ def run(way, steps, sender, wait=0.6, wrap=()):
     return guest.finish()
 
 
+def children(parent, comm):
+    """Processes of that name that the process has started."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            continue
+        if name == comm and int(rest.split()[1]) == parent:
+            found.append(int(entry))
+    return found
+
+
 def notes(result):
     return [note["text"] for note in (result.report or {}).get("notes", []) if note["event"] == "unmetered"]
 
@@ -90,6 +105,13 @@ def main():
                f"{way}: and a note", result.report)
         result = run(way, "known wait", sender)
         tap.ok(not shim.lines_of(result.err) and not notes(result), f"{way}: nothing to say", result.err)
+    guest = shim.Guest("run", [sys.executable, "-c", TOOL, "known", "wait"])
+    guest.wait_ready()
+    watchers = children(guest.process.pid, "socktally-watch")
+    for pid in watchers:
+        os.kill(pid, signal.SIGSTOP) # as a hostile process holds it up
+    guest.go_on()
+    tap.ok(len(watchers) == 1 and guest.finish().status == 0, "run: a watcher that hangs does not hold up the end")
     result = run("preload", "bare exit", sender)
     tap.ok(LINE in result.err, "preload: a tool that lives for a moment: seen when it exits", result.err)
     result = run("run", "known wait", sender, wrap=["env", "-u", "LD_PRELOAD"])

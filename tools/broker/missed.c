@@ -22,6 +22,9 @@ int64_t broker_milliseconds(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The watcher's end is waited for as often, with as many milliseconds between. */
+enum { END_TRIES = 50, END_PAUSE = 10 };
+
 void broker_watch_start(struct broker *broker)
 {
 	struct broker_watch *watch = &broker->watch;
@@ -39,7 +42,10 @@ void broker_watch_end(struct broker *broker)
 		close(watch->fd);
 	watch->fd = -1;
 	if (watch->pid > 0)
-		waitpid(watch->pid, NULL, 0);
+		kill(watch->pid, SIGKILL);
+	/* one that is in the kernel, where a hostile process holds it up, is init's to wait for */
+	for (int i = 0; watch->pid > 0 && i < END_TRIES && !waitpid(watch->pid, NULL, WNOHANG); i++)
+		poll(NULL, 0, END_PAUSE);
 	watch->pid = 0;
 }
 
