@@ -8,18 +8,15 @@
 
 static uint16_t protocol_number(const char *name, size_t length)
 {
-	static const struct {
-		const char *name;
-		uint16_t number;
-	} protocols[] = {
-#define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE) {NAME, NUMBER},
-#include <socktally/protocols.def>
-#undef SOCKTALLY_PROTOCOL
-	};
+	char text[32];
 
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++)
-		if (strlen(protocols[i].name) == length && !memcmp(protocols[i].name, name, length))
-			return protocols[i].number;
+	for (unsigned int number = 1; number <= UINT8_MAX; number++) {
+		const uint8_t layer = (uint8_t)number;
+
+		if (socktally_path_text(&layer, 1, text, sizeof(text)) == length &&
+		    !memcmp(text, name, length))
+			return layer;
+	}
 	return 0;
 }
 
