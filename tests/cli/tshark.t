@@ -27,19 +27,20 @@ def names():
     return {name for name, _ in kinds if name != "dlt"}
 
 
-def last():
-    """Names that have no other parser than LAST."""
+def dispatch():
+    """(code, parser, name) of each line."""
     with open(os.path.join(place.SOURCES, "include/socktally/protocols.def"), encoding="utf-8") as lines:
         symbols = dict(re.findall(r'SOCKTALLY_PROTOCOL\(\d+, (\w+), "([^"]*)"', lines.read()))
     with open(os.path.join(place.SOURCES, "bpf/parse/dispatch.def"), encoding="utf-8") as lines:
-        entries = re.findall(r"ST_CODE\(.*, (\w+), (\w+), \d+\)", lines.read())
-    return {symbols[symbol] for _, symbol in entries} - {
-        symbols[symbol] for parser, symbol in entries if parser != "LAST"}
+        return [(code, parser, symbols[symbol]) for code, parser, symbol
+                in re.findall(r"ST_CODE\((.*), (\w+), (\w+), \d+\)", lines.read())]
 
 
 NAMES = names()
-# What is inside these is their own packet's, or it is not ours to see.
-LAST = last()
+# What is inside these is their own packet's, or it is not ours to see: they have no other parser than LAST.
+LAST = {name for *_, name in dispatch()} - {name for _, parser, name in dispatch() if parser != "LAST"}
+# tshark knows these on top of UDP too (PTP, ISAKMP).
+NOT_ON_UDP = LAST - {name for code, _, name in dispatch() if code.startswith("ST_UDPPORT")}
 
 
 def known(layers):
@@ -48,7 +49,7 @@ def known(layers):
     for layer in layers.split(":"):
         if layer == "ethertype":
             continue
-        if layer not in NAMES:
+        if layer not in NAMES or path[-1:] == ["udp"] and layer in NOT_ON_UDP:
             break
         path.append(layer)
         if layer in LAST:
