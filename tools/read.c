@@ -295,8 +295,8 @@ static int check(const struct options *options, int argc, char **argv)
 	if (optind + 1 < argc)
 		return command_usage("one capture file at a time: '%s' is too much",
 				     argv[optind + 1]);
-	if (options->packets && options->report.format == REPORT_JSON)
-		return command_usage("--packets writes plain lines: not with --format json");
+	if (options->packets && options->report.format != REPORT_TEXT)
+		return command_usage("--packets writes plain lines: not with --format");
 	if (options->packets && options->report.classes.count)
 		return command_usage("--packets lists every packet: not with --class");
 	if (options->packets && options->report.interval)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * report_rows text|json [KIND [INTERFACE [LINKTYPE [PID [COMM [FILTER [FILE]]]]]]]: writes reports
+ * report_rows FORMAT [KIND [INTERFACE [LINKTYPE [PID [COMM [FILTER [FILE]]]]]]]: writes reports
  * of the rows on standard input, so that a test chooses the numbers. A row is "PATH in|out PACKETS
  * SEGMENTS BYTES ACCEPTED_PACKETS ACCEPTED_BYTES"; a line "report START END" (seconds) writes what
  * has changed since the one before, as with an interval. "clock WALL ELAPSED" sets the clocks, "begin",
@@ -117,6 +117,7 @@ static struct timespec timespec_of(double seconds)
 int main(int argc, char **argv)
 {
 	const char *argument[9] = {0};
+	enum report_format format;
 	struct report_source source;
 	struct report_output output;
 	struct report *report;
@@ -136,7 +137,7 @@ int main(int argc, char **argv)
 		.file = argument[8],
 	};
 	report_output_stream(&output, 1);
-	if (report_open(&report, &output, strcmp(argv[1], "json") ? REPORT_TEXT : REPORT_JSON))
+	if (!report_format_find(argv[1], &format) || report_open(&report, &output, format))
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
 		double from, to;

@@ -266,8 +266,8 @@ static void retire_meters(struct attach_session *session)
 
 void attach_report(struct attach_session *session, bool so_far)
 {
-	/* a script gets one JSON object even if there was no socket */
-	bool always = session->options->report.format == REPORT_JSON;
+	/* a script gets its report even if there was no socket */
+	bool always = session->options->report.format != REPORT_TEXT;
 
 	for (size_t i = 0; i < session->meter_count && !session->status; i++)
 		if (session->meters[i]->used || (!i && always))

@@ -166,7 +166,7 @@ static char *filter_of_sum(const struct report_socket *socket, bool several,
 		return strdup(socket->program);
 	if (!several)
 		return NULL;
-	return strdup(format == REPORT_TEXT ? "accepts everything" : "none");
+	return strdup(report_format_is_words(format) ? "accepts everything" : "none");
 }
 
 struct report_socket *attach_rows_report(struct attach_rows *rows, enum report_format format,

@@ -175,3 +175,23 @@ void escape_json(FILE *out, const char *text)
 	}
 	fputc('"', out);
 }
+
+void escape_csv(FILE *out, const char *text)
+{
+	bool quoted = text && text[strcspn(text, ",\"")];
+
+	if (quoted)
+		fputc('"', out);
+	if (text && *text && text[1] && strchr("=+-@", *text))
+		fputc('\'', out);
+	while (text && *text) {
+		const struct character character = first_character(text);
+		char shown[ESCAPE_MAX];
+
+		show(&character, text, shown);
+		fputs(*shown == '"' ? "\"\"" : shown, out);
+		text += character.length;
+	}
+	if (quoted)
+		fputc('"', out);
+}

@@ -25,4 +25,10 @@ void escape_copy(char *copy, size_t size, const char *text);
 /* A JSON string with its quotes; a byte that is not UTF-8 becomes U+FFFD. NULL is "". */
 void escape_json(FILE *out, const char *text);
 
+/*
+ * A field of CSV (RFC 4180), in quotes where it needs them; what is escaped is so as in escape_text().
+ * A text that a spreadsheet would take for a formula gets an apostrophe before it. NULL is "".
+ */
+void escape_csv(FILE *out, const char *text);
+
 #endif

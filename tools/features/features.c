@@ -173,7 +173,7 @@ int command_features(int argc, char **argv)
 		{"help", no_argument, NULL, OPTION_HELP},
 		{0},
 	};
-	struct report_options report = {0};
+	bool json = false;
 	int option, status;
 
 	while ((option = command_getopt(argc, argv, ":", options)) != -1) {
@@ -181,11 +181,11 @@ int command_features(int argc, char **argv)
 			return command_print("%s", help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);
-		status = command_option(&report, option, optarg);
+		status = command_json_option(optarg, &json);
 		if (status)
 			return status;
 	}
 	if (optind < argc)
 		return command_usage("'%s': features takes no argument", argv[optind]);
-	return print(report.format == REPORT_JSON);
+	return print(json);
 }

@@ -100,9 +100,8 @@ int command_list(int argc, char **argv)
 		{"help", no_argument, NULL, OPTION_HELP},
 		{0},
 	};
-	struct report_options report = {0};
 	struct captures captures;
-	bool verbose = false;
+	bool verbose = false, json = false;
 	int option, status;
 
 	while ((option = command_getopt(argc, argv, ":v", options)) != -1) {
@@ -114,7 +113,7 @@ int command_list(int argc, char **argv)
 			verbose = true;
 			continue;
 		}
-		status = command_option(&report, option, optarg);
+		status = command_json_option(optarg, &json);
 		if (status)
 			return status;
 	}
@@ -124,7 +123,7 @@ int command_list(int argc, char **argv)
 		captures_free(&captures);
 		return EXIT_FAILED;
 	}
-	status = print(&captures, report.format == REPORT_JSON, verbose);
+	status = print(&captures, json, verbose);
 	captures_free(&captures);
 	return status;
 }

@@ -22,7 +22,8 @@ const char command_option_help[] =
 	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
 	"  -o, --output FILE       write the report there; -: to standard output\n"
 	"      --append            add to what FILE has; SIGHUP opens it anew\n"
-	"      --format FORMAT     text (default), or json: one object a line\n"
+	"      --format FORMAT     text (default); json: one object a line; csv;\n"
+	"                          phs: as tshark -z io,phs\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
@@ -44,17 +45,21 @@ static int parse_paths(const char *argument, unsigned int *paths)
 	return 0;
 }
 
+int command_json_option(const char *argument, bool *json)
+{
+	*json = !strcmp(argument, "json");
+	if (*json || !strcmp(argument, "text"))
+		return 0;
+	return command_usage("--format '%s': must be text or json", argument);
+}
+
 int command_option(struct report_options *options, int option, const char *argument)
 {
 	switch (option) {
 	case OPTION_FORMAT:
-		if (!strcmp(argument, "text"))
-			options->format = REPORT_TEXT;
-		else if (!strcmp(argument, "json"))
-			options->format = REPORT_JSON;
-		else
-			return command_usage("--format '%s': must be text or json", argument);
-		return 0;
+		if (report_format_find(argument, &options->format))
+			return 0;
+		return command_usage("--format '%s': must be " REPORT_FORMAT_NAMES, argument);
 	case 'I':
 		return command_seconds("-I", argument, &options->interval);
 	case 'o':

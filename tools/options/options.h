@@ -52,6 +52,8 @@ enum {
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}
 int command_option(struct report_options *options, int option, const char *argument);
+/* --format's argument where there are two: 0, or EXIT_USAGE after a message. */
+int command_json_option(const char *argument, bool *json);
 /* --port's argument, "udp/8473=vxlan" or several with commas between: 0, or EXIT_USAGE after a message. */
 int port_option(struct report_options *options, const char *argument);
 /*

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "tools/report/classes.h"
-#include "tools/report/rows.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_WIDTH_MIN 14
-#define NAME_WIDTH_MAX 40
 
 void report_classes_free(struct report_classes *classes)
 {
@@ -68,73 +64,4 @@ int report_classes_since(const struct report_classes *now, const struct report_c
 			return error;
 	}
 	return 0;
-}
-
-void report_classes_json(FILE *out, const struct report_classes *classes)
-{
-	for (size_t i = 0; i < classes->count; i++) {
-		const struct report_class *class = &classes->class[i];
-
-		fputs(i ? ",{\"name\":" : ",\"classes\":[{\"name\":", out);
-		escape_json(out, class->name);
-		fputs(",\"expression\":", out);
-		escape_json(out, class->expression);
-		fputc(',', out);
-		report_json_counts(out, &class->counts);
-		fputc('}', out);
-	}
-	if (classes->count)
-		fputc(']', out);
-}
-
-static int name_width(const struct report_classes *classes)
-{
-	int width = NAME_WIDTH_MIN;
-
-	for (size_t i = 0; i < classes->count; i++) {
-		int columns = (int)escape_columns(classes->class[i].name);
-
-		if (classes->class[i].counts.packets && columns > width)
-			width = columns;
-	}
-	return width < NAME_WIDTH_MAX ? width : NAME_WIDTH_MAX;
-}
-
-static void print_class(FILE *out, const struct report_class *class, int width,
-			const struct socktally_counts *totals)
-{
-	char share[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX], bytes_share[NUMBER_TEXT_MAX];
-	int pad = width - (int)escape_columns(class->name);
-
-	report_number_share(share, class->counts.packets, totals->packets);
-	report_number_short(bytes, (double)class->counts.bytes, "B");
-	report_number_share(bytes_share, class->counts.bytes, totals->bytes);
-	escape_text(out, class->name, (size_t)width);
-	fprintf(out, "%*s  %10llu  %5s  %8s  %5s  %10llu\n", pad > 0 ? pad : 0, "",
-		(unsigned long long)class->counts.packets, share, bytes, bytes_share,
-		(unsigned long long)class->counts.accepted_packets);
-}
-
-void report_classes_text(FILE *out, const struct report_classes *classes,
-			 const struct socktally_counts *totals)
-{
-	int width = name_width(classes);
-	size_t empty = 0, given = 0;
-
-	if (!classes->count)
-		return;
-	fprintf(out, "\n%-*s  %10s  %5s  %8s  %5s  %10s\n", width, "class", "packets", "%", "bytes",
-		"%", "accepted");
-	for (size_t i = 0; i < classes->count; i++) {
-		/* with --first: the row of packets in no class, whose name no class can have */
-		bool none = !strcmp(classes->class[i].name, "none");
-
-		given += !none;
-		if (classes->class[i].counts.packets)
-			print_class(out, &classes->class[i], width, totals);
-		else
-			empty += !none;
-	}
-	if (empty)
-		fprintf(out, "%zu of %zu classes: no packets\n", empty, given);
 }

@@ -13,7 +13,7 @@
 char *report_filter_name(const struct sock_filter *insns, size_t count, const char *linktype,
 			 enum report_format format)
 {
-	const bool for_people = format == REPORT_TEXT;
+	const bool for_people = report_format_is_words(format);
 	char *words;
 
 	if (filter_rejects_all(insns, count))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Rows of hooks in the report of an interval: what was added to their counters since the last report. */
 #include "tools/report/hooks.h"
-#include "tools/report/rows.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,35 +3,7 @@
 #ifndef SOCKTALLY_TOOLS_REPORT_HOOKS_H
 #define SOCKTALLY_TOOLS_REPORT_HOOKS_H
 
-#include <socktally/socktally.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-
-struct report_field {
-	char *name;
-	char *text;
-	bool is_number, is_unsigned;
-	uint64_t number; /* where it is unsigned */
-};
-
-struct report_hook_row {
-	char *map;
-	struct report_field *fields; /* the key's, then the value's */
-	size_t field_count, key_count;
-	bool by_weight; /* its map's rows are sorted by a number, the largest first */
-};
-
-struct report_hook {
-	struct socktally_hook info; /* its strings are malloc'ed copies */
-	struct report_hook_row *rows;
-	size_t row_count;
-};
-
-struct report_hooks {
-	struct report_hook *hook;
-	size_t count;
-};
+#include "tools/content/content.h"
 
 /* Reads all hooks of the meter: 0 or -errno. report_hooks_free() is needed in either case. */
 int report_hooks_read(struct report_hooks *hooks, struct socktally *meter);
@@ -57,12 +29,5 @@ void report_hook_row_free(struct report_hook_row *row);
  * where socktally_hook_rows() gives more; 0: all.
  */
 void report_hook_argument(const char *name, const char *argument, size_t top);
-
-/* What all hooks have taken together. */
-struct socktally_hook report_hooks_taken(const struct report_hooks *hooks);
-
-/* Both print nothing if there is no hook. */
-void report_hooks_json(FILE *out, const struct report_hooks *hooks);
-void report_hooks_text(FILE *out, const struct report_hooks *hooks);
 
 #endif

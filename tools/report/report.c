@@ -2,7 +2,8 @@
 /* Reports: takes a snapshot, subtracts the last one, and writes the difference. */
 #include "tools/report/devices.h"
 #include "tools/report/filter.h"
-#include "tools/report/rows.h"
+#include "tools/report/classes.h"
+#include "tools/report/hooks.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,29 +73,6 @@ static bool counts_empty(const struct socktally_counts *counts)
 		 counts->accepted_bytes);
 }
 
-uint64_t report_less(uint64_t now, uint64_t last)
-{
-	return now > last ? now - last : 0;
-}
-
-void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last)
-{
-	counts->packets = report_less(counts->packets, last->packets);
-	counts->segments = report_less(counts->segments, last->segments);
-	counts->bytes = report_less(counts->bytes, last->bytes);
-	counts->accepted_packets = report_less(counts->accepted_packets, last->accepted_packets);
-	counts->accepted_bytes = report_less(counts->accepted_bytes, last->accepted_bytes);
-}
-
-void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts)
-{
-	sum->packets += counts->packets;
-	sum->segments += counts->segments;
-	sum->bytes += counts->bytes;
-	sum->accepted_packets += counts->accepted_packets;
-	sum->accepted_bytes += counts->accepted_bytes;
-}
-
 /*
  * The differences of two sorted tables; rows without a packet are left out. The paths are not copied:
  * they belong to `now`.
@@ -129,13 +107,7 @@ static int write_content(struct report *report, const struct report_content *con
 
 	if (!out)
 		return -ENOMEM;
-	if (report->format == REPORT_JSON) {
-		report_json(out, content);
-	} else {
-		if (report->output->written)
-			fputc('\n', out);
-		error = report_text(out, content);
-	}
+	error = report_format_write(report->format, out, content, report->output->written);
 	if (ferror(out))
 		error = -ENOMEM;
 	if (fclose(out))

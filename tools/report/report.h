@@ -1,54 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The report, as text or JSON, once or after each interval. */
+/* Reports of what a meter counts, in one of the formats, once or after each interval. */
 #ifndef SOCKTALLY_TOOLS_REPORT_REPORT_H
 #define SOCKTALLY_TOOLS_REPORT_REPORT_H
 
+#include "tools/formats/formats.h"
 #include "tools/report/output.h"
 #include <socktally/socktally.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
-enum report_format { REPORT_TEXT, REPORT_JSON };
-
-/* An event that matters for the counts, for instance that the tool has changed its filter. */
-struct report_note {
-	struct timespec time;
-	const char *event; /* one word for scripts */
-	const char *text;  /* a sentence for people */
-};
-
-/* One of several sockets whose packets are counted together. */
-struct report_socket {
-	int pid;
-	int fd; /* its number in the process */
-	const char *comm, *interface, *linktype;
-	const char *filter;  /* expression; NULL: none is known */
-	const char *program; /* filter_text_numbers(); NULL: it has none */
-};
-
-/* What was metered. Strings may be NULL for "". */
-struct report_source {
-	const char *kind;      /* "socket" or "file" */
-	const char *interface; /* "eth0", "eth0,eth1", "any"; of a file: the names in it */
-	const char *linktype;  /* "eth", "eth,raw" */
-	int pid;
-	const char *comm;
-	const char *filter;              /* expression; NULL: found from the program */
-	const char *program;             /* filter_text_numbers(); NULL: of the meter's sockets */
-	const char *file;                /* name of the capture file; "-": standard input */
-	const struct report_note *notes; /* of this report's time, the oldest first */
-	size_t note_count;
-	const struct report_socket *sockets; /* where they are known one by one */
-	size_t socket_count;
-};
-
 struct report; /* holds the last snapshot: a report has the difference */
 
 /*
- * JSON has the paths in the order of their text, "in" before "out"; the tree of the text report has the
- * path with most packets first. The same counts give the same report.
- *
  * A report's length of time is that of a clock that nobody sets and that goes on while the machine sleeps
  * (CLOCK_BOOTTIME). The times of day in it are for reading only: they may jump.
  */

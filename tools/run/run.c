@@ -152,12 +152,12 @@ static int start_tool(struct run *run)
 	return error;
 }
 
-/* A script gets its JSON object in any case, of the time that the tool ran. */
+/* A script gets its report in any case, of the time that the tool ran. */
 static void open_empty_report(struct run *run)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_USERSPACE};
 
-	if (run->options.format == REPORT_JSON && !socktally_open(&run->empty_meter, &opts))
+	if (run->options.format != REPORT_TEXT && !socktally_open(&run->empty_meter, &opts))
 		report_open(&run->empty_report, &run->output, run->options.format);
 }
 

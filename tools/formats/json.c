@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The report as JSON, schema socktally/1: one object on one line. */
-#include "tools/report/rows.h"
+#include "tools/common/escape.h"
+#include "tools/content/time.h"
+#include "tools/formats/writers.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static void print_time(FILE *out, const struct timespec *time)
-{
-	/* the last year with four digits (ISO 8601); a corrupt file may claim any */
-	const time_t last = 253402300799; /* 9999-12-31T23:59:59Z */
-	time_t seconds = time->tv_sec < 0 ? 0 : time->tv_sec > last ? last : time->tv_sec;
-	char text[32] = "1970-01-01T00:00:00";
-	struct tm utc;
-
-	if (gmtime_r(&seconds, &utc))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-	fprintf(out, "\"%s.%06ldZ\"", text, time->tv_nsec / 1000);
-}
-
-void report_json_counts(FILE *out, const struct socktally_counts *counts)
+static void print_counts(FILE *out, const struct socktally_counts *counts)
 {
 	fprintf(out,
 		"\"packets\":%" PRIu64 ",\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
 		",\"accepted_packets\":%" PRIu64 ",\"accepted_bytes\":%" PRIu64,
 		counts->packets, counts->segments, counts->bytes, counts->accepted_packets,
 		counts->accepted_bytes);
+}
+
+static void print_time(FILE *out, const struct timespec *time)
+{
+	fputc('"', out);
+	report_time(out, time);
+	fputc('"', out);
 }
 
 static void print_source(FILE *out, const struct report_content *content)
@@ -84,7 +80,7 @@ static void print_sockets(FILE *out, const struct report_content *content)
 		escape_json(out, socket->program);
 		if (source->socket_count == 1) {
 			fputc(',', out);
-			report_json_counts(out, &content->totals);
+			print_counts(out, &content->totals);
 		}
 		fputc('}', out);
 	}
@@ -92,8 +88,85 @@ static void print_sockets(FILE *out, const struct report_content *content)
 		fputc(']', out);
 }
 
-void report_json(FILE *out, const struct report_content *content)
+static void print_classes(FILE *out, const struct report_classes *classes)
 {
+	for (size_t i = 0; i < classes->count; i++) {
+		const struct report_class *class = &classes->class[i];
+
+		fputs(i ? ",{\"name\":" : ",\"classes\":[{\"name\":", out);
+		escape_json(out, class->name);
+		fputs(",\"expression\":", out);
+		escape_json(out, class->expression);
+		fputc(',', out);
+		print_counts(out, &class->counts);
+		fputc('}', out);
+	}
+	if (classes->count)
+		fputc(']', out);
+}
+
+static void print_hook_row(FILE *out, const struct report_hook_row *row)
+{
+	fputs("{\"map\":", out);
+	escape_json(out, row->map);
+	for (size_t i = 0; i < row->field_count; i++) {
+		const struct report_field *field = &row->fields[i];
+		bool taken = !strcmp(field->name, "map");
+
+		/* a JSON object must not have two members of one name */
+		for (size_t j = 0; j < row->key_count && i >= row->key_count; j++)
+			taken |= !strcmp(field->name, row->fields[j].name);
+		fputc(',', out);
+		if (taken) {
+			fprintf(out, "\"%s_%s\":", i < row->key_count ? "key" : "value",
+				field->name);
+		} else {
+			escape_json(out, field->name);
+			fputc(':', out);
+		}
+		if (field->is_number)
+			fputs(field->text, out);
+		else
+			escape_json(out, field->text);
+	}
+	fputc('}', out);
+}
+
+static void print_hooks(FILE *out, const struct report_hooks *hooks)
+{
+	if (!hooks->count)
+		return;
+	fputs(",\"hooks\":[", out);
+	for (size_t i = 0; i < hooks->count; i++) {
+		const struct report_hook *hook = &hooks->hook[i];
+
+		fputs(i ? ",{\"name\":" : "{\"name\":", out);
+		escape_json(out, hook->info.name);
+		fputs(",\"kind\":", out);
+		escape_json(out, hook->info.kind);
+		if (hook->argument) {
+			fputs(",\"argument\":", out);
+			escape_json(out, hook->argument);
+		}
+		fprintf(out,
+			",\"priority\":%" PRId32 ",\"dropped_packets\":%" PRIu64
+			",\"dropped_bytes\":%" PRIu64 ",\"cut_packets\":%" PRIu64
+			",\"cut_bytes\":%" PRIu64 ",\"rows\":[",
+			hook->info.priority, hook->info.dropped_packets, hook->info.dropped_bytes,
+			hook->info.cut_packets, hook->info.cut_bytes);
+		for (size_t j = 0; j < hook->row_count; j++) {
+			if (j)
+				fputc(',', out);
+			print_hook_row(out, &hook->rows[j]);
+		}
+		fputs("]}", out);
+	}
+	fputc(']', out);
+}
+
+int report_json(FILE *out, const struct report_content *content, bool later)
+{
+	(void)later;
 	fputs("{\"schema\":\"socktally/1\",\"source\":", out);
 	print_source(out, content);
 	fputs(",\"start\":", out);
@@ -103,7 +176,7 @@ void report_json(FILE *out, const struct report_content *content)
 	fprintf(out, ",\"seconds\":%.6f", content->seconds > 0 ? content->seconds : 0);
 	print_notes(out, content);
 	fputs(",\"totals\":{", out);
-	report_json_counts(out, &content->totals);
+	print_counts(out, &content->totals);
 	fprintf(out, ",\"overflow_packets\":%" PRIu64 "}", content->overflow_packets);
 	print_sockets(out, content);
 	fputs(",\"paths\":[", out);
@@ -114,11 +187,12 @@ void report_json(FILE *out, const struct report_content *content)
 		escape_json(out, row->path);
 		fprintf(out, ",\"direction\":\"%s\",",
 			row->direction == SOCKTALLY_OUT ? "out" : "in");
-		report_json_counts(out, &row->counts);
+		print_counts(out, &row->counts);
 		fputc('}', out);
 	}
 	fputc(']', out);
-	report_classes_json(out, content->classes);
-	report_hooks_json(out, content->hooks);
+	print_classes(out, content->classes);
+	print_hooks(out, content->hooks);
 	fputs("}\n", out);
+	return 0;
 }

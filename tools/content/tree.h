@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The rows of a report as a tree of protocols, each with the sum of all below it. */
-#ifndef SOCKTALLY_TOOLS_REPORT_TREE_H
-#define SOCKTALLY_TOOLS_REPORT_TREE_H
+#ifndef SOCKTALLY_TOOLS_CONTENT_TREE_H
+#define SOCKTALLY_TOOLS_CONTENT_TREE_H
 
-#include "tools/report/rows.h"
+#include "tools/content/content.h"
 
 struct report_node {
 	char *name;                  /* of the protocol; "" at the root */

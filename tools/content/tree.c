@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The rows of a report as a tree of protocols. */
-#include "tools/report/tree.h"
+#include "tools/content/tree.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The content of one report, independent of its format. */
+#ifndef SOCKTALLY_TOOLS_CONTENT_CONTENT_H
+#define SOCKTALLY_TOOLS_CONTENT_CONTENT_H
+
+#include <socktally/socktally.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+/* An event that matters for the counts, for instance that the tool has changed its filter. */
+struct report_note {
+	struct timespec time;
+	const char *event; /* one word for scripts */
+	const char *text;  /* a sentence for people */
+};
+
+/* One of several sockets whose packets are counted together. */
+struct report_socket {
+	int pid;
+	int fd; /* its number in the process */
+	const char *comm, *interface, *linktype;
+	const char *filter;  /* expression; NULL: none is known */
+	const char *program; /* filter_text_numbers(); NULL: it has none */
+};
+
+/* What was metered. Strings may be NULL for "". */
+struct report_source {
+	const char *kind;      /* "socket" or "file" */
+	const char *interface; /* "eth0", "eth0,eth1", "any"; of a file: the names in it */
+	const char *linktype;  /* "eth", "eth,raw" */
+	int pid;
+	const char *comm;
+	const char *filter;              /* expression; NULL: found from the program */
+	const char *program;             /* filter_text_numbers(); NULL: of the meter's sockets */
+	const char *file;                /* name of the capture file; "-": standard input */
+	const struct report_note *notes; /* of this report's time, the oldest first */
+	size_t note_count;
+	const struct report_socket *sockets; /* where they are known one by one */
+	size_t socket_count;
+};
+
+struct report_row {
+	char *path;
+	enum socktally_direction direction;
+	struct socktally_counts counts;
+};
+
+/* Sorted by path, then direction. The paths belong to the rows. */
+struct report_rows {
+	struct report_row *row;
+	size_t count;
+	size_t room;
+};
+
+struct report_field {
+	char *name;
+	char *text;
+	bool is_number, is_unsigned;
+	uint64_t number; /* where it is unsigned */
+};
+
+struct report_hook_row {
+	char *map;
+	struct report_field *fields; /* the key's, then the value's */
+	size_t field_count, key_count;
+	bool by_weight; /* its map's rows are sorted by a number, the largest first */
+};
+
+struct report_hook {
+	struct socktally_hook info; /* its strings are malloc'ed copies */
+	const char *argument;       /* of --hook, as "drop=*:arp"; NULL: none */
+	struct report_hook_row *rows;
+	size_t row_count;
+};
+
+struct report_hooks {
+	struct report_hook *hook;
+	size_t count;
+};
+
+struct report_class {
+	char *name, *expression;
+	struct socktally_counts counts; /* of both directions */
+};
+
+/* In the order in which they were given. */
+struct report_classes {
+	struct report_class *class;
+	size_t count, room;
+};
+
+struct report_content {
+	const struct report_source *source;
+	const char *filter;  /* expression; where none is known the program, or in text words */
+	const char *program; /* numbers */
+	struct timespec start;
+	struct timespec end;
+	double seconds; /* from start to end, whatever the times of day say */
+	const struct report_rows *rows;
+	const struct report_hooks *hooks;
+	const struct report_classes *classes;
+	const struct report_note *notes;
+	size_t note_count;
+	struct socktally_counts totals; /* of the rows */
+	uint64_t overflow_packets;
+	bool color;
+};
+
+#define REPORT_OVERFLOW "overflow" /* the path of packets that the full table has no row for */
+
+void report_counts_add(struct socktally_counts *sum, const struct socktally_counts *counts);
+/* What came since the last report: 0 and not 2^64 less where a counter began anew. */
+uint64_t report_less(uint64_t now, uint64_t last);
+void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last);
+
+/* What all hooks have taken together, and whether that is any. */
+struct socktally_hook report_hooks_taken(const struct report_hooks *hooks);
+bool report_hooks_took(const struct report_hooks *hooks);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* Numbers as people read them. */
+#ifndef SOCKTALLY_TOOLS_CONTENT_NUMBER_H
+#define SOCKTALLY_TOOLS_CONTENT_NUMBER_H
+
+#include <stdint.h>
+
+#define NUMBER_TEXT_MAX 48 /* room for a number as text, with its unit */
+
+/* Three digits and a power of 1000: 1234567 B as "1.23 MB", 999 B as "999 B". */
+void report_number_short(char *text, double number, const char *unit);
+/* Percent: "12.3", "<0.1", ">99.9" */
+void report_number_share(char *text, uint64_t part, uint64_t whole);
+/* 1234567 as "1,234,567" */
+void report_number_exact(char *text, uint64_t number);
+/* "1 packet", "1,234 packets" */
+void report_number_packets(char *text, uint64_t packets);
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+#include "tools/formats/formats.h"
+#include "tools/formats/writers.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	bool is_words;
+	int (*write)(FILE *out, const struct report_content *content, bool later);
+} formats[] = {
+	[REPORT_TEXT] = {"text", true, report_text},
+	[REPORT_JSON] = {"json", false, report_json},
+	[REPORT_CSV] = {"csv", false, report_csv},
+	[REPORT_PHS] = {"phs", false, report_phs},
+};
+
+bool report_format_find(const char *name, enum report_format *format)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		if (strcmp(formats[i].name, name) != 0)
+			continue;
+		*format = (enum report_format)i;
+		return true;
+	}
+	return false;
+}
+
+bool report_format_is_words(enum report_format format)
+{
+	return formats[format].is_words;
+}
+
+int report_format_write(enum report_format format, FILE *out, const struct report_content *content,
+			bool later)
+{
+	return formats[format].write(out, content, later);
+}

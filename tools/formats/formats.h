@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The formats that a report can be written in. */
+#ifndef SOCKTALLY_TOOLS_FORMATS_FORMATS_H
+#define SOCKTALLY_TOOLS_FORMATS_FORMATS_H
+
+#include "tools/content/content.h"
+
+#include <stdio.h>
+
+enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_CSV, REPORT_PHS };
+
+/* The names of all, for a message: "text, json or csv". */
+#define REPORT_FORMAT_NAMES "text, json, csv or phs"
+
+/* False: there is no format of this name. */
+bool report_format_find(const char *name, enum report_format *format);
+
+/* Whether people read it, and not programs: then an expression for a filter may be in words. */
+bool report_format_is_words(enum report_format format);
+
+/*
+ * later: the output has a report already. Failures of `out` are left to its error flag. -ENOMEM if there
+ * is no room for what the format needs.
+ *
+ * JSON and CSV have the paths in the order of their text, "in" before "out"; trees have the path with most
+ * packets first. The same counts give the same report.
+ */
+int report_format_write(enum report_format format, FILE *out, const struct report_content *content,
+			bool later);
+
+#endif
