@@ -127,6 +127,8 @@ enum st_link {
 	 * dispatch.h.
 	 */
 	ST_LINK_LAYER = 0x10000000,
+	/* Files: a header around a packet of another link, see plugin/count/envelope.h. ORed with LINKTYPE_ */
+	ST_LINK_ENVELOPE = 0x20000000,
 	/* any other: counted under its DLT name, never guessed at */
 	ST_LINK_OTHER = 0x10000, /* ORed with the LINKTYPE_ number */
 };

@@ -7,6 +7,23 @@
 #include "plugin/count/path.h"
 #include "plugin/meter/meter.h"
 
+/* st_parse() for what is inside the header that a file has around a packet. */
+static struct st_path classify_inside(struct st_packet *packet, __u32 link)
+{
+	struct st_walk *walk = &packet->walk;
+	const __u8 *h;
+
+	*walk = (struct st_walk){.len = packet->len};
+	link = st_envelope_open(walk, link, packet->data);
+	if (link) {
+		st_packet_at(packet, walk, &h);
+		st_link(walk, packet, h, link);
+		st_parse_steps(packet, ST_MAX_STEPS - ST_ENVELOPE_LAYERS);
+		st_name_unread(walk);
+	}
+	return walk->path;
+}
+
 struct st_path st_classify(const struct st_ports *ports, __u32 link, const void *data,
 			   size_t caplen)
 {
@@ -14,6 +31,8 @@ struct st_path st_classify(const struct st_ports *ports, __u32 link, const void 
 				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
 				   .ports = ports};
 
+	if (link & ST_LINK_ENVELOPE)
+		return classify_inside(&packet, link);
 	return st_path_or_link(st_parse(&packet, link), link);
 }
 
@@ -45,6 +64,16 @@ __u32 st_link_of_linktype(__u32 linktype)
 		return ST_LINK_LAYER | ST_DIRECT(ST_FR);
 	case 109: /* ENC */
 		return ST_LINK_LAYER | ST_DIRECT(ST_ENC);
+	case 8:   /* SLIP */
+	case 15:  /* SLIP_BSDOS as some systems' DLT_ number */
+	case 102: /* SLIP_BSDOS */
+	case 192: /* PPI */
+	case 197: /* ERF */
+	case 226: /* IPNET */
+	case 239: /* NFLOG */
+	case 242: /* IPOIB */
+	case 258: /* PKTAP */
+		return ST_LINK_ENVELOPE | linktype;
 	case 127: /* IEEE802_11_RADIOTAP */
 		return ST_LINK_LAYER | ST_DIRECT(ST_RADIOTAP);
 	case 219: /* MPLS */

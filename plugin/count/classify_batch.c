@@ -127,6 +127,20 @@ static void (*const take_steps_of[PARSERS])(struct batch *batch) = {
  */
 #define UNCOMMON_MOST 16
 
+/* Of a packet in a header that a file has around it. */
+static __attribute__((noinline)) void start_inside(struct batch *batch, __u32 i,
+						   struct st_walk *walk, __u32 link)
+{
+	const struct st_packet without_tag = {.ports = batch->ports};
+
+	link = st_envelope_open(walk, link, batch->header[i]);
+	if (link)
+		st_link(walk, &without_tag, batch->header[i] + walk->off, link);
+	else
+		walk->off = 0;
+	batch->steps[i] = ST_ENVELOPE_LAYERS;
+}
+
 static __always_inline void start(struct batch *batch, __u32 link,
 				  const struct st_batch_packet *packets, size_t count)
 {
@@ -146,7 +160,10 @@ static __always_inline void start(struct batch *batch, __u32 link,
 		}
 		batch->header[i] = packets[i].data;
 		batch->steps[i] = 0;
-		st_link(&walk, &without_tag, packets[i].data, link);
+		if (link & ST_LINK_ENVELOPE)
+			start_inside(batch, i, &walk, link);
+		else
+			st_link(&walk, &without_tag, packets[i].data, link);
 		enqueue(batch, i, &walk);
 	}
 }

@@ -8,7 +8,7 @@
  * Names are copied in whole units of this size, which is cheaper than by their length, with the colon
  * behind them. What comes along behind that the next one overwrites, or the end.
  */
-#define NAME_UNIT 16
+#define NAME_UNIT 24
 
 /* Two bytes of a number follow: a link type's, an IP protocol's, or an ethertype's and its like. */
 #define IS_NUMBER(LAYER)                                                                           \

@@ -63,8 +63,9 @@ static void classify_many(uint32_t linktype, const uint8_t *data, size_t size, u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint32_t linktypes[] = {1,   1,   1,   1,   0,   9,   50,  51,  100,
-					     101, 108, 113, 204, 228, 229, 248, 276, 127};
+	static const uint32_t linktypes[] = {1,   1,   1,   1,   0,   9,   50,  51,  100, 101, 108,
+					     113, 204, 228, 229, 248, 276, 127, 8,   10,  104, 105,
+					     107, 109, 192, 197, 219, 226, 239, 242, 258};
 	struct socktally_path path;
 	char text[SOCKTALLY_PATH_TEXT_MAX];
 	uint32_t linktype;
