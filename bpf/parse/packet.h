@@ -20,6 +20,10 @@
 #define ST_SENT_TAGS 4
 #define ST_LINK_BYTES (14 + 4 * ST_SENT_TAGS)
 
+/* LINKTYPE_ numbers of a monitor interface */
+#define ST_LINKTYPE_IEEE802_11 105
+#define ST_LINKTYPE_IEEE802_11_RADIOTAP 127
+
 /*
  * What a layer's parser returns. It may read ST_WINDOW bytes even where the packet is shorter:
  * `header` and `more` have to cover every byte that `next` depends on, and st_advance() then stops

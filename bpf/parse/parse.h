@@ -195,6 +195,26 @@ static __always_inline __u32 st_cooked_next(__u32 type)
 	return type > ST_IEEE_802_3_MAX ? ST_ETHERTYPE(type) : ST_COOKED(type);
 }
 
+/* The code of a link type that is elsewhere a layer inside another one; ST_STOP: it is none. */
+static __always_inline __u32 st_link_code(__u32 link)
+{
+	switch (link) {
+	case ST_LINK_OTHER | ST_LINKTYPE_IEEE802_11:
+		return ST_DIRECT(ST_WLAN);
+	case ST_LINK_OTHER | ST_LINKTYPE_IEEE802_11_RADIOTAP:
+		return ST_DIRECT(ST_RADIOTAP);
+	}
+	return link & ST_LINK_LAYER ? link ^ ST_LINK_LAYER : ST_STOP;
+}
+
+/* Where the link type is a layer, that layer is on the path even if its header is cut short. */
+static __always_inline struct st_path st_path_or_link(struct st_path path, __u32 link)
+{
+	if (!path.lo)
+		path.lo = st_find(st_link_code(link))->found.protocol;
+	return path;
+}
+
 /* A link type that is not parsed: its number, in two bytes of 128 or more. */
 static __always_inline void st_other_link(struct st_walk *walk, __u32 link)
 {
@@ -260,10 +280,9 @@ static __always_inline void st_link(struct st_walk *walk, const struct st_packet
 		walk->next = st_cooked_next(type);
 		return;
 	}
-	if (link & ST_LINK_LAYER) {
-		walk->next = link ^ ST_LINK_LAYER;
+	walk->next = st_link_code(link);
+	if (walk->next != ST_STOP)
 		return;
-	}
 	protocol = st_link_layer(&step, h, link);
 	if (!protocol) {
 		st_other_link(walk, link);
@@ -381,7 +400,7 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 		return (struct st_path){.lo = common};
 	st_parse_steps(pkt, ST_MAX_STEPS);
 	st_name_unread(ST_WALK(pkt));
-	return ST_WALK(pkt)->path;
+	return st_path_or_link(ST_WALK(pkt)->path, link);
 }
 
 #endif

@@ -47,7 +47,7 @@ static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path
 	}
 	st_name_unread(ST_WALK(pkt));
 	ST_FORGET();
-	*path = ST_WALK(pkt)->path;
+	*path = st_path_or_link(ST_WALK(pkt)->path, skb->cb[ST_CB_LINK]);
 	return 1;
 }
 

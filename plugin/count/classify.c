@@ -33,7 +33,7 @@ struct st_path st_classify(const struct st_ports *ports, __u32 link, const void 
 
 	if (link & ST_LINK_ENVELOPE)
 		return classify_inside(&packet, link);
-	return st_path_or_link(st_parse(&packet, link), link);
+	return st_parse(&packet, link);
 }
 
 /* https://www.tcpdump.org/linktypes.html */
@@ -58,8 +58,6 @@ __u32 st_link_of_linktype(__u32 linktype)
 		return ST_LINK_LAYER | ST_DIRECT(ST_FDDI);
 	case 104: /* C_HDLC */
 		return ST_LINK_LAYER | ST_DIRECT(ST_CHDLC);
-	case 105: /* IEEE802_11 */
-		return ST_LINK_LAYER | ST_DIRECT(ST_WLAN);
 	case 107: /* FRELAY */
 		return ST_LINK_LAYER | ST_DIRECT(ST_FR);
 	case 109: /* ENC */
@@ -74,8 +72,6 @@ __u32 st_link_of_linktype(__u32 linktype)
 	case 242: /* IPOIB */
 	case 258: /* PKTAP */
 		return ST_LINK_ENVELOPE | linktype;
-	case 127: /* IEEE802_11_RADIOTAP */
-		return ST_LINK_LAYER | ST_DIRECT(ST_RADIOTAP);
 	case 219: /* MPLS */
 		return ST_LINK_LAYER | ST_DIRECT(ST_MPLS);
 	case 51: /* PPP_ETHER */

@@ -210,6 +210,6 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 		take_steps_of[parser](&batch);
 	}
 	name_unread(&batch);
-	for (__u32 i = 0; link & ST_LINK_LAYER && i < count; i++)
+	for (__u32 i = 0; st_link_code(link) && i < count; i++)
 		paths[i] = st_path_or_link(paths[i], link);
 }

@@ -10,14 +10,6 @@
 /* A longer packet is parsed as if it ended here: headers end long before. */
 #define ST_LONGEST (1u << 30)
 
-/* Where the link type is a layer, that layer is on the path even if its header is cut short. */
-static inline struct st_path st_path_or_link(struct st_path path, __u32 link)
-{
-	if (!path.lo)
-		path.lo = st_find(link ^ ST_LINK_LAYER)->found.protocol;
-	return path;
-}
-
 /*
  * Starts the walk of a packet in a header that a file has around it, see envelope.h. walk->len is set.
  * Returns the link of what is inside, at walk->off; 0: nothing.

@@ -13,13 +13,18 @@ import sys
 import live
 import netns
 import packets
+import place
 import tap
 
-TUNSETIFF, TUNSETIFINDEX, IFF_TUN, IFF_NO_PI = 0x400454ca, 0x400454da, 0x0001, 0x1000
+TUNSETIFF, TUNSETLINK, TUNSETIFINDEX, IFF_TUN, IFF_NO_PI = 0x400454ca, 0x400454cd, 0x400454da, 1, 0x1000
+ETH_P_802_2 = 4  # what mac80211 says of a monitor interface's packets
+MONITORS = {"wlan": 801, "radiotap": 803}  # ARPHRD_IEEE80211, ARPHRD_IEEE80211_RADIOTAP
 SNIFFER = """
 import signal, socket, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+if len(sys.argv) > 1:
+    sniffer.bind((sys.argv[1], 3))
 print("listening on every interface", file=sys.stderr, flush=True)
 signal.sigwait({signal.SIGINT})
 """
@@ -45,8 +50,21 @@ class Tun:
         os.write(self.device, packets.frame(text))
 
 
-def sniff(*options):
-    return live.Tool([sys.executable, "-c", SNIFFER], options=options)
+class Monitor:
+    """An interface of a wireless type: what it "receives" starts with what such a driver puts there."""
+    def __init__(self, name, hardware):
+        self.name = name
+        self.device = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(self.device, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN))
+        fcntl.ioctl(self.device, TUNSETLINK, hardware)
+        netns.run("ip", "link", "set", name, "up")
+
+    def send(self, text):
+        os.write(self.device, struct.pack("!HH", 0, ETH_P_802_2) + packets.frame(text))
+
+
+def sniff(*options, interface=()):
+    return live.Tool([sys.executable, "-c", SNIFFER, *interface], options=options)
 
 
 def counted(tool):
@@ -112,6 +130,25 @@ def classes():
     tap.same(rows["udp"], 1, "classes: asked as what the packet is")
 
 
+def monitors():
+    """802.11 goes down to LLC as in files; a socket of one interface and one of all see the same."""
+    with open(place.data("paths.txt"), encoding="utf-8") as lines:
+        cases = list(packets.read(line.lstrip("!?") for line in lines))
+    for name, hardware in MONITORS.items():
+        monitor = Monitor("mon" + name, hardware)
+        frames = [packet for packet in cases if packet.path.partition(":")[0] == name]
+        if name == "wlan":  # a frame control of 0 looks like the start of radiotap
+            frames = [packet for packet in frames if packet.data[0]]
+        tools = [sniff(), sniff(interface=[monitor.name])]
+        for packet in frames:
+            monitor.send(packet.text.partition("->")[0])
+        monitor.send(f"data(hex:{'0100' if name == 'wlan' else '0000'})")  # cut short
+        expected = collections.Counter(packet.path for packet in frames) + collections.Counter([name])
+        for tool, what in zip(tools, ("every interface", "one interface")):
+            tap.same(tool.stop(), 0, f"{name}, {what}: exit status")
+            tap.same(counted(tool), dict(expected), f"{name} of a monitor interface, {what}")
+
+
 def other():
     """CAN: named by its ethertype."""
     done = subprocess.run(["ip", "link", "add", "can0", "type", "vcan"], capture_output=True, check=False)
@@ -136,6 +173,7 @@ def main():
     ethernet(net)
     stack()
     classes()
+    monitors()
     other()
     tap.done()
 
