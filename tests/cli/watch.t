@@ -269,6 +269,50 @@ def interface_ends(_net):
            "the interface is deleted: the report, one line, status 1", watch.errors())
 
 
+def veth(one, two):
+    netns.run("ip", "link", "add", one, "type", "veth", "peer", "name", two)
+    for name in one, two:
+        netns.run("ip", "link", "set", name, "multicast", "off", "arp", "off", "addrgenmode", "none", "up")
+
+
+def follows(_net):
+    """--follow: each time the interface is there its packets are counted, and nothing ends it."""
+    def send(name, count):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            sock.bind((name, 0))
+            netns.send(sock, [packets.frame("eth/arp")] * count)
+
+    def said(text, times=1):
+        wait_until(lambda: watch.errors().count(text) == times, f"{text}, {times} times: {watch.errors()}")
+    watch = Watch("-i", "one", "--follow", "-f", "arp")
+    said("counting begins when it is up")
+    veth("one", "two")
+    said("from now on")
+    send("two", 5)
+    time.sleep(0.1)
+    netns.run("ip", "link", "del", "one")
+    said("is gone")
+    veth("one", "two")
+    said("from now on", 2)
+    send("two", 7)
+    for words in ("one", "down"), ("one", "name", "old"), ("old", "up"):
+        netns.run("ip", "link", "set", *words)
+    said("one: is down")
+    send("two", 11)
+    time.sleep(0.1)
+    veth("one", "three")
+    said("from now on", 3)
+    send("two", 100)
+    send("three", 13)
+    status, (report,) = watch.end()
+    tap.same((status, report["totals"]["packets"], report["totals"]["accepted_packets"]),
+             (0, 36, 36), "--follow: came, went, came, was renamed, and another got its name: every packet")
+    tap.same([note["event"] for note in report["notes"]], ["there", "gone", "there", "there"],
+             "--follow: notes of the report")
+    for name in "one", "old":
+        netns.run("ip", "link", "del", name)
+
+
 def refused(name, *words, arguments=(), status=1, **options):
     done = subprocess.run([live.SOCKTALLY, "watch", "-c", "5", *arguments], capture_output=True,
                           text=True, timeout=20, check=False, stdin=subprocess.DEVNULL, **options)
@@ -281,6 +325,8 @@ def refuses(_net):
     refused("no such interface", "nosuch", "no such interface", "near", arguments=["-i", "nosuch"])
     refused("a bad filter", "-f 'udp prot 53'", "syntax", status=2,
             arguments=["-i", "near", "-f", "udp prot 53"])
+    refused("a filter, before its interface is there", "-f 'udp prot 5'", status=2,
+            arguments=["-i", "nowhere", "--follow", "-f", "udp prot 5"])
     refused("an interface that is down", "lo", "ip link set lo up", arguments=["-i", "lo"])
     refused("a filter that can't be", "-f 'wlan host'", status=2,
             arguments=["-i", "near", "-f", "wlan host"])
@@ -327,6 +373,7 @@ def main():
     on_demand(net)
     modes(net)
     interface_ends(net)
+    follows(net)
     refuses(net)
     lost(net)
     tap.done()

@@ -46,7 +46,8 @@ COMMAND = {
     "tools/features": ("tools/common", "tools/options", "tools/proc", "tools/report"),
     "tools/run": ("tools/common", "tools/options", "tools/proc", "tools/report", "tools/broker", "tools/attach",
                   "proto"),
-    "tools": ("tools/common", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/broker",
+    "tools/watch": ("tools/common", "tools/options", "tools/report"),
+    "tools": ("tools/common", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/watch", "tools/broker",
               "tools/attach", "tools/list", "tools/features", "proto"),
 }
 ROOMS = {

@@ -21,8 +21,6 @@
 
 /* Sockets at a time. */
 #define ATTACH_SOCKETS 1024
-/* Notes of one report. */
-#define ATTACH_NOTES 64
 /* Lines about sockets on stderr: a process that opens one after the other can't fill a log. */
 #define ATTACH_LINES 64
 
@@ -43,10 +41,8 @@ struct attach_meter {
 	struct name_list comms, interfaces, linktypes;
 	pid_t pid;               /* the process, if it is always the same; else 0 */
 	struct attach_rows rows; /* the sockets, each with its filter */
-	struct report_note *notes;
-	size_t note_count;
-	bool notes_full; /* the last note says that there were more */
-	bool used;       /* some socket has been attached to it */
+	struct notes notes;
+	bool used; /* some socket has been attached to it */
 };
 
 /* A socket that is metered, or soon will be. */
@@ -156,8 +152,6 @@ void attach_meter_use(struct attach_meter *meter, const struct attach_socket *so
  * *moved: interface or link type have changed.
  */
 uint32_t attach_meter_see(struct attach_socket *socket, bool *moved);
-void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 /* Writes the reports of all meters. */
 void attach_report(struct attach_session *session, bool so_far);
 

@@ -5,7 +5,6 @@
 #include "tools/options/hooks.h"
 #include <errno.h>
 #include <linux/filter.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,57 +60,13 @@ struct attach_meter *attach_meter_of(struct attach_session *session)
 	return meter;
 }
 
-static void notes_free(struct attach_meter *meter)
-{
-	for (size_t i = 0; i < meter->note_count; i++)
-		free((char *)meter->notes[i].text);
-	free(meter->notes);
-	meter->notes = NULL;
-	meter->note_count = 0;
-	meter->notes_full = false;
-}
-
 void attach_meter_free(struct attach_meter *meter)
 {
 	report_close(meter->report);
 	socktally_close(meter->meter);
-	notes_free(meter);
+	notes_clear(&meter->notes);
 	attach_rows_prune(&meter->rows, true);
 	free(meter);
-}
-
-/* Takes text, which is malloc'ed or NULL. */
-static void note_add(struct attach_meter *meter, const char *event, char *text)
-{
-	struct report_note note = {.event = event, .text = text}, *grown;
-
-	grown = text ? reallocarray(meter->notes, meter->note_count + 1, sizeof(*grown)) : NULL;
-	if (!grown) {
-		free(text);
-		return;
-	}
-	meter->notes = grown;
-	clock_gettime(CLOCK_REALTIME, &note.time);
-	grown[meter->note_count++] = note;
-}
-
-void attach_note(struct attach_meter *meter, const char *event, const char *format, ...)
-{
-	va_list arguments;
-	char *text;
-
-	if (meter->notes_full)
-		return;
-	if (meter->note_count == ATTACH_NOTES) {
-		meter->notes_full = true;
-		note_add(meter, "more", strdup("more has happened than is listed here"));
-		return;
-	}
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	va_end(arguments);
-	note_add(meter, event, text);
 }
 
 void attach_meter_use(struct attach_meter *meter, const struct attach_socket *socket)
@@ -201,7 +156,7 @@ static size_t note_overlap(const struct attach_meter *meter, struct report_note 
 
 static void write_report(struct attach_session *session, struct attach_meter *meter, bool so_far)
 {
-	struct report_note *notes = calloc(meter->note_count + 1, sizeof(*notes));
+	struct report_note *notes = calloc(meter->notes.count + 1, sizeof(*notes));
 	char *filters = NULL, *programs = NULL;
 	struct report_socket *sockets =
 		attach_rows_report(&meter->rows, session->options->report.format, &filters,
@@ -223,9 +178,10 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 
 	if (notes) {
 		overlap = note_overlap(meter, notes);
-		if (meter->note_count)
-			memcpy(notes + overlap, meter->notes, meter->note_count * sizeof(*notes));
-		source.note_count = overlap + meter->note_count;
+		if (meter->notes.count)
+			memcpy(notes + overlap, meter->notes.note,
+			       meter->notes.count * sizeof(*notes));
+		source.note_count = overlap + meter->notes.count;
 	}
 	error = (so_far ? report_write_so_far : report_write)(meter->report, meter->meter, &source);
 	if (overlap)
@@ -240,7 +196,7 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 		return;
 	}
 	if (!so_far) {
-		notes_free(meter);
+		notes_clear(&meter->notes);
 		attach_rows_prune(&meter->rows, false);
 	}
 }

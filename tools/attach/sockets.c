@@ -93,26 +93,25 @@ static int settle_foreign(struct attach_session *session, const struct attach_so
 
 static void note_change(const struct attach_socket *socket, int64_t now)
 {
-	attach_note(socket->meter, "filter",
-		    "%s (pid %d) changed its filter on %s: up to %.4f s of packets are not counted",
-		    socket->comm, socket->pid, socket->interface,
-		    (double)(now - socket->seen_at) / 1e9);
+	notes_add(&socket->meter->notes, "filter",
+		  "%s (pid %d) changed its filter on %s: up to %.4f s of packets are not counted",
+		  socket->comm, socket->pid, socket->interface,
+		  (double)(now - socket->seen_at) / 1e9);
 }
 
 /* Notes how long a socket that was opened later may have gone uncounted. */
 static void note_opened(const struct attach_socket *socket, int64_t now, bool receiving)
 {
 	if (receiving)
-		attach_note(socket->meter, "opened",
-			    "%s (pid %d) opened a socket on %s: up to %.4f s of packets are not "
-			    "counted",
-			    socket->comm, socket->pid, socket->interface,
-			    (double)(now - socket->absent_at) / 1e9);
+		notes_add(&socket->meter->notes, "opened",
+			  "%s (pid %d) opened a socket on %s: up to %.4f s of packets are not "
+			  "counted",
+			  socket->comm, socket->pid, socket->interface,
+			  (double)(now - socket->absent_at) / 1e9);
 	else
-		attach_note(
-			socket->meter, "opened",
-			"%s (pid %d) opened a socket, which is counted from its first packet on",
-			socket->comm, socket->pid);
+		notes_add(&socket->meter->notes, "opened",
+			  "%s (pid %d) opened a socket, which is counted from its first packet on",
+			  socket->comm, socket->pid);
 }
 
 /*
@@ -210,10 +209,10 @@ static void refused(struct attach_session *session, struct attach_socket *socket
 	if (socket->refused)
 		return;
 	socket->refused = true;
-	attach_note(socket->meter, "refused", "%s (pid %d) on %s is no longer counted: %s",
-		    socket->comm, socket->pid, socket->interface,
-		    error == -EPERM ? "it has locked another filter"
-				    : "what is on it now can't be metered");
+	notes_add(&socket->meter->notes, "refused", "%s (pid %d) on %s is no longer counted: %s",
+		  socket->comm, socket->pid, socket->interface,
+		  error == -EPERM ? "it has locked another filter"
+				  : "what is on it now can't be metered");
 	if (error == -EACCES)
 		settle_foreign(session, socket, fd);
 	else

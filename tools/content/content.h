@@ -3,17 +3,12 @@
 #ifndef SOCKTALLY_TOOLS_CONTENT_CONTENT_H
 #define SOCKTALLY_TOOLS_CONTENT_CONTENT_H
 
+#include "tools/common/notes.h"
+
 #include <socktally/socktally.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
-
-/* An event that matters for the counts, for instance that the tool has changed its filter. */
-struct report_note {
-	struct timespec time;
-	const char *event; /* one word for scripts */
-	const char *text;  /* a sentence for people */
-};
 
 /* One of several sockets whose packets are counted together. */
 struct report_socket {

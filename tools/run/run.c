@@ -289,7 +289,7 @@ static void serve_attached(struct run *run)
 	} while (!run_signals_forward(&run->signals, run->tool));
 	nothing = !attach_session_metered(session) && !session->failed;
 	if (nothing)
-		attach_note(session->meters[0], "nothing", NOTHING_SEEN, run->argv[0]);
+		notes_add(&session->meters[0]->notes, "nothing", NOTHING_SEEN, run->argv[0]);
 	attach_session_close(session);
 	if (session->given_back)
 		command_fail("processes that %s left behind go on unmetered", run->argv[0]);

@@ -4,7 +4,7 @@
  * compiled filter are the same as in other tools. Nobody reads it: its small ring fills up, and then
  * the kernel drops each packet after it was counted.
  */
-#include "tools/watch.h"
+#include "tools/watch/watch.h"
 
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -78,21 +78,28 @@ static bool filter_failed(const struct watch_capture *capture, const char *why)
 	return false;
 }
 
+static bool compile(const struct watch_capture *capture, pcap_t *pcap, struct bpf_program *program)
+{
+	if (pcap_compile(pcap, program, capture->filter, 1, PCAP_NETMASK_UNKNOWN)) {
+		command_fail("-f '%.200s': %s (see pcap-filter(7))", capture->filter,
+			     pcap_geterr(pcap));
+		return false;
+	}
+	if (program->bf_len > BPF_MAXINSNS) {
+		pcap_freecode(program);
+		return filter_failed(capture, "is too long for the kernel: make it shorter");
+	}
+	return true;
+}
+
 static bool set_filter(const struct watch_capture *capture, pcap_t *pcap, int *status)
 {
 	struct bpf_program program;
 	bool set;
 
 	*status = EXIT_USAGE;
-	if (pcap_compile(pcap, &program, capture->filter, 1, PCAP_NETMASK_UNKNOWN)) {
-		command_fail("-f '%.200s': %s (see pcap-filter(7))", capture->filter,
-			     pcap_geterr(pcap));
+	if (!compile(capture, pcap, &program))
 		return false;
-	}
-	if (program.bf_len > BPF_MAXINSNS) {
-		pcap_freecode(&program);
-		return filter_failed(capture, "is too long for the kernel: make it shorter");
-	}
 	*status = EXIT_FAILED;
 	set = !pcap_setfilter(pcap, &program);
 	pcap_freecode(&program);
@@ -144,6 +151,22 @@ void watch_socket_close(struct watch_socket *socket)
 	if (socket->pcap)
 		pcap_close(socket->pcap);
 	free(socket);
+}
+
+int watch_filter_check(const struct watch_capture *capture)
+{
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	struct bpf_program program;
+	int status = EXIT_USAGE;
+
+	if (!pcap)
+		return command_fail("out of memory");
+	if (compile(capture, pcap, &program)) {
+		pcap_freecode(&program);
+		status = 0;
+	}
+	pcap_close(pcap);
+	return status;
 }
 
 int watch_socket_fd(const struct watch_socket *socket)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally watch: meters a socket of its own. */
-#include "tools/watch.h"
+#include "tools/watch/watch.h"
 #include "tools/common/stop.h"
 
 #include "tools/options/hooks.h"
@@ -22,7 +22,10 @@ static const char help[] =
 	"  -f, --filter FILTER     count also what this pcap-filter(7) accepts of all\n"
 	"  -c, --seconds SECONDS   stop after so long\n"
 	"  -p, --no-promiscuous    only what the interface takes by itself\n"
+	"      --follow            wait for the interface, also when it is gone\n"
 	"%s%s";
+
+enum { OPTION_FOLLOW = OPTION_OWN };
 
 struct options {
 	struct report_options report;
@@ -36,9 +39,8 @@ struct watch_session {
 	struct socktally *meter;
 	struct report *report;
 	struct report_output *output;
-	char linktype[32];
-	int ifindex; /* 0: any */
-	int status;  /* of the interval reports */
+	struct watch_interface interface;
+	int status; /* of the interval reports */
 };
 
 static int report_now(struct watch_session *session, bool so_far)
@@ -47,13 +49,19 @@ static int report_now(struct watch_session *session, bool so_far)
 	struct report_source source = {
 		.kind = "socket",
 		.interface = options->capture.interface,
-		.linktype = session->linktype,
+		.linktype = session->interface.linktype,
 		.filter = options->capture.filter,
+		.notes = session->interface.notes.note,
+		.note_count = session->interface.notes.count,
 	};
 	int error = (so_far ? report_write_so_far : report_write)(session->report, session->meter,
 								  &source);
 
-	return error ? command_report_failed(&options->report, error, session->meter) : 0;
+	if (error)
+		return command_report_failed(&options->report, error, session->meter);
+	if (!so_far)
+		notes_clear(&session->interface.notes);
+	return 0;
 }
 
 static int on_interval(void *ctx, struct socktally *meter)
@@ -62,29 +70,6 @@ static int on_interval(void *ctx, struct socktally *meter)
 
 	(void)meter;
 	session->status = report_now(session, false);
-	return 0;
-}
-
-/*
- * The socket has an error pending. An interface that is down may come up again, and counting goes on
- * then. One that is deleted ends the command. Returns 0 to go on.
- */
-static int interface_lost(const struct watch_session *session, int socket)
-{
-	const char *name = session->options->capture.interface;
-	char now[IF_NAMESIZE];
-	socklen_t size = sizeof(int);
-	int error = 0;
-
-	if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) || !error)
-		return 0;
-	if (error != ENETDOWN)
-		return command_fail("%s: %s", name, strerror(error));
-	if (!session->ifindex)
-		return 0;
-	if (!if_indextoname((unsigned int)session->ifindex, now))
-		return command_fail("%s: the interface is gone: the report ends there", name);
-	command_note("%s: is down; counting goes on when it is up again", name);
 	return 0;
 }
 
@@ -114,18 +99,21 @@ static bool take_signal(struct watch_session *session, int signals)
 }
 
 /* Returns 0 when the time is over or a signal came. */
-static int wait_for_end(struct watch_session *session, int socket, int signals, int timer)
+static int wait_for_end(struct watch_session *session, int signals, int timer)
 {
 	bool intervals = session->options->report.interval;
 	struct pollfd fds[] = {
 		{.fd = signals, .events = POLLIN},
 		{.fd = timer, .events = POLLIN},
 		{.fd = intervals ? socktally_fd(session->meter) : -1, .events = POLLIN},
-		{.fd = socket, .events = 0}, /* errors only: nobody wants the packets */
+		{.fd = session->interface.links, .events = POLLIN},
+		{.events = 0}, /* of the socket, errors only: nobody wants the packets */
 	};
 	int status = 0;
 
 	while (!status) {
+		fds[4].fd =
+			session->interface.socket ? watch_socket_fd(session->interface.socket) : -1;
 		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -138,19 +126,10 @@ static int wait_for_end(struct watch_session *session, int socket, int signals, 
 				return command_fail("%s", socktally_error(session->meter));
 		}
 		status = session->status;
-		if (fds[3].revents && !status)
-			status = interface_lost(session, socket);
+		if ((fds[3].revents || fds[4].revents) && !status)
+			status = watch_interface_look(&session->interface);
 	}
 	return status;
-}
-
-static int note_socket(void *ctx, const struct socktally_socket *socket)
-{
-	struct watch_session *session = ctx;
-
-	snprintf(session->linktype, sizeof(session->linktype), "%s", socket->linktype);
-	session->ifindex = socket->ifindex;
-	return 0;
 }
 
 static int start(struct watch_session *session)
@@ -163,14 +142,13 @@ static int start(struct watch_session *session)
 					       session);
 	if (error)
 		return command_fail("can't start: %s", strerror(-error));
-	socktally_sockets(session->meter, note_socket, session);
 	if (isatty(STDERR_FILENO) && !options->interval && !session->options->duration)
 		command_note("watching %s; Ctrl-C ends it with the report",
 			     session->options->capture.interface);
 	return 0;
 }
 
-static int watch_socket(struct watch_session *session, int socket)
+static int count(struct watch_session *session)
 {
 	unsigned int duration = session->options->duration;
 	int signals = stop_signals(taken_signals(session->options)),
@@ -181,7 +159,7 @@ static int watch_socket(struct watch_session *session, int socket)
 	else
 		status = start(session);
 	if (!status) {
-		status = wait_for_end(session, socket, signals, timer);
+		status = wait_for_end(session, signals, timer);
 		/* also after a failure, unless a report failed */
 		if (!session->status)
 			status |= report_now(session, false);
@@ -194,31 +172,37 @@ static int watch_socket(struct watch_session *session, int socket)
 	return status;
 }
 
-static int attach_and_watch(struct watch_session *session, int socket)
+static int attach_and_count(struct watch_session *session, struct watch_socket *socket)
 {
-	const struct options *options = session->options;
+	struct watch_interface *interface = &session->interface;
+	int status = command_prepare_meter(&session->options->report, session->meter);
 
-	int status = command_prepare_meter(&options->report, session->meter);
-
+	interface->capture = &session->options->capture;
+	interface->meter = session->meter;
 	if (status)
-		return status;
-	if (socktally_attach(session->meter, socket, NULL))
-		return command_fail("%s: %s", options->capture.interface,
-				    socktally_error(session->meter));
-	return watch_socket(session, socket);
+		watch_socket_close(socket);
+	else
+		status = watch_interface_begin(interface, socket);
+	if (!status)
+		status = count(session);
+	return status;
 }
 
 struct socket_opener {
 	const struct watch_capture *capture;
-	struct watch_socket *socket;
-	int status; /* where there is none */
+	struct watch_socket *socket; /* NULL: it failed, or --follow waits for the interface */
+	int status;
 };
 
 static void *open_socket(void *ctx)
 {
 	struct socket_opener *opener = ctx;
+	const struct watch_capture *capture = opener->capture;
 
-	opener->socket = watch_socket_open(opener->capture, &opener->status);
+	if (capture->follow && !watch_interface_is_up(capture))
+		opener->status = capture->filter ? watch_filter_check(capture) : 0;
+	else
+		opener->socket = watch_socket_open(capture, &opener->status);
 	return NULL;
 }
 
@@ -250,19 +234,24 @@ static int watch(const struct options *options, struct report_output *output)
 					   .port_count = options->report.port_count,
 					   .flags = SOCKTALLY_OPEN_RECORDS,
 					   .log = hook_options_log};
-	struct watch_session session = {.options = options, .output = output};
+	struct watch_session session = {.options = options,
+					.output = output,
+					.interface.links = -1};
 	struct socket_opener opener = {.capture = &options->capture};
 	int error, status;
 
 	command_lift_memlock();
 	error = open_both(&opener, &session.meter, &opts);
-	if (!opener.socket)
+	if (!opener.socket && opener.status) {
 		status = opener.status;
-	else
-		status = error ? command_open_failed(error)
-			       : attach_and_watch(&session, watch_socket_fd(opener.socket));
+	} else if (error) {
+		watch_socket_close(opener.socket);
+		status = command_open_failed(error);
+	} else {
+		status = attach_and_count(&session, opener.socket);
+	}
 	socktally_close(session.meter);
-	watch_socket_close(opener.socket);
+	watch_interface_end(&session.interface);
 	return status;
 }
 
@@ -274,6 +263,7 @@ static int parse(struct options *options, int argc, char **argv)
 		{"filter", required_argument, NULL, 'f'},
 		{"seconds", required_argument, NULL, 'c'},
 		{"no-promiscuous", no_argument, NULL, 'p'},
+		{"follow", no_argument, NULL, OPTION_FOLLOW},
 		{0},
 	};
 	int option, status = 0;
@@ -295,6 +285,9 @@ static int parse(struct options *options, int argc, char **argv)
 			break;
 		case 'p':
 			options->capture.promiscuous = false;
+			break;
+		case OPTION_FOLLOW:
+			options->capture.follow = true;
 			break;
 		case '?':
 		case ':':
