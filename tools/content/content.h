@@ -108,6 +108,21 @@ void report_counts_add(struct socktally_counts *sum, const struct socktally_coun
 /* What came since the last report: 0 and not 2^64 less where a counter began anew. */
 uint64_t report_less(uint64_t now, uint64_t last);
 void report_counts_subtract(struct socktally_counts *counts, const struct socktally_counts *last);
+bool report_counts_empty(const struct socktally_counts *counts);
+
+/* Adds a row with a copy of the path: -ENOMEM. */
+int report_rows_add(struct report_rows *rows, const char *path, enum socktally_direction direction,
+		    const struct socktally_counts *counts);
+/* By path, then direction. */
+int report_rows_compare(const void *one, const void *other);
+void report_rows_sort(struct report_rows *rows);
+/*
+ * The differences of two sorted tables; rows without a packet are left out. The paths are not copied: they
+ * belong to `now`, and only since->row is to be freed. -ENOMEM.
+ */
+int report_rows_since(const struct report_rows *now, const struct report_rows *last,
+		      struct report_rows *since);
+void report_rows_free(struct report_rows *rows);
 
 /* What all hooks have taken together, and whether that is any. */
 struct socktally_hook report_hooks_taken(const struct report_hooks *hooks);

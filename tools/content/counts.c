@@ -45,3 +45,9 @@ bool report_hooks_took(const struct report_hooks *hooks)
 
 	return taken.dropped_packets || taken.cut_packets;
 }
+
+bool report_counts_empty(const struct socktally_counts *counts)
+{
+	return !(counts->packets | counts->segments | counts->bytes | counts->accepted_packets |
+		 counts->accepted_bytes);
+}

@@ -27,75 +27,9 @@ struct report {
 	char *program, *filter; /* of the last report: finding an expression takes time */
 };
 
-static void rows_free(struct report_rows *rows)
+static int add_cell(void *ctx, const struct socktally_cell *cell)
 {
-	for (size_t i = 0; i < rows->count; i++)
-		free(rows->row[i].path);
-	free(rows->row);
-	*rows = (struct report_rows){0};
-}
-
-static int rows_add(void *ctx, const struct socktally_cell *cell)
-{
-	struct report_rows *rows = ctx;
-	struct report_row *row;
-
-	if (rows->count == rows->room) {
-		size_t room = rows->room ? 2 * rows->room : 64;
-
-		row = reallocarray(rows->row, room, sizeof(*row));
-		if (!row)
-			return -ENOMEM;
-		rows->row = row;
-		rows->room = room;
-	}
-	row = &rows->row[rows->count];
-	row->path = strdup(cell->path);
-	if (!row->path)
-		return -ENOMEM;
-	row->direction = cell->direction == SOCKTALLY_OUT ? SOCKTALLY_OUT : SOCKTALLY_IN;
-	row->counts = cell->counts;
-	rows->count++;
-	return 0;
-}
-
-static int compare_rows(const void *one, const void *other)
-{
-	const struct report_row *a = one, *b = other;
-	int order = strcmp(a->path, b->path);
-
-	return order ? order : (int)a->direction - (int)b->direction;
-}
-
-static bool counts_empty(const struct socktally_counts *counts)
-{
-	return !(counts->packets | counts->segments | counts->bytes | counts->accepted_packets |
-		 counts->accepted_bytes);
-}
-
-/*
- * The differences of two sorted tables; rows without a packet are left out. The paths are not copied:
- * they belong to `now`.
- */
-static int rows_since(const struct report_rows *now, const struct report_rows *last,
-		      struct report_rows *since)
-{
-	size_t old = 0;
-
-	since->row = calloc(now->count ? now->count : 1, sizeof(*since->row));
-	if (!since->row)
-		return -ENOMEM;
-	for (size_t i = 0; i < now->count; i++) {
-		struct report_row row = now->row[i];
-
-		while (old < last->count && compare_rows(&last->row[old], &row) < 0)
-			old++;
-		if (old < last->count && !compare_rows(&last->row[old], &row))
-			report_counts_subtract(&row.counts, &last->row[old].counts);
-		if (!counts_empty(&row.counts))
-			since->row[since->count++] = row;
-	}
-	return 0;
+	return report_rows_add(ctx, cell->path, cell->direction, &cell->counts);
 }
 
 static int write_content(struct report *report, const struct report_content *content)
@@ -156,7 +90,7 @@ void report_close(struct report *report)
 {
 	if (!report)
 		return;
-	rows_free(&report->last);
+	report_rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
 	free(report->program);
@@ -174,13 +108,12 @@ struct sample {
 static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter,
 		      double seconds)
 {
-	int error = socktally_snapshot(meter, rows_add, &sample->now, NULL);
+	int error = socktally_snapshot(meter, add_cell, &sample->now, NULL);
 
 	if (error)
 		return error;
-	if (sample->now.count)
-		qsort(sample->now.row, sample->now.count, sizeof(*sample->now.row), compare_rows);
-	error = rows_since(&sample->now, &report->last, &sample->since);
+	report_rows_sort(&sample->now);
+	error = report_rows_since(&sample->now, &report->last, &sample->since);
 	if (!error)
 		error = report_hooks_read(&sample->hooks, meter);
 	if (!error)
@@ -213,7 +146,7 @@ static void keep_sample(struct report *report, struct sample *sample)
 static void sample_free(struct sample *sample)
 {
 	free(sample->since.row);
-	rows_free(&sample->now);
+	report_rows_free(&sample->now);
 	report_hooks_free(&sample->hooks);
 	report_hooks_free(&sample->hooks_now);
 	report_classes_free(&sample->classes);
