@@ -13,7 +13,7 @@ static const struct {
 } subcommands[] = {
 	{"run", command_run},       {"watch", command_watch},       {"read", command_read},
 	{"list", command_list},     {"attach", command_attach},     {"detach", command_detach},
-	{"broker", command_broker}, {"features", command_features},
+	{"broker", command_broker}, {"features", command_features}, {"diff", command_diff},
 };
 
 static const char help[] =
@@ -22,6 +22,7 @@ static const char help[] =
 	"  socktally run [OPTIONS] -- TOOL [ARGUMENTS]   run a capture tool, metered\n"
 	"  socktally watch -i INTERFACE [OPTIONS]        count without any tool\n"
 	"  socktally read [OPTIONS] FILE|-               count a pcap or pcapng file\n"
+	"  socktally diff [OPTIONS] A B...               compare reports, capture files\n"
 	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
 	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"
 	"  socktally detach PID|COMMAND                  undo what a killed meter left\n"
@@ -31,7 +32,8 @@ static const char help[] =
 	"  socktally COMMAND --help                      the options of one of them\n"
 	"  socktally --version\n"
 	"\n"
-	"Exit status: the tool's own for run; else 0, 1 for a failure, 2 for wrong usage.\n"
+	"Exit status: the tool's own for run; else 0, 1 for a failure, 2 for wrong usage;\n"
+	"of diff 0, 1 where the sides differ, 2 for trouble.\n"
 	"\n"
 	"Protocols are named as in Wireshark:";
 
@@ -92,8 +94,8 @@ int main(int argc, char **argv)
 	hold_standard_descriptors();
 
 	if (argc < 2)
-		return command_usage("no command given: run, watch, read, list, attach, detach, "
-				     "features or broker");
+		return command_usage("no command given: run, watch, read, diff, list, attach, "
+				     "detach, features or broker");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (argc == 2 && !strcmp(argv[1], "help")))
 		return command_end(say_help());

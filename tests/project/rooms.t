@@ -36,6 +36,7 @@ COMMAND = {
     "tools/content": ("tools/common",),
     "tools/formats": ("tools/common", "tools/content"),
     "tools/report": ("tools/common", "tools/filter_text", "tools/content", "tools/formats"),
+    "tools/saved": ("tools/common", "tools/capture", "tools/content"),
     "tools/options": ("tools/common", "tools/report", "tools/formats"),
     "tools/service": ("tools/common", "tools/options", "proto"),
     "tools/broker": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report", "tools/service",
@@ -43,11 +44,14 @@ COMMAND = {
     "tools/attach": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report",
                      "tools/formats"),
     "tools/list": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report"),
+    "tools/diff": ("tools/common", "tools/capture", "tools/content", "tools/formats", "tools/options",
+                   "tools/report", "tools/saved"),
     "tools/features": ("tools/common", "tools/options", "tools/proc", "tools/report"),
     "tools/run": ("tools/common", "tools/options", "tools/proc", "tools/report", "tools/broker", "tools/attach",
                   "proto"),
     "tools/watch": ("tools/common", "tools/options", "tools/report"),
-    "tools": ("tools/common", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/watch", "tools/broker",
+    "tools": ("tools/common", "tools/diff", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/watch",
+              "tools/broker",
               "tools/attach", "tools/list", "tools/features", "proto"),
 }
 ROOMS = {
@@ -63,7 +67,7 @@ PRIVATE = {
     "plugin/attach/linktype.h": "attach: the link type of a socket, for its report",
     "plugin/attach/saved_filter.h": "attach, detach, list: what killed meters have left",
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
-    "plugin/count_packets.h": "read: many packets in one call",
+    "plugin/count_packets.h": "read, diff: many packets in one call",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",
     "plugin/translate/translate.h": "list: whether a filter can be translated",
 }

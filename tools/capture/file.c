@@ -134,28 +134,47 @@ static bool start(struct capture_file *file)
 	return false;
 }
 
-struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX])
+bool capture_input_of(struct capture_input *input, const char *path,
+		      char message[CAPTURE_MESSAGE_MAX])
 {
-	struct capture_file *file;
 	int fd = open_path(path, message);
 
 	if (fd < 0)
-		return NULL;
-	file = calloc(1, sizeof(*file));
+		return false;
+	if (capture_input_open(input, fd))
+		return true;
+	snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: can't be read: %s", path, input->error);
+	capture_input_close(input);
+	return false;
+}
+
+struct capture_file *capture_file_of(struct capture_input *input, const char *path,
+				     char message[CAPTURE_MESSAGE_MAX])
+{
+	struct capture_file *file = calloc(1, sizeof(*file));
+
 	if (!file) {
 		snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: out of memory", path);
-		close(fd);
+		capture_input_close(input);
 		return NULL;
 	}
 	file->result = 1;
+	file->input = *input;
 	snprintf(file->name, sizeof(file->name), "%s", strcmp(path, "-") ? path : "standard input");
-	if (!capture_input_open(&file->input, fd))
-		capture_fail(file, "%s: can't be read: %s", file->name, file->input.error);
-	else if (start(file))
+	if (start(file))
 		return file;
 	memcpy(message, file->message, CAPTURE_MESSAGE_MAX);
 	capture_file_close(file);
 	return NULL;
+}
+
+struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX])
+{
+	struct capture_input input;
+
+	if (!capture_input_of(&input, path, message))
+		return NULL;
+	return capture_file_of(&input, path, message);
 }
 
 void capture_file_close(struct capture_file *file)

@@ -40,6 +40,16 @@ struct capture_file;
 struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX]);
 void capture_file_close(struct capture_file *file);
 
+/*
+ * The same in two steps, for a file that may be something else than a capture file: the bytes first. Both
+ * return false or NULL with a message; the second takes the input over in any case.
+ */
+struct capture_input;
+bool capture_input_of(struct capture_input *input, const char *path,
+		      char message[CAPTURE_MESSAGE_MAX]);
+struct capture_file *capture_file_of(struct capture_input *input, const char *path,
+				     char message[CAPTURE_MESSAGE_MAX]);
+
 /* To compare it with the file of the report. */
 int capture_file_descriptor(const struct capture_file *file);
 

@@ -17,6 +17,7 @@ int command_list(int argc, char **argv);
 int command_features(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_broker(int argc, char **argv); /* without arguments it is started by the shim */
 int command_broker_service(int argc, char **argv);
 
