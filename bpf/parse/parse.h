@@ -208,11 +208,10 @@ static __always_inline __u32 st_link_code(__u32 link)
 }
 
 /* Where the link type is a layer, that layer is on the path even if its header is cut short. */
-static __always_inline struct st_path st_path_or_link(struct st_path path, __u32 link)
+static __always_inline void st_name_link(struct st_walk *walk, __u32 link)
 {
-	if (!path.lo)
-		path.lo = st_find(st_link_code(link))->found.protocol;
-	return path;
+	if (!walk->path.lo)
+		st_path_push(walk, st_find(st_link_code(link))->found.protocol, 8);
 }
 
 /* A link type that is not parsed: its number, in two bytes of 128 or more. */
@@ -400,7 +399,8 @@ static __always_inline struct st_path st_parse(struct st_packet *pkt, __u32 link
 		return (struct st_path){.lo = common};
 	st_parse_steps(pkt, ST_MAX_STEPS);
 	st_name_unread(ST_WALK(pkt));
-	return st_path_or_link(ST_WALK(pkt)->path, link);
+	st_name_link(ST_WALK(pkt), link);
+	return ST_WALK(pkt)->path;
 }
 
 #endif

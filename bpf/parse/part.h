@@ -46,8 +46,9 @@ static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path
 		return 0;
 	}
 	st_name_unread(ST_WALK(pkt));
+	st_name_link(ST_WALK(pkt), skb->cb[ST_CB_LINK]);
 	ST_FORGET();
-	*path = st_path_or_link(ST_WALK(pkt)->path, skb->cb[ST_CB_LINK]);
+	*path = ST_WALK(pkt)->path;
 	return 1;
 }
 

@@ -211,5 +211,6 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 	}
 	name_unread(&batch);
 	for (__u32 i = 0; st_link_code(link) && i < count; i++)
-		paths[i] = st_path_or_link(paths[i], link);
+		if (!paths[i].lo)
+			paths[i].lo = st_find(st_link_code(link))->found.protocol;
 }
