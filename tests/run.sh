@@ -72,10 +72,10 @@ fi
 
 # What the build needs; what tests are made with; tools that are metered or compared with.
 sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=make clang=clang libbpf-dev libelf-dev \
-	libpcap-dev zlib1g-dev libzstd-dev pkg-config=pkgconf \
+	libpcap-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev liblz4-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc musl-gcc=musl-tools strace=strace valgrind=valgrind \
-	zstd=zstd \
+	zstd=zstd xz=xz-utils bzip2=bzip2 lz4=lz4 \
 	libasan8 libubsan1 libtsan2 abidiff=abigail-tools debootstrap=debootstrap \
 	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \

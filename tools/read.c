@@ -21,7 +21,7 @@ static const char help[] =
 	"socktally read [OPTIONS] FILE|-\n"
 	"\n"
 	"Counts the packets of a pcap or pcapng file by their protocols. It may be\n"
-	"compressed with gzip or zstd; - is standard input.\n"
+	"compressed with gzip, zstd, xz, bzip2 or lz4; - is standard input.\n"
 	"\n"
 	"      --packets           a line for each packet instead: number, length, path\n"
 	"%s"

@@ -54,9 +54,11 @@ def no_captures(sample):
     refused("gzip of nothing", put(gzip.compress(b"")), "is empty")
     refused("gzip that is not", put(b"\x1f\x8b" + bytes(100)), "gzip data is corrupt")
     refused("zstd that is not", put(b"\x28\xb5\x2f\xfd" + bytes(100)), "zstd")
-    for name, data in (("xz", b"\xfd7zXZ\0\0\4"), ("bzip2", b"BZh91AY&SY"), ("lz4", b"\x04\x22\x4d\x18d@")):
+    for name, undo, data in (("lzip", "lzip -dc", b"LZIP\1"), ("compress", "zcat", b"\x1f\x9d\x90"),
+                             ("zip", "unzip -p", b"PK\3\4"), ("lz4's old format", "lz4 -dc", b"\2\x21\x4c\x18")):
         path = put(data + bytes(40))
-        refused(name, path, f"is compressed with {name}: {name} -dc {path} | socktally read -")
+        refused(name, path, f"is compressed with {name}: {undo} {path} | socktally read -")
+        refused(f"{name}, piped in", "-", f"is compressed with {name}: put {undo} | before it", input=data)
     refused("an unknown version", put(pcap(sample, version=(3, 0))), "version 3.0")
     refused("an unknown version of pcapng", put(section(version=(2, 0))), "version", "2")
     refused("a wrong byte-order magic", put(section().replace(b"\x4d\x3c\x2b\x1a", b"abcd")),

@@ -5,6 +5,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import struct
@@ -125,15 +126,36 @@ def compressed(sample):
           gzip.compress(b""), sample)
     check("gzip with padding behind it", gzip.compress(plain) + bytes(512), sample)
     check("gzip of pcapng", gzip.compress(pcapng(sample)), sample)
-    if shutil.which("zstd"):
-        zstd = lambda data: subprocess.run(["zstd", "-qc"], input=data, check=True,
-                                           capture_output=True).stdout
-        status, _, err = captures.run("read", put(zstd(plain)))
-        if status and "this build" in err:
-            tap.skip("zstd", "built without libzstd")
-        else:
-            check("zstd", zstd(plain), sample)
-            check("zstd, several frames", zstd(plain[:100]) + zstd(plain[100:]), sample)
+    for name, *options in (("zstd", "-q"), ("zstd", "-q", "--long=24"), ("xz", "-1"), ("xz", "-T2", "--block-size=64"),
+                           ("bzip2",), ("lz4", "-q"), ("lz4", "-q", "-BD", "--content-size")):
+        with_tool(name, options, plain, sample)
+
+
+def with_tool(name, options, plain, sample):
+    """What the compression's own program writes."""
+    def pack(data):
+        return subprocess.run([name, "-c", *options], input=data, check=True, capture_output=True).stdout
+
+    what = " ".join([name, *options])
+    if not shutil.which(name):
+        tap.skip(what, "no such program")
+        return
+    status, _, err = captures.run("read", put(pack(plain)))
+    if status and f"is compressed with {name}: {name} -dc" in err:
+        tap.skip(what, "not in this build")
+        return
+    check(what, pack(plain), sample)
+    check(f"{what}: several frames, one empty", pack(plain[:100]) + pack(b"") + pack(plain[100:]), sample)
+    if name in ("xz", "bzip2"):
+        check(f"{what}: with padding behind it", pack(plain) + bytes(512), sample)
+    many = sample * 3000
+    check(f"{what}: 24,000 packets", pack(pcap(many)), many)
+    # some codecs take what is no data of theirs for data of which the end is missing
+    for fault, broken, words in (("cut short", pack(plain)[:-9], "cut short"),
+                                 ("corrupt", pack(plain)[:60] + b"\xff" * 400, "(corrupt|cut short)")):
+        status, _, err = captures.run("read", put(broken))
+        tap.ok(status == 1 and re.search(f"the {name} data is {words}", err) and captures.one_line(err),
+               f"{what}: {fault}", err)
 
 
 def big(sample):

@@ -21,7 +21,8 @@ SOURCES = os.path.abspath(os.environ.get("SRCDIR", "."))
 BUILD = os.path.abspath(os.environ.get("BUILDDIR", "build"))
 WORK = os.path.join(BUILD, "kernels")
 # What the guest's system is made of, besides what these depend on.
-USERLAND = ("bash", "busybox-static", "coreutils", "ethtool", "iproute2", "libcap2-bin", "libpcap0.8", "libzstd1", "netbase",
+USERLAND = ("bash", "busybox-static", "coreutils", "ethtool", "iproute2", "libbz2-1.0", "libcap2-bin", "liblz4-1", "liblzma5",
+            "libpcap0.8", "libzstd1", "netbase",
             "python3", "tcpdump", "util-linux", "zlib1g")
 # What a build for another architecture is made with, besides the compiler.
 SYSROOT = ("libbpf-dev", "libc6-dev", "libpcap-dev", "libzstd-dev", "linux-libc-dev", "zlib1g-dev")

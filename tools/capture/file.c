@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Opens capture files and says in words what is wrong with them. */
 #include "tools/capture/format.h"
+#include "tools/capture/packed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,40 +74,27 @@ static int open_path(const char *path, char *message)
 	return fd;
 }
 
-/* A compression that is not read here; NULL: none that is known. */
-static const char *other_packing(const struct capture_file *file)
+/* A compression that this build does not have. */
+static void say_packed(const struct capture_codec *codec, const char *path, char *message)
 {
-	static const struct {
-		const char *magic, *name;
-	} packings[] = {{"\xfd"
-			 "7zXZ",
-			 "xz"},
-			{"BZh", "bzip2"},
-			{"\x04\x22\x4d\x18", "lz4"}};
-	const struct capture_input *input = &file->input;
-
-	for (size_t i = 0; i < sizeof(packings) / sizeof(*packings); i++) {
-		size_t length = strlen(packings[i].magic);
-
-		if (input->end - input->at >= length &&
-		    !memcmp(capture_input_data(input), packings[i].magic, length))
-			return packings[i].name;
-	}
-	return NULL;
+	if (strcmp(path, "-") != 0)
+		snprintf(message, CAPTURE_MESSAGE_MAX,
+			 "%.200s: is compressed with %s: %s %.200s | socktally read -", path,
+			 codec->name, codec->undo, path);
+	else
+		snprintf(message, CAPTURE_MESSAGE_MAX,
+			 "standard input: is compressed with %s: put %s | before it", codec->name,
+			 codec->undo);
 }
 
 static void say_no_capture(struct capture_file *file)
 {
-	const char *packing = other_packing(file);
+	const struct capture_codec *codec = file->input.codec;
 
-	if (packing)
-		capture_fail(file, "%s: is compressed with %s: %s -dc %s | socktally read -",
-			     file->name, packing, packing, file->name);
-	else
-		capture_fail(file,
-			     "%s: is no %spcap or pcapng file: if it is a capture of another"
-			     " format, convert it with editcap",
-			     file->name, file->input.packing);
+	capture_fail(file,
+		     "%s: is no %s%spcap or pcapng file: if it is a capture of another format, "
+		     "convert it with editcap",
+		     file->name, codec ? codec->name : "", codec ? " " : "");
 }
 
 static bool start(struct capture_file *file)
@@ -143,7 +131,11 @@ bool capture_input_of(struct capture_input *input, const char *path,
 		return false;
 	if (capture_input_open(input, fd))
 		return true;
-	snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: can't be read: %s", path, input->error);
+	if (input->error)
+		snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: can't be read: %s", path,
+			 input->error);
+	else
+		say_packed(input->codec, path, message);
 	capture_input_close(input);
 	return false;
 }
@@ -188,7 +180,7 @@ void capture_file_close(struct capture_file *file)
 
 int capture_file_descriptor(const struct capture_file *file)
 {
-	return file->input.fd;
+	return capture_input_descriptor(&file->input);
 }
 
 int capture_file_next(struct capture_file *file, struct capture_packet *packet)

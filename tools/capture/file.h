@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Reads capture files from front to end: pcap (both byte orders, micro- and nanoseconds, and
- * Kuznetzov's, Navtel's and IXIA's variants) and pcapng, plain, gzip or zstd. Memory use doesn't grow with
+ * Kuznetzov's, Navtel's and IXIA's variants) and pcapng, plain or compressed. Memory use doesn't grow with
  * the file: a window of it is held.
  */
 #ifndef SOCKTALLY_TOOLS_CAPTURE_FILE_H

@@ -1,91 +1,58 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* gzip files, also of several members one after the other (RFC 1952 section 2.2). */
-#include "tools/capture/input.h"
+/* gzip: members one after the other (RFC 1952 section 2.2). */
+#include "tools/capture/packed.h"
 
-#include <stdlib.h>
 #include <zlib.h>
 
-struct gzip {
-	struct capture_decoder decoder;
-	struct capture_packed *packed;
-	z_stream stream;
-	bool between; /* between two members, or before the first */
-	bool pending; /* the output is full: inflate() may hold more */
-	bool ended;
-};
-
-/* Whether another member follows. Anything else behind the last one is padding. */
-static bool next_member(struct gzip *gzip, const char **error)
+static bool gzip_start(void *state)
 {
-	if (!capture_packed_fill(gzip->packed, error))
-		return false;
-	if (gzip->packed->data[gzip->packed->at] != 0x1f)
-		return false;
-	if (inflateReset(&gzip->stream) != Z_OK)
-		return false;
-	gzip->between = false;
-	return true;
+	z_stream *stream = state;
+
+	if (stream->state)
+		return inflateReset(stream) == Z_OK;
+	/* 16: expect a gzip header */
+	return inflateInit2(stream, 16 + MAX_WBITS) == Z_OK;
 }
 
-static size_t gzip_pull(struct capture_decoder *decoder, uint8_t *data, size_t size,
-			const char **error)
+static uInt limited(size_t size)
 {
-	struct gzip *gzip = (struct gzip *)decoder;
-	struct capture_packed *packed = gzip->packed;
-	z_stream *stream = &gzip->stream;
+	return (uInt)(size < (1u << 30) ? size : 1u << 30);
+}
+
+static enum capture_step gzip_step(void *state, struct capture_flow *flow)
+{
+	z_stream *stream = state;
+	const uInt in = limited(flow->in_size), out = limited(flow->out_size);
 	int result;
 
-	stream->next_out = data;
-	stream->avail_out = (uInt)(size < (1u << 30) ? size : 1u << 30);
-	size = stream->avail_out;
-	while (stream->avail_out == size && !gzip->ended) {
-		if (gzip->between && !next_member(gzip, error)) {
-			gzip->ended = true;
-			break;
-		}
-		if (!gzip->pending && !capture_packed_fill(packed, error)) {
-			gzip->ended = true;
-			if (!*error)
-				*error = "the gzip data is cut short";
-			break;
-		}
-		stream->next_in = packed->data + packed->at;
-		stream->avail_in = (uInt)(packed->end - packed->at);
-		result = inflate(stream, Z_NO_FLUSH);
-		packed->at = packed->end - stream->avail_in;
-		gzip->pending = !stream->avail_out;
-		if (result == Z_STREAM_END) {
-			gzip->between = true;
-		} else if (result != Z_OK && result != Z_BUF_ERROR) {
-			gzip->ended = true;
-			*error = result == Z_MEM_ERROR ? "out of memory"
-						       : "the gzip data is corrupt";
-		}
-	}
-	return size - stream->avail_out;
+	stream->next_in = (Bytef *)flow->in;
+	stream->avail_in = in;
+	stream->next_out = flow->out;
+	stream->avail_out = out;
+	result = inflate(stream, Z_NO_FLUSH);
+	flow->in += in - stream->avail_in;
+	flow->in_size -= in - stream->avail_in;
+	flow->out += out - stream->avail_out;
+	flow->out_size -= out - stream->avail_out;
+	if (result == Z_STREAM_END)
+		return CAPTURE_FRAME_END;
+	if (result == Z_OK || result == Z_BUF_ERROR)
+		return CAPTURE_MORE;
+	return result == Z_MEM_ERROR ? CAPTURE_NO_MEMORY : CAPTURE_CORRUPT;
 }
 
-static void gzip_close(struct capture_decoder *decoder)
+static void gzip_end(void *state)
 {
-	struct gzip *gzip = (struct gzip *)decoder;
-
-	inflateEnd(&gzip->stream);
-	free(gzip->packed);
-	free(gzip);
+	inflateEnd(state);
 }
 
-struct capture_decoder *capture_gzip(struct capture_packed *packed)
-{
-	struct gzip *gzip = calloc(1, sizeof(*gzip));
-
-	/* 16: expect a gzip header */
-	if (!gzip || inflateInit2(&gzip->stream, 16 + MAX_WBITS) != Z_OK) {
-		free(gzip);
-		free(packed);
-		return NULL;
-	}
-	gzip->decoder.pull = gzip_pull;
-	gzip->decoder.close = gzip_close;
-	gzip->packed = packed;
-	return &gzip->decoder;
-}
+const struct capture_codec capture_gzip = {
+	.name = "gzip",
+	.undo = "gzip -dc",
+	.magic = "\x1f\x8b",
+	.padded = true,
+	.state_size = sizeof(z_stream),
+	.start = gzip_start,
+	.step = gzip_step,
+	.end = gzip_end,
+};

@@ -2,6 +2,7 @@
 /* The bytes of a capture file through a window that moves along. */
 #include "tools/capture/input.h"
 #include "tools/capture/file.h"
+#include "tools/capture/packed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,14 +12,20 @@
 
 /* Small enough to be still in the CPU's cache when it is parsed. */
 #define WINDOW (256u << 10)
+#define MAGIC_MAX 6 /* bytes of the longest magic number */
+
+struct capture_source {
+	int fd;
+};
 
 /* 0 at the end, or with *error set. */
-static size_t read_some(int fd, uint8_t *data, size_t size, const char **error)
+static size_t read_some(void *ctx, uint8_t *data, size_t size, const char **error)
 {
+	struct capture_source *source = ctx;
 	ssize_t count;
 
 	do
-		count = read(fd, data, size);
+		count = read(source->fd, data, size);
 	while (count < 0 && errno == EINTR);
 	if (count < 0) {
 		*error = strerror(errno);
@@ -27,93 +34,63 @@ static size_t read_some(int fd, uint8_t *data, size_t size, const char **error)
 	return (size_t)count;
 }
 
-bool capture_packed_fill(struct capture_packed *packed, const char **error)
-{
-	if (packed->at < packed->end)
-		return true;
-	packed->at = 0;
-	packed->end = read_some(packed->fd, packed->data, sizeof(packed->data), error);
-	return packed->end;
-}
-
-static bool starts_with(const struct capture_packed *packed, const char *magic, size_t size)
-{
-	return packed->end >= size && !memcmp(packed->data, magic, size);
-}
-
 /* A pipe may give less than a magic number at first. */
-static void first_bytes(struct capture_packed *packed, const char **error)
+static size_t first_bytes(struct capture_source *source, uint8_t first[CAPTURE_FIRST_MAX],
+			  const char **error)
 {
-	size_t count;
+	size_t count, end = 0;
 
 	do {
-		count = read_some(packed->fd, packed->data + packed->end,
-				  sizeof(packed->data) - packed->end, error);
-		packed->end += count;
-	} while (count && packed->end < 4);
-}
-
-static bool choose_decoder(struct capture_input *input, struct capture_packed *packed)
-{
-	input->packing = "";
-	if (starts_with(packed, "\x1f\x8b", 2)) {
-		input->packing = "gzip ";
-		input->decoder = capture_gzip(packed);
-		return input->decoder;
-	}
-	if (starts_with(packed, "\x28\xb5\x2f\xfd", 4)) {
-		input->packing = "zstd ";
-#ifdef HAVE_ZSTD
-		input->decoder = capture_zstd(packed);
-		return input->decoder;
-#else
-		free(packed);
-		input->error = "is compressed with zstd, which this build can't read: use zstdcat";
-		return false;
-#endif
-	}
-	memcpy(input->window, packed->data, packed->end);
-	input->end = packed->end;
-	memset(input->window + input->end, 0, CAPTURE_BEHIND);
-	free(packed);
-	return true;
+		count = read_some(source, first + end, CAPTURE_FIRST_MAX - end, error);
+		end += count;
+	} while (count && end < MAGIC_MAX);
+	return end;
 }
 
 bool capture_input_open(struct capture_input *input, int fd)
 {
-	struct capture_packed *packed;
+	uint8_t first[CAPTURE_FIRST_MAX];
+	size_t size;
 
-	*input = (struct capture_input){.fd = fd, .room = WINDOW};
+	*input = (struct capture_input){.room = WINDOW};
+	input->source = calloc(1, sizeof(*input->source));
+	if (!input->source) {
+		close(fd);
+		input->error = "out of memory";
+		return false;
+	}
+	input->source->fd = fd;
 	input->window = malloc(input->room + CAPTURE_BEHIND);
-	packed = malloc(sizeof(*packed));
-	if (!input->window || !packed) {
-		free(packed);
+	if (!input->window) {
 		input->error = "out of memory";
 		return false;
 	}
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	packed->fd = fd;
-	packed->at = packed->end = 0;
-	first_bytes(packed, &input->error);
-	if (input->error) {
-		free(packed);
+	size = first_bytes(input->source, first, &input->error);
+	if (input->error)
 		return false;
+	input->codec = capture_codec_find(first, size);
+	if (!input->codec) {
+		memcpy(input->window, first, size);
+		input->end = size;
+		memset(input->window + input->end, 0, CAPTURE_BEHIND);
+		return true;
 	}
-	if (!choose_decoder(input, packed)) {
-		if (!input->error)
-			input->error = "out of memory";
+	if (!input->codec->start)
 		return false;
-	}
-	return true;
+	input->packed = capture_packed_open(input->codec, first, size, read_some, input->source);
+	if (!input->packed)
+		input->error = "out of memory";
+	return input->packed;
 }
 
 void capture_input_close(struct capture_input *input)
 {
-	if (input->decoder)
-		input->decoder->close(input->decoder);
+	capture_packed_close(input->packed);
 	free(input->window);
-	if (input->fd >= 0)
-		close(input->fd);
+	if (input->source)
+		close(input->source->fd);
+	free(input->source);
 }
 
 static void pull(struct capture_input *input)
@@ -121,10 +98,10 @@ static void pull(struct capture_input *input)
 	uint8_t *data = input->window + input->end;
 	size_t size = input->room - input->end, count;
 
-	if (input->decoder)
-		count = input->decoder->pull(input->decoder, data, size, &input->error);
+	if (input->packed)
+		count = capture_packed_read(input->packed, data, size, &input->error);
 	else
-		count = read_some(input->fd, data, size, &input->error);
+		count = read_some(input->source, data, size, &input->error);
 	input->end += count;
 	memset(input->window + input->end, 0, CAPTURE_BEHIND);
 	if (!count)
@@ -184,4 +161,9 @@ uint64_t capture_input_skip(struct capture_input *input, uint64_t size)
 		if (!capture_input_fill(input, 1))
 			return size - left;
 	}
+}
+
+int capture_input_descriptor(const struct capture_input *input)
+{
+	return input->source->fd;
 }

@@ -1,75 +1,62 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* zstd files, also of several frames. */
+/* zstd (RFC 8878). */
+#include "tools/capture/packed.h"
+
 #ifdef HAVE_ZSTD
-#include "tools/capture/input.h"
-
-#include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
-struct zstd {
-	struct capture_decoder decoder;
-	struct capture_packed *packed;
+struct state {
 	ZSTD_DCtx *context;
-	bool within;  /* a frame has begun */
-	bool pending; /* the output is full: the decoder may hold more */
-	bool ended;
 };
 
-static size_t zstd_pull(struct capture_decoder *decoder, uint8_t *data, size_t size,
-			const char **error)
+static bool zstd_start(void *ctx)
 {
-	struct zstd *zstd = (struct zstd *)decoder;
-	struct capture_packed *packed = zstd->packed;
-	ZSTD_outBuffer out = {.dst = data, .size = size};
+	struct state *state = ctx;
 
-	while (!out.pos && !zstd->ended) {
-		ZSTD_inBuffer in;
-		size_t result;
+	if (!state->context)
+		state->context = ZSTD_createDCtx();
+	return state->context;
+}
 
-		if (!zstd->pending && !capture_packed_fill(packed, error)) {
-			zstd->ended = true;
-			if (!*error && zstd->within)
-				*error = "the zstd data is cut short";
-			break;
-		}
-		in = (ZSTD_inBuffer){packed->data, packed->end, packed->at};
-		result = ZSTD_decompressStream(zstd->context, &out, &in);
-		packed->at = in.pos;
-		zstd->pending = out.pos == out.size;
-		if (ZSTD_isError(result)) {
-			zstd->ended = true;
-			*error = "the zstd data is corrupt";
-		}
-		zstd->within = result; /* 0: a frame has ended */
+static enum capture_step zstd_step(void *ctx, struct capture_flow *flow)
+{
+	const struct state *state = ctx;
+	ZSTD_inBuffer in = {flow->in, flow->in_size, 0};
+	ZSTD_outBuffer out = {flow->out, flow->out_size, 0};
+	size_t result = ZSTD_decompressStream(state->context, &out, &in);
+
+	flow->in += in.pos;
+	flow->in_size -= in.pos;
+	flow->out += out.pos;
+	flow->out_size -= out.pos;
+	if (!ZSTD_isError(result))
+		return result ? CAPTURE_MORE : CAPTURE_FRAME_END;
+	switch (ZSTD_getErrorCode(result)) {
+	case ZSTD_error_memory_allocation:
+	case ZSTD_error_frameParameter_windowTooLarge:
+		return CAPTURE_NO_MEMORY;
+	default:
+		return CAPTURE_CORRUPT;
 	}
-	return out.pos;
 }
 
-static void zstd_close(struct capture_decoder *decoder)
+static void zstd_end(void *ctx)
 {
-	struct zstd *zstd = (struct zstd *)decoder;
+	const struct state *state = ctx;
 
-	ZSTD_freeDCtx(zstd->context);
-	free(zstd->packed);
-	free(zstd);
+	ZSTD_freeDCtx(state->context);
 }
-
-struct capture_decoder *capture_zstd(struct capture_packed *packed)
-{
-	struct zstd *zstd = calloc(1, sizeof(*zstd));
-
-	if (zstd)
-		zstd->context = ZSTD_createDCtx();
-	if (!zstd || !zstd->context) {
-		free(zstd);
-		free(packed);
-		return NULL;
-	}
-	zstd->decoder.pull = zstd_pull;
-	zstd->decoder.close = zstd_close;
-	zstd->packed = packed;
-	return &zstd->decoder;
-}
-#else
-typedef int capture_zstd_not_built; /* ISO C forbids an empty file */
 #endif
+
+const struct capture_codec capture_zstd = {
+	.name = "zstd",
+	.undo = "zstd -dc",
+	.magic = "\x28\xb5\x2f\xfd",
+#ifdef HAVE_ZSTD
+	.state_size = sizeof(struct state),
+	.start = zstd_start,
+	.step = zstd_step,
+	.end = zstd_end,
+#endif
+};
