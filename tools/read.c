@@ -84,17 +84,21 @@ static void linktype_names(const struct capture_file *file, char *names, size_t 
 	}
 }
 
-static int report_now(struct read_session *session)
+/* last: with what the file says about itself, which is of all of it. */
+static int report_now(struct read_session *session, bool last)
 {
+	struct capture_statistics statistics;
 	char linktypes[256];
 	struct report_source source = {
 		.kind = "file",
 		.interface = capture_file_interfaces(session->file),
 		.linktype = linktypes,
 		.file = session->options->path,
+		.statistics = last ? &statistics : NULL,
 	};
 	int error;
 
+	capture_file_statistics(session->file, &statistics);
 	linktype_names(session->file, linktypes, sizeof(linktypes));
 	error = report_write_span(session->report, session->meter, &source, &session->start,
 				  &session->end);
@@ -132,7 +136,7 @@ static int note_interval(struct read_session *session, const struct capture_time
 				(double)(now.tv_nsec - session->start.tv_nsec) / 1e6;
 
 		if (passed >= interval) {
-			status = report_now(session);
+			status = report_now(session, false);
 			session->timed = false;
 		}
 	}
@@ -188,7 +192,7 @@ static int count_packets(struct read_session *session)
 			return status;
 	}
 	note_time(session, &last);
-	status = report_now(session);
+	status = report_now(session, true);
 	if (!status && count < 0)
 		status = command_fail("%s", capture_file_message(session->file));
 	return status;

@@ -108,6 +108,49 @@ def pcapng_files(sample):
     check("pcapng, unknown blocks and options", data, sample)
 
 
+def own_statistics(sample):
+    """What a file says of packets that are not in it."""
+    def said(name, data, want):
+        _, report, err = captures.read_json(put(data))
+        tap.same((report["source"].get("statistics"), err), (want, ""), f"statistics: {name}")
+        tap.same(captures.report_table(report), captures.table(sample), f"statistics, every path: {name}")
+
+    counts = {"received": 900, "interface_drops": 3, "filter_accepted": 800, "system_drops": 77, "delivered": 9}
+    for order, endian in (("<", "little"), (">", "big")):
+        said(f"{endian}-endian", pcapng(sample, order) + captures.statistics(0, order, **counts), counts)
+    said("only those that are there", pcapng(sample) + captures.statistics(system_drops=5), {"system_drops": 5})
+    said("zero is known", pcapng(sample) + captures.statistics(system_drops=0), {"system_drops": 0})
+    said("none", pcapng(sample), None)
+    said("the last of an interface", pcapng(sample) + captures.statistics(system_drops=5) +
+         captures.statistics(system_drops=7, received=8), {"received": 8, "system_drops": 7})
+    two = section() + interface() + interface() + b"".join(enhanced(packet, 1) for packet in sample)
+    said("the sum of interfaces", two + captures.statistics(0, system_drops=5) +
+         captures.statistics(1, system_drops=7), {"system_drops": 12})
+    said("the sum of sections", pcapng(sample[:3]) + captures.statistics(system_drops=5) +
+         pcapng(sample[3:], ">") + captures.statistics(0, ">", system_drops=2 ** 40), {"system_drops": 2 ** 40 + 5})
+    dropped = [section(), interface()]
+    for number, packet in enumerate(sample):
+        dropped.append(enhanced(packet, options=option(2, bytes(4)) + option(4, struct.pack("<Q", number)) +
+                                option(0, b"")))
+    said("before packets", b"".join(dropped), {"packet_drops": sum(range(len(sample)))})
+    said("of an interface that was not described", pcapng(sample) + captures.statistics(7, system_drops=5), None)
+    said("in too few bytes", pcapng(sample) + block(5, bytes(8)) + block(5, bytes(12) + option(7, bytes(4))), None)
+    last = pcapng(sample) + captures.statistics(system_drops=5)
+    out = captures.run("read", "--format", "json", "-I", "1", put(last))[1]
+    lines = [json.loads(line) for line in out.splitlines()]
+    tap.same([line["source"].get("statistics") for line in lines], [None] * (len(lines) - 1) + [{"system_drops": 5}],
+             "statistics are in the last report of an interval run")
+    out = captures.run("read", put(last))[1]
+    tap.ok(b"the file itself says: dropped by the system 5\n" in out, "statistics in words", out)
+    other = put(b"".join(dropped), "other")
+    out = json.loads(captures.run("diff", "--format", "json", put(last), other)[1])
+    tap.same([out[side].get("statistics") for side in "ab"],
+             [{"system_drops": 5}, {"packet_drops": sum(range(len(sample)))}], "diff has those of both sides")
+    report = put(captures.run("read", "--format", "json", put(last))[1], "report")
+    out = json.loads(captures.run("diff", "--format", "json", report, put(last))[1])
+    tap.same([out[side].get("statistics") for side in "ab"], [{"system_drops": 5}] * 2, "also those of reports")
+
+
 def simple_blocks(sample):
     whole = [packet._replace(data=packet.data + bytes(packet.length - len(packet.data)))
              for packet in sample]
@@ -285,6 +328,7 @@ def main():
     pcap_files(sample)
     link_types()
     pcapng_files(sample)
+    own_statistics(sample)
     simple_blocks(sample)
     compressed(sample)
     big(sample)

@@ -95,6 +95,14 @@ def simple(packet, order="<"):
     return block(3, struct.pack(order + "I", packet.length) + packet.data, order)
 
 
+def statistics(number=0, order="<", **counts):
+    """A block of interface statistics: received, interface_drops, filter_accepted, system_drops, delivered."""
+    codes = {"received": 4, "interface_drops": 5, "filter_accepted": 6, "system_drops": 7, "delivered": 8}
+    options = b"".join(option(codes[name], struct.pack(order + "Q", count), order)
+                       for name, count in counts.items())
+    return block(5, struct.pack(order + "III", number, 0, 0) + options + option(0, b"", order), order)
+
+
 def pcapng(sample_, order="<"):
     """One interface for each link type."""
     linktypes = sorted({packet.linktype for packet in sample_})

@@ -74,6 +74,11 @@ const char *capture_file_interfaces(const struct capture_file *file);
 /* The link types that were described so far. Returns how many were written to the array. */
 size_t capture_file_linktypes(const struct capture_file *file, uint32_t *linktypes, size_t room);
 
+/* What the blocks so far say about packets that are not in the file, over all interfaces. */
+struct capture_statistics;
+void capture_file_statistics(const struct capture_file *file,
+			     struct capture_statistics *statistics);
+
 /* false: the packet has no time, or one that is out of range. */
 bool capture_timespec(const struct capture_time *time, struct timespec *timespec);
 

@@ -5,6 +5,7 @@
 
 #include "tools/capture/file.h"
 #include "tools/capture/input.h"
+#include "tools/capture/statistics.h"
 
 #include <byteswap.h>
 #include <string.h>
@@ -12,8 +13,9 @@
 /* An interface that a pcapng section describes. */
 struct capture_interface {
 	uint32_t linktype;
-	uint32_t snaplen;          /* 0: unlimited */
-	struct capture_time clock; /* ticks 0 */
+	uint32_t snaplen;                     /* 0: unlimited */
+	struct capture_time clock;            /* ticks 0 */
+	struct capture_statistics statistics; /* as they were last in the section */
 };
 
 #define CAPTURE_INTERFACES_MAX 65536 /* of one section; a block number has 16 or 32 bits */
@@ -40,6 +42,7 @@ struct capture_file {
 	struct capture_interface *interfaces;
 	uint32_t interface_count;
 	uint32_t interface_room;
+	struct capture_statistics statistics; /* of the sections before; and of packets */
 
 	char names[CAPTURE_NAMES_MAX];
 	uint32_t linktypes[CAPTURE_LINKTYPES_MAX];

@@ -8,6 +8,7 @@ enum block_type {
 	BLOCK_INTERFACE = 1,
 	BLOCK_PACKET_OBSOLETE = 2,
 	BLOCK_PACKET_SIMPLE = 3,
+	BLOCK_STATISTICS = 5,
 	BLOCK_PACKET = 6,
 	BLOCK_SECTION = 0x0a0d0d0a,
 };
@@ -18,6 +19,11 @@ enum interface_option {
 	OPTION_RESOLUTION = 9,
 	OPTION_OFFSET = 14
 };
+
+#define OPTION_DROP_COUNT 4 /* of a packet */
+
+/* Options of BLOCK_STATISTICS begin with this one, in the order of enum capture_statistic. */
+#define OPTION_RECEIVED 4
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define BLOCK_HEADER 8 /* type, length */
@@ -87,26 +93,83 @@ static int64_t signed64(const struct capture_file *file, const uint8_t *data)
 	return (int64_t)(file->swapped ? bswap_64(value) : value);
 }
 
-static void interface_options(struct capture_file *file, struct capture_interface *interface,
-			      const uint8_t *data, size_t size)
-{
-	while (size >= 4) {
-		uint16_t code = capture_u16(file, data), length = capture_u16(file, data + 2);
-		size_t padded = 4 + ((length + 3u) & ~3u);
+struct options {
+	const uint8_t *data; /* what is left of them */
+	size_t size;
+	uint16_t code, length; /* of the last one */
+	const uint8_t *value;
+};
 
-		if (code == OPTION_END || length > size - 4)
-			return;
-		if (code == OPTION_NAME)
-			add_name(file, data + 4, length);
-		else if (code == OPTION_RESOLUTION && length >= 1)
-			interface->clock.units = resolution(data[4]);
-		else if (code == OPTION_OFFSET && length >= 8)
-			interface->clock.offset = signed64(file, data + 4);
-		if (padded > size)
-			return;
-		data += padded;
-		size -= padded;
+/* Whether there is one more that is whole. */
+static bool next_option(const struct capture_file *file, struct options *options)
+{
+	size_t padded;
+
+	if (options->size < 4)
+		return false;
+	options->code = capture_u16(file, options->data);
+	options->length = capture_u16(file, options->data + 2);
+	options->value = options->data + 4;
+	if (options->code == OPTION_END || options->length > options->size - 4)
+		return false;
+	padded = 4 + ((options->length + 3u) & ~3u);
+	if (padded > options->size)
+		padded = options->size;
+	options->data += padded;
+	options->size -= padded;
+	return true;
+}
+
+static void interface_options(struct capture_file *file, struct capture_interface *interface,
+			      struct options options)
+{
+	while (next_option(file, &options)) {
+		if (options.code == OPTION_NAME)
+			add_name(file, options.value, options.length);
+		else if (options.code == OPTION_RESOLUTION && options.length >= 1)
+			interface->clock.units = resolution(*options.value);
+		else if (options.code == OPTION_OFFSET && options.length >= 8)
+			interface->clock.offset = signed64(file, options.value);
 	}
+}
+
+/* Each such block of an interface has sums from the beginning, so the last one counts. */
+static void statistics_block(struct capture_file *file, const struct block *block)
+{
+	struct options options = {.data = block->body + 12, .size = block->size - 12};
+	uint32_t interface;
+
+	if (block->size < 12)
+		return;
+	interface = capture_u32(file, block->body);
+	while (interface < file->interface_count && next_option(file, &options)) {
+		unsigned int which = options.code - OPTION_RECEIVED;
+
+		if (options.code >= OPTION_RECEIVED && which <= CAPTURE_DELIVERED &&
+		    options.length == 8)
+			capture_statistic_set(&file->interfaces[interface].statistics, which,
+					      (uint64_t)signed64(file, options.value));
+	}
+}
+
+static void packet_options(struct capture_file *file, struct options options)
+{
+	struct capture_statistics dropped = {0};
+
+	while (next_option(file, &options)) {
+		if (options.code != OPTION_DROP_COUNT || options.length != 8)
+			continue;
+		capture_statistic_set(&dropped, CAPTURE_PACKET_DROPS,
+				      (uint64_t)signed64(file, options.value));
+		capture_statistics_add(&file->statistics, &dropped);
+	}
+}
+
+void capture_file_statistics(const struct capture_file *file, struct capture_statistics *statistics)
+{
+	*statistics = file->statistics;
+	for (uint32_t i = 0; i < file->interface_count; i++)
+		capture_statistics_add(statistics, &file->interfaces[i].statistics);
 }
 
 static int add_interface(struct capture_file *file, const struct block *block)
@@ -132,7 +195,9 @@ static int add_interface(struct capture_file *file, const struct block *block)
 	interface->linktype = capture_u16(file, block->body);
 	interface->snaplen = capture_u32(file, block->body + 4);
 	interface->clock = (struct capture_time){.units = 1000000};
-	interface_options(file, interface, block->body + 8, block->size - 8);
+	interface->statistics = (struct capture_statistics){0};
+	interface_options(file, interface,
+			  (struct options){.data = block->body + 8, .size = block->size - 8});
 	capture_file_linktype(file, interface->linktype);
 	return 0;
 }
@@ -157,6 +222,7 @@ static int packet_block(struct capture_file *file, struct capture_packet *packet
 			const struct block *block)
 {
 	const uint8_t *body = block->body;
+	uint64_t options_at;
 	uint32_t interface;
 
 	if (block->size < 20)
@@ -169,6 +235,10 @@ static int packet_block(struct capture_file *file, struct capture_packet *packet
 	}
 	packet->caplen = capture_u32(file, body + 12);
 	packet->len = capture_u32(file, body + 16);
+	options_at = 20 + (((uint64_t)packet->caplen + 3) & ~UINT64_C(3));
+	if (block->type == BLOCK_PACKET && block->size > options_at)
+		packet_options(file, (struct options){.data = body + options_at,
+						      .size = block->size - options_at});
 	return found_packet(file, packet, block, interface, 20);
 }
 
@@ -195,7 +265,7 @@ static int simple_block(struct capture_file *file, struct capture_packet *packet
 static bool has_body(uint32_t type)
 {
 	return type == BLOCK_PACKET || type == BLOCK_INTERFACE || type == BLOCK_PACKET_SIMPLE ||
-	       type == BLOCK_PACKET_OBSOLETE;
+	       type == BLOCK_PACKET_OBSOLETE || type == BLOCK_STATISTICS;
 }
 
 /* Each section has its own byte order and its own interfaces. */
@@ -216,6 +286,7 @@ static int start_section(struct capture_file *file, uint64_t offset)
 	if (major != 1)
 		return capture_fail_corrupt(file, "section header", offset,
 					    "is of an unknown version of pcapng:", major);
+	capture_file_statistics(file, &file->statistics);
 	file->interface_count = 0;
 	return 0;
 }
@@ -285,6 +356,9 @@ static int pcapng_next(struct capture_file *file, struct capture_packet *packet)
 		case BLOCK_INTERFACE:
 			if (add_interface(file, &block))
 				return -1;
+			break;
+		case BLOCK_STATISTICS:
+			statistics_block(file, &block);
 			break;
 		}
 	}

@@ -5,6 +5,8 @@
 
 #include "tools/common/notes.h"
 
+#include "tools/capture/statistics.h"
+
 #include <socktally/socktally.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +35,7 @@ struct report_source {
 	size_t note_count;
 	const struct report_socket *sockets; /* where they are known one by one */
 	size_t socket_count;
+	const struct capture_statistics *statistics; /* of a file; NULL: none */
 };
 
 struct report_row {

@@ -2,6 +2,7 @@
 /* A comparison as JSON, schema socktally-diff/1: one object on one line. */
 #include "tools/common/escape.h"
 #include "tools/diff/compare.h"
+#include "tools/formats/statistics.h"
 
 #include <inttypes.h>
 
@@ -38,6 +39,7 @@ static void print_side(FILE *out, const char *name, const struct diff_side *side
 				      : "socket",
 		side->taken == DIFF_ACCEPTED ? "accepted" : "seen",
 		side->cut ? "captured" : "whole");
+	report_json_statistics(out, &side->counts.statistics);
 	fprintf(out,
 		",\"reports\":%" PRIu64 ",\"captures\":%" PRIu64 ",\"overflow_packets\":%" PRIu64
 		"}",

@@ -2,6 +2,7 @@
 /* A comparison for people: what was compared, and a table of each kind with the rows that differ. */
 #include "tools/common/escape.h"
 #include "tools/diff/compare.h"
+#include "tools/formats/statistics.h"
 #include "tools/content/number.h"
 
 #include <inttypes.h>
@@ -44,6 +45,7 @@ static void print_side(FILE *out, const char *name, const struct diff_side *side
 		side->taken == DIFF_ACCEPTED && side->counts.sockets ? "accepted by the filter: "
 								     : "",
 		packets, bytes, side->cut ? " captured" : "");
+	report_text_statistics(out, &side->counts.statistics);
 }
 
 static void print_totals(FILE *out, const struct diff *diff)

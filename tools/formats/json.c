@@ -2,6 +2,7 @@
 /* The report as JSON, schema socktally/1: one object on one line. */
 #include "tools/common/escape.h"
 #include "tools/content/time.h"
+#include "tools/formats/statistics.h"
 #include "tools/formats/writers.h"
 
 #include <inttypes.h>
@@ -39,6 +40,8 @@ static void print_source(FILE *out, const struct report_content *content)
 	escape_json(out, content->filter);
 	fputs(source->file ? ",\"file\":" : ",\"program\":", out);
 	escape_json(out, source->file ? source->file : content->program);
+	if (source->statistics)
+		report_json_statistics(out, source->statistics);
 	fputc('}', out);
 }
 

@@ -30,6 +30,7 @@ int saved_capture_count(struct saved_side *side, struct capture_file *file, stru
 {
 	struct capture_packet packets[ST_BATCH];
 	struct st_batch_packet batch[ST_BATCH];
+	struct capture_statistics statistics;
 	int count;
 
 	side->captures++;
@@ -50,6 +51,8 @@ int saved_capture_count(struct saved_side *side, struct capture_file *file, stru
 		if (error)
 			return error;
 	}
+	capture_file_statistics(file, &statistics);
+	capture_statistics_add(&side->statistics, &statistics);
 	return count;
 }
 

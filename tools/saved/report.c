@@ -91,6 +91,20 @@ static bool program_cuts(const char *program)
 	return false;
 }
 
+static bool statistics_member(struct saved_json *json, const char *name, void *ctx)
+{
+	struct capture_statistics *sum = ctx, one = {0};
+
+	for (int i = 0; i < CAPTURE_STATISTICS; i++) {
+		if (strcmp(name, capture_statistic_names[i]) != 0)
+			continue;
+		one.known[i] = saved_json_number(json, &one.packets[i]);
+		capture_statistics_add(sum, &one);
+		return one.known[i];
+	}
+	return saved_json_skip(json);
+}
+
 static bool source_member(struct saved_json *json, const char *name, void *ctx)
 {
 	struct reading *reading = ctx;
@@ -109,6 +123,8 @@ static bool source_member(struct saved_json *json, const char *name, void *ctx)
 		reading->side->cut |= program_cuts(json->text);
 		return true;
 	}
+	if (!strcmp(name, "statistics"))
+		return saved_json_object(json, statistics_member, &reading->side->statistics);
 	return saved_json_skip(json);
 }
 

@@ -4,6 +4,7 @@
 #define SOCKTALLY_TOOLS_SAVED_SIDE_H
 
 #include "tools/capture/file.h"
+#include "tools/capture/statistics.h"
 #include "tools/saved/table.h"
 
 #include <stdbool.h>
@@ -24,7 +25,8 @@ struct saved_side {
 	struct saved_class *class;
 	size_t class_count;
 	struct socktally_counts totals;
-	uint64_t overflow_packets; /* in totals, but by no path */
+	uint64_t overflow_packets;            /* in totals, but by no path */
+	struct capture_statistics statistics; /* what files say */
 	uint32_t
 		shortest_cut; /* bytes of a packet that a capture has only the beginning of; 0: none */
 };
