@@ -218,7 +218,7 @@ static int count_file(struct read_session *session)
 	    error = open_meter(session, options->paths ? options->paths : PATHS_DEFAULT);
 
 	if (!error)
-		error = report_open(&session->report, &session->output, options->format);
+		error = report_open(&session->report, &session->output, &options->style);
 	if (error)
 		status = command_fail("can't start counting: %s", strerror(-error));
 	else
@@ -299,7 +299,7 @@ static int check(const struct options *options, int argc, char **argv)
 	if (optind + 1 < argc)
 		return command_usage("one capture file at a time: '%s' is too much",
 				     argv[optind + 1]);
-	if (options->packets && options->report.format != REPORT_TEXT)
+	if (options->packets && options->report.style.format != REPORT_TEXT)
 		return command_usage("--packets writes plain lines: not with --format");
 	if (options->packets && options->report.classes.count)
 		return command_usage("--packets lists every packet: not with --class");

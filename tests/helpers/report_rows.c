@@ -117,7 +117,7 @@ static struct timespec timespec_of(double seconds)
 int main(int argc, char **argv)
 {
 	const char *argument[9] = {0};
-	enum report_format format;
+	struct report_style style = {0};
 	struct report_source source;
 	struct report_output output;
 	struct report *report;
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 		.file = argument[8],
 	};
 	report_output_stream(&output, 1);
-	if (!report_format_find(argv[1], &format) || report_open(&report, &output, format))
+	if (!report_format_find(argv[1], &style.format) || report_open(&report, &output, &style))
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {
 		double from, to;

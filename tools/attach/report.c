@@ -27,7 +27,7 @@ static struct attach_meter *meter_open(struct attach_session *session)
 	command_lift_memlock();
 	error = socktally_open(&meter->meter, &opts);
 	if (!error)
-		error = report_open(&meter->report, session->output, options->format);
+		error = report_open(&meter->report, session->output, &options->style);
 	if (error) {
 		if (session->lines++ < ATTACH_LINES)
 			command_open_failed(error);
@@ -159,7 +159,7 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 	struct report_note *notes = calloc(meter->notes.count + 1, sizeof(*notes));
 	char *filters = NULL, *programs = NULL;
 	struct report_socket *sockets =
-		attach_rows_report(&meter->rows, session->options->report.format, &filters,
+		attach_rows_report(&meter->rows, session->options->report.style.format, &filters,
 				   &programs);
 	struct report_source source = {
 		.kind = "socket",
@@ -223,7 +223,7 @@ static void retire_meters(struct attach_session *session)
 void attach_report(struct attach_session *session, bool so_far)
 {
 	/* a script gets its report even if there was no socket */
-	bool always = session->options->report.format != REPORT_TEXT;
+	bool always = session->options->report.style.format != REPORT_TEXT;
 
 	for (size_t i = 0; i < session->meter_count && !session->status; i++)
 		if (session->meters[i]->used || (!i && always))

@@ -168,7 +168,7 @@ bool broker_open_meter(struct broker *broker)
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
 	if (!broker->open_error)
 		broker->open_error =
-			report_open(&broker->report, broker->output, broker->options->format);
+			report_open(&broker->report, broker->output, &broker->options->style);
 	if (!broker->open_error) {
 		broker->output->never_wait = true; /* the tool's requests would wait, too */
 		return true;

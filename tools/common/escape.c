@@ -195,3 +195,17 @@ void escape_csv(FILE *out, const char *text)
 	if (quoted)
 		fputc('"', out);
 }
+
+void escape_label(FILE *out, const char *text)
+{
+	while (text && *text) {
+		const struct character character = first_character(text);
+		char shown[ESCAPE_MAX];
+
+		show(&character, text, shown);
+		if (*shown == '"' || *shown == '\\')
+			fputc('\\', out);
+		fputs(shown, out);
+		text += character.length;
+	}
+}

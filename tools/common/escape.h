@@ -31,4 +31,7 @@ void escape_json(FILE *out, const char *text);
  */
 void escape_csv(FILE *out, const char *text);
 
+/* A label's value in OpenMetrics, without its quotes; what is escaped is so as in escape_text(). NULL is "". */
+void escape_label(FILE *out, const char *text);
+
 #endif

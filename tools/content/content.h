@@ -88,6 +88,8 @@ struct report_classes {
 	size_t count, room;
 };
 
+struct report_series;
+
 struct report_content {
 	const struct report_source *source;
 	const char *filter;  /* expression; where none is known the program, or in text words */
@@ -103,6 +105,7 @@ struct report_content {
 	struct socktally_counts totals; /* of the rows */
 	uint64_t overflow_packets;
 	bool color;
+	struct report_series *series; /* of metrics; NULL: each row has its own */
 };
 
 #define REPORT_OVERFLOW "overflow" /* the path of packets that the full table has no row for */

@@ -170,9 +170,9 @@ static int write_out(struct diff_session *session)
 		return status;
 	out = open_memstream(&text, &size);
 	if (out) {
-		if (session->options.format == REPORT_JSON)
+		if (session->options.style.format == REPORT_JSON)
 			diff_json(out, &session->diff);
-		else if (session->options.format == REPORT_CSV)
+		else if (session->options.style.format == REPORT_CSV)
 			diff_csv(out, &session->diff);
 		else
 			diff_text(out, &session->diff);
@@ -258,8 +258,8 @@ static int check(const struct report_options *options)
 	if (options->hooks.count)
 		return command_usage("--hook: a hook runs in the kernel, on the packets of a "
 				     "socket: not with files");
-	if (options->format != REPORT_TEXT && options->format != REPORT_JSON &&
-	    options->format != REPORT_CSV)
+	if (options->style.format != REPORT_TEXT && options->style.format != REPORT_JSON &&
+	    options->style.format != REPORT_CSV)
 		return command_usage("--format: diff writes text, json or csv");
 	if (options->append)
 		return command_usage("diff writes one comparison: not with --append");

@@ -6,13 +6,15 @@
 
 static const struct {
 	const char *name;
-	bool is_words;
+	bool is_words, is_total;
 	int (*write)(FILE *out, const struct report_content *content, bool later);
 } formats[] = {
-	[REPORT_TEXT] = {"text", true, report_text},
-	[REPORT_JSON] = {"json", false, report_json},
-	[REPORT_CSV] = {"csv", false, report_csv},
-	[REPORT_PHS] = {"phs", false, report_phs},
+	[REPORT_TEXT] = {"text", true, false, report_text},
+	[REPORT_JSON] = {"json", false, false, report_json},
+	[REPORT_CSV] = {"csv", false, false, report_csv},
+	[REPORT_PHS] = {"phs", false, false, report_phs},
+	[REPORT_OPENMETRICS] = {"openmetrics", false, true, report_openmetrics},
+	[REPORT_PROMETHEUS] = {"prometheus", false, true, report_prometheus},
 };
 
 bool report_format_find(const char *name, enum report_format *format)
@@ -29,6 +31,11 @@ bool report_format_find(const char *name, enum report_format *format)
 bool report_format_is_words(enum report_format format)
 {
 	return formats[format].is_words;
+}
+
+bool report_format_is_total(enum report_format format)
+{
+	return formats[format].is_total;
 }
 
 int report_format_write(enum report_format format, FILE *out, const struct report_content *content,

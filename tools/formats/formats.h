@@ -7,16 +7,36 @@
 
 #include <stdio.h>
 
-enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_CSV, REPORT_PHS };
+enum report_format {
+	REPORT_TEXT,
+	REPORT_JSON,
+	REPORT_CSV,
+	REPORT_PHS,
+	REPORT_OPENMETRICS,
+	REPORT_PROMETHEUS,
+};
+
+/* What the user has chosen of how reports look. */
+struct report_style {
+	enum report_format format;
+	size_t series; /* time series of paths in metrics at most; 0: the default */
+};
+#define REPORT_SERIES 1000
 
 /* The names of all, for a message: "text, json or csv". */
-#define REPORT_FORMAT_NAMES "text, json, csv or phs"
+#define REPORT_FORMAT_NAMES "text, json, csv, phs, openmetrics or prometheus"
 
 /* False: there is no format of this name. */
 bool report_format_find(const char *name, enum report_format *format);
 
 /* Whether people read it, and not programs: then an expression for a filter may be in words. */
 bool report_format_is_words(enum report_format format);
+
+/* Whether a report has all counts since the beginning, whatever reports there were: one of counters. */
+bool report_format_is_total(enum report_format format);
+
+/* Rows that make so many time series at most. */
+size_t report_metrics_rows(size_t series);
 
 /*
  * later: the output has a report already. Failures of `out` are left to its error flag. -ENOMEM if there

@@ -11,5 +11,7 @@ int report_text(FILE *out, const struct report_content *content, bool later);
 int report_json(FILE *out, const struct report_content *content, bool later);
 int report_csv(FILE *out, const struct report_content *content, bool later);
 int report_phs(FILE *out, const struct report_content *content, bool later);
+int report_openmetrics(FILE *out, const struct report_content *content, bool later);
+int report_prometheus(FILE *out, const struct report_content *content, bool later);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PATHS_MAX 32768
+#define SERIES_MAX 1000000
 
 const char command_hook_help[] =
 	"      --hook HOOK         sizes, tcpflags, icmp, talkers, rate: count more;\n"
@@ -23,7 +24,10 @@ const char command_option_help[] =
 	"  -o, --output FILE       write the report there; -: to standard output\n"
 	"      --append            add to what FILE has; SIGHUP opens it anew\n"
 	"      --format FORMAT     text (default); json: one object a line; csv;\n"
-	"                          phs: as tshark -z io,phs\n"
+	"                          phs: as tshark -z io,phs; openmetrics, prometheus:\n"
+	"                          all counts since the beginning, for Prometheus\n"
+	"      --series N          so many time series of paths at most (1000); the rest\n"
+	"                          of the paths is one, path=\"other\"\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
@@ -31,17 +35,16 @@ const char command_option_help[] =
 	"      --first             count each packet in the first such class only\n"
 	"  -h, --help              this text\n";
 
-static int parse_paths(const char *argument, unsigned int *paths)
+static int parse_number(const char *option, const char *argument, unsigned long max,
+			unsigned long *result)
 {
-	unsigned long number;
 	char *end;
 
 	errno = 0;
-	number = strtoul(argument, &end, 10);
-	if (errno || *argument < '0' || *argument > '9' || *end || !number || number > PATHS_MAX)
-		return command_usage("--paths '%s': must be a number from 1 to %d", argument,
-				     PATHS_MAX);
-	*paths = (unsigned int)number;
+	*result = strtoul(argument, &end, 10);
+	if (errno || *argument < '0' || *argument > '9' || *end || !*result || *result > max)
+		return command_usage("%s '%s': must be a number from 1 to %lu", option, argument,
+				     max);
 	return 0;
 }
 
@@ -55,9 +58,12 @@ int command_json_option(const char *argument, bool *json)
 
 int command_option(struct report_options *options, int option, const char *argument)
 {
+	unsigned long number;
+	int status;
+
 	switch (option) {
 	case OPTION_FORMAT:
-		if (report_format_find(argument, &options->format))
+		if (report_format_find(argument, &options->style.format))
 			return 0;
 		return command_usage("--format '%s': must be " REPORT_FORMAT_NAMES, argument);
 	case 'I':
@@ -82,7 +88,13 @@ int command_option(struct report_options *options, int option, const char *argum
 	case OPTION_PORT:
 		return port_option(options, argument);
 	case OPTION_PATHS:
-		return parse_paths(argument, &options->paths);
+		status = parse_number("--paths", argument, PATHS_MAX, &number);
+		options->paths = (unsigned int)number;
+		return status;
+	case OPTION_SERIES:
+		status = parse_number("--series", argument, SERIES_MAX, &number);
+		options->style.series = number;
+		return status;
 	default:
 		return command_usage("unknown option");
 	}
@@ -116,8 +128,14 @@ static int output_failed(const struct report_options *options, struct report_out
 int command_output(const struct report_options *options, int descriptor, int input, bool many,
 		   struct report_output *output)
 {
-	enum report_output_mode mode = options->interval || many ? REPORT_FILL : REPORT_REPLACE;
+	bool total = report_format_is_total(options->style.format);
+	enum report_output_mode mode =
+		total || (!options->interval && !many) ? REPORT_REPLACE : REPORT_FILL;
 	int error;
+
+	if (total && options->append)
+		return command_usage(
+			"--append: a report in this format has all counts since the beginning");
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

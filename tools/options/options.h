@@ -10,7 +10,7 @@
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths, --port, --hook, --class. */
 struct report_options {
-	enum report_format format;
+	struct report_style style;
 	const char *output;    /* NULL: the subcommand's own stream; "-": standard output */
 	bool append;           /* to what is in the file */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
@@ -35,6 +35,7 @@ enum {
 	OPTION_CLASSES,
 	OPTION_FIRST,
 	OPTION_APPEND,
+	OPTION_SERIES,
 	OPTION_OWN
 };
 #define COMMAND_LONG                                                                               \
@@ -42,6 +43,7 @@ enum {
 		{"interval", required_argument, NULL, 'I'},                                        \
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"append", no_argument, NULL, OPTION_APPEND},                                      \
+		{"series", required_argument, NULL, OPTION_SERIES},                                \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"port", required_argument, NULL, OPTION_PORT},                                    \
 		{"hook", required_argument, NULL, OPTION_HOOK},                                    \

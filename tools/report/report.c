@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Reports: takes a snapshot, subtracts the last one, and writes the difference. */
+#include "tools/formats/series.h"
 #include "tools/report/devices.h"
 #include "tools/report/filter.h"
 #include "tools/report/classes.h"
@@ -18,6 +19,7 @@ struct moment {
 struct report {
 	struct report_output *output;
 	enum report_format format;
+	struct report_series series; /* of metrics */
 	bool color;
 	struct moment start; /* of the next report */
 	bool devices_noted;
@@ -66,14 +68,16 @@ static void read_clocks(struct moment *now)
 	clock_gettime(CLOCK_BOOTTIME, &now->elapsed);
 }
 
-int report_open(struct report **report, struct report_output *output, enum report_format format)
+int report_open(struct report **report, struct report_output *output,
+		const struct report_style *style)
 {
 	struct report *made = calloc(1, sizeof(*made));
 
 	if (!made)
 		return -ENOMEM;
 	made->output = output;
-	made->format = format;
+	made->format = style->format;
+	made->series.max = report_metrics_rows(style->series ? style->series : REPORT_SERIES);
 	made->color = wants_color(output->fd);
 	report_begin(made);
 	*report = made;
@@ -93,6 +97,7 @@ void report_close(struct report *report)
 	report_rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
+	report_series_free(&report->series);
 	free(report->program);
 	free(report->filter);
 	free(report);
@@ -248,6 +253,7 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->hooks = &sample.hooks;
 	content->classes = &sample.classes;
 	content->color = report->color;
+	content->series = &report->series;
 	if (!error)
 		error = read_meter(&sample, report, meter, content->seconds);
 	if (!error) {
@@ -290,7 +296,7 @@ static int write_until_now(struct report *report, struct socktally *meter,
 
 int report_write(struct report *report, struct socktally *meter, const struct report_source *source)
 {
-	return write_until_now(report, meter, source, true);
+	return write_until_now(report, meter, source, !report_format_is_total(report->format));
 }
 
 int report_write_so_far(struct report *report, struct socktally *meter,

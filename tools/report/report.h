@@ -18,7 +18,8 @@ struct report; /* holds the last snapshot: a report has the difference */
  */
 
 /* The output stays the caller's; several reports may share it. -errno. */
-int report_open(struct report **report, struct report_output *output, enum report_format format);
+int report_open(struct report **report, struct report_output *output,
+		const struct report_style *style);
 void report_close(struct report *report);
 
 /* Counting begins now: where the next report starts. report_open() does the same. NULL is none. */

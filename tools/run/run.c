@@ -157,8 +157,8 @@ static void open_empty_report(struct run *run)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts), .flags = SOCKTALLY_OPEN_USERSPACE};
 
-	if (run->options.format != REPORT_TEXT && !socktally_open(&run->empty_meter, &opts))
-		report_open(&run->empty_report, &run->output, run->options.format);
+	if (run->options.style.format != REPORT_TEXT && !socktally_open(&run->empty_meter, &opts))
+		report_open(&run->empty_report, &run->output, &run->options.style);
 }
 
 /* text: why there is nothing to report; said: the user has been told. */

@@ -135,7 +135,7 @@ static int wait_for_end(struct watch_session *session, int signals, int timer)
 static int start(struct watch_session *session)
 {
 	const struct report_options *options = &session->options->report;
-	int error = report_open(&session->report, session->output, options->format);
+	int error = report_open(&session->report, session->output, &options->style);
 
 	if (!error && options->interval)
 		error = socktally_set_interval(session->meter, options->interval, on_interval,
