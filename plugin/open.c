@@ -2,6 +2,7 @@
 /* Opening and closing a meter. */
 #include "plugin/attach/attach.h"
 #include "plugin/classes/classes.h"
+#include "plugin/count/changes.h"
 #include "plugin/count/classify.h"
 #include "plugin/count/path_labels.h"
 #include "plugin/hooks/hook.h"
@@ -42,6 +43,7 @@ static void meter_free(struct socktally *meter)
 	st_classes_free(meter);
 	st_hooks_free(meter);
 	st_thresholds_free(meter);
+	st_changes_free(meter);
 	if (meter->events >= 0)
 		close(meter->events);
 	if (meter->timer >= 0)

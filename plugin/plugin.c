@@ -102,4 +102,5 @@ const struct socktally_plugin socktally_plugin = {
 	.count = count_packet,
 	.classify = socktally_classify_for,
 	.path_text = socktally_path_text,
+	.changes = socktally_changes,
 };

@@ -516,6 +516,12 @@ struct socktally_plugin {
 	 * protocol's name by its number. By any thread. [socktally_path_text]
 	 */
 	size_t (*path_text)(const uint8_t *layers, size_t layer_count, char *text, size_t size);
+	/*
+	 * The paths and directions that have counted anything since the last call, with how much; the
+	 * first time, all. totals, which may be NULL, becomes their sum. [socktally_changes]
+	 */
+	int (*changes)(struct socktally *meter, socktally_cell_fn fn, void *ctx,
+		       struct socktally_totals *totals);
 };
 
 /* Counts upwards only when a host could no longer do with the table as it knows it. */

@@ -167,6 +167,20 @@ SOCKTALLY_API int socktally_snapshot(const struct socktally *meter, socktally_ce
 				     struct socktally_totals *totals);
 
 /*
+ * What was counted since the last call on this meter: calls fn for each path and direction whose counters
+ * have moved, with the difference, in no order, then sets *totals to the sum of what fn was given. The
+ * first call is about all since the meter was made. fn and totals may be NULL. Where fn ends the walk, the
+ * rows that it was not given come with the next call; added up, the calls are the snapshot. A packet may
+ * be in one call as seen and in the next as accepted.
+ * Returns: 0, or what fn returned to end it; *totals is then the sum so far.
+ * Errors:
+ *   -ENOMEM: nothing was told, and nothing is lost.
+ *   -EBUSY: from fn, and from log.
+ */
+SOCKTALLY_API int socktally_changes(struct socktally *meter, socktally_cell_fn fn, void *ctx,
+				    struct socktally_totals *totals);
+
+/*
  * An interval for an event loop: every so many milliseconds thresholds are looked at and fn, if it is not
  * NULL, is called, both by socktally_poll(). 0 milliseconds: no more. The first interval begins now.
  * Errors:

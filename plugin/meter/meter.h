@@ -17,9 +17,10 @@ struct st_attachment;
 struct st_classes;
 struct st_path_label;
 struct st_pcap;
+struct st_change;
 struct st_threshold;
 
-#define ST_LISTS 3 /* of enum st_list, in plugin/meter/visit.h */
+#define ST_LISTS 4 /* of enum st_list, in plugin/meter/visit.h */
 
 struct socktally {
 	atomic_uint
@@ -61,10 +62,12 @@ struct socktally {
 	void *log_ctx;
 	socktally_gap_fn gap;
 	void *gap_ctx;
-	bool quiet;            /* failures are not logged: what is tried again and again */
-	bool logging;          /* the log callback runs: its own failures are not logged */
-	char socket_label[64]; /* "eth0: socket 5", for messages */
-	int label_fd;          /* the number in it where a duplicate is attached; or -1 */
+	bool quiet;                /* failures are not logged: what is tried again and again */
+	bool logging;              /* the log callback runs: its own failures are not logged */
+	char socket_label[64];     /* "eth0: socket 5", for messages */
+	int label_fd;              /* the number in it where a duplicate is attached; or -1 */
+	struct st_change *changes; /* plugin/count/changes.c */
+	size_t change_count, change_room;
 	char error[320];
 };
 

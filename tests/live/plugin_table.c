@@ -182,12 +182,13 @@ static void later_members(struct socktally *meter, int fd)
 	const uint8_t number = SOCKTALLY_ARP;
 	struct sock_filter insns[2];
 	struct sockets sockets = {0};
+	struct socktally_totals totals;
 	struct socktally_path path;
 	struct socktally *counter;
 	size_t count = 2;
 	char text[16];
 
-	ok(SOCKTALLY_PLUGIN_HAS(plugin, path_text), "the table has them all");
+	ok(SOCKTALLY_PLUGIN_HAS(plugin, changes), "the table has them all");
 	ok(!plugin->set_filter(meter, fd, filter, 1) &&
 		   !plugin->get_filter(meter, fd, insns, &count) && count == 1 && insns[0].k == 77,
 	   "get_filter");
@@ -201,6 +202,9 @@ static void later_members(struct socktally *meter, int fd)
 		   look(counter).totals == 1 &&
 		   plugin->count(meter, 1, packet, 60, 60, SOCKTALLY_IN) == -EINVAL,
 	   "count, where the meter has no kernel part");
+	ok(!plugin->changes(counter, NULL, NULL, &totals) && totals.counts.packets == 1 &&
+		   !plugin->changes(counter, NULL, NULL, &totals) && !totals.counts.packets,
+	   "changes");
 	plugin->destroy(counter);
 	plugin->classify(NULL, 1, packet, 60, &path);
 	ok(path.layer_count == 2 && path.layers[1] == SOCKTALLY_ARP, "classify");
