@@ -22,3 +22,6 @@ SOCKTALLY_HOOK(sockex, skb, packet)
 	}
 	return SOCKTALLY_PASS;
 }
+
+/* Reading in place is for programs with such a license. */
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -135,4 +135,7 @@ static __always_inline int st_flow_read(const struct socktally_skb *skb,
 	return 1;
 }
 
+/* Reading in place is for programs with such a license. */
+char st_license[] SEC("license") = "Dual BSD/GPL";
+
 #endif

@@ -111,3 +111,6 @@ SOCKTALLY_HOOK(icmp_by_type, skb, packet)
 		message_count(&icmpv6, &key, packet); /* its key has the same layout */
 	return SOCKTALLY_PASS;
 }
+
+/* Reading in place is for programs with such a license. */
+char st_license[] SEC("license") = "Dual BSD/GPL";

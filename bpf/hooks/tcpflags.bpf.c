@@ -58,3 +58,6 @@ SOCKTALLY_HOOK(tcpflags_by_direction, skb, packet)
 		flags_count(counts, header[1], header[2] | header[3]);
 	return SOCKTALLY_PASS;
 }
+
+/* Reading in place is for programs with such a license. */
+char st_license[] SEC("license") = "Dual BSD/GPL";

@@ -90,12 +90,86 @@ struct socktally_skb {
 	__u32 hash;
 };
 
-/* --- the packet's bytes */
+/* What the library fills in when it loads the hook. */
+#define SOCKTALLY_LOADED(type, name)                                                               \
+	({                                                                                         \
+		type socktally_value;                                                              \
+		__asm__("%0 = " #name " ll" : "=r"(socktally_value));                              \
+		socktally_value;                                                                   \
+	})
+
+/*
+ * --- the packet's bytes. Where the kernel can (Linux 6.2), numbers and up to 64 bytes of a size that is
+ * constant are read in place, which is ten times as fast as a helper's copy.
+ */
+
+static const __u8 *(*const socktally_kernel_skb)(const void *skb) = (void *)SOCKTALLY_CALL_CONTEXT;
+static const __u8 *(*const socktally_kernel_memory)(__u64 address,
+						    __u64 type) = (void *)SOCKTALLY_CALL_READONLY;
+
+/*
+ * Reads the kernel's memory, of 64, 32, 16 or 8 bits. In assembler, so that the compiler can't make it one
+ * instruction with a read of other memory: the verifier takes none that reads both.
+ */
+#define SOCKTALLY_READ(bits, pointer)                                                              \
+	({                                                                                         \
+		__u64 socktally_value;                                                             \
+		__asm__ volatile("%0 = *(u" #bits " *)(%1 + 0)"                                    \
+				 : "=r"(socktally_value)                                           \
+				 : "r"(pointer));                                                  \
+		socktally_value;                                                                   \
+	})
+
+/* Where the bytes are in the kernel's memory; 0: to be had by a helper only, or not there. */
+static __always_inline __u64 socktally_address(const void *skb, __u32 offset, __u32 size)
+{
+	const __u8 *kernel;
+	__u32 len, beyond;
+
+	if (!SOCKTALLY_LOADED(__u64, socktally_direct))
+		return 0;
+	kernel = socktally_kernel_skb(skb);
+	len = SOCKTALLY_READ(32, kernel + SOCKTALLY_LOADED(__u64, socktally_direct_len));
+	beyond = SOCKTALLY_READ(32, kernel + SOCKTALLY_LOADED(__u64, socktally_direct_data_len));
+	if ((__u64)offset + size > len - beyond)
+		return 0;
+	return SOCKTALLY_READ(64, kernel + SOCKTALLY_LOADED(__u64, socktally_direct_data)) + offset;
+}
+
+static __always_inline const __u8 *socktally_in_place(__u64 address)
+{
+	return socktally_kernel_memory(address, SOCKTALLY_LOADED(__u64, socktally_direct_bytes));
+}
+
+/* Copies by pieces, as `to` may be aligned anyhow. */
+static __always_inline void socktally_copy(void *to, const __u8 *from, __u32 size)
+{
+	__u32 done = 0;
+
+#define SOCKTALLY_PIECES(bits)                                                                     \
+	for (; size - done >= bits / 8; done += bits / 8) {                                        \
+		__u##bits piece = SOCKTALLY_READ(bits, from + done);                               \
+		__builtin_memcpy((__u8 *)to + done, &piece, bits / 8);                             \
+	}
+	SOCKTALLY_PIECES(64)
+	SOCKTALLY_PIECES(32)
+	SOCKTALLY_PIECES(16)
+	SOCKTALLY_PIECES(8)
+#undef SOCKTALLY_PIECES
+}
 
 /* Copies `size` bytes from `offset` in the packet: 0, or not all of them are there. */
 static __always_inline long socktally_load(const struct socktally_skb *skb, __u32 offset, void *to,
 					   __u32 size)
 {
+	if (__builtin_constant_p(size) && size <= 64) {
+		__u64 address = socktally_address(skb, offset, size);
+
+		if (address) {
+			socktally_copy(to, socktally_in_place(address), size);
+			return 0;
+		}
+	}
 	return bpf_skb_load_bytes(skb, offset, to, size);
 }
 
@@ -112,7 +186,7 @@ static __always_inline __u8 socktally_u8(const struct socktally_skb *skb, __u32 
 {
 	__u8 value = 0;
 
-	bpf_skb_load_bytes(skb, offset, &value, sizeof(value));
+	socktally_load(skb, offset, &value, sizeof(value));
 	return value;
 }
 
@@ -120,7 +194,7 @@ static __always_inline __u16 socktally_u16(const struct socktally_skb *skb, __u3
 {
 	__u16 value = 0;
 
-	bpf_skb_load_bytes(skb, offset, &value, sizeof(value));
+	socktally_load(skb, offset, &value, sizeof(value));
 	return SOCKTALLY_NET16(value);
 }
 
@@ -128,7 +202,7 @@ static __always_inline __u32 socktally_u32(const struct socktally_skb *skb, __u3
 {
 	__u32 value = 0;
 
-	bpf_skb_load_bytes(skb, offset, &value, sizeof(value));
+	socktally_load(skb, offset, &value, sizeof(value));
 	return SOCKTALLY_NET32(value);
 }
 
@@ -177,13 +251,6 @@ static __always_inline __u32 socktally_bytes(const struct socktally_packet *pack
 }
 
 /* --- the chain; nothing here is for hooks to call */
-
-#define SOCKTALLY_LOADED(type, name)                                                               \
-	({                                                                                         \
-		type socktally_value;                                                              \
-		__asm__("%0 = " #name " ll" : "=r"(socktally_value));                              \
-		socktally_value;                                                                   \
-	})
 
 static __always_inline void socktally_apply(struct socktally_packet *packet,
 					    struct socktally_taken *taken, __u32 verdict)

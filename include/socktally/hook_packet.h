@@ -36,6 +36,13 @@ struct socktally_address {
 	__u8 bytes[16]; /* of an IPv4 address the first four, then zeros */
 };
 
+/*
+ * Calls that the library replaces by those of the kernel's functions for reading in place: numbers that no
+ * helper has.
+ */
+#define SOCKTALLY_CALL_CONTEXT 0x57000001  /* bpf_cast_to_kern_ctx() */
+#define SOCKTALLY_CALL_READONLY 0x57000002 /* bpf_rdonly_cast() */
+
 /* struct socktally_packet, direction */
 #define SOCKTALLY_RECEIVED 0
 #define SOCKTALLY_SENT 1

@@ -16,6 +16,7 @@ enum {
 	SECOND_HALF = 1, /* of the LD_IMM64 before it */
 	RESOLVED = 2,    /* a relocation was for it */
 	REFERS = 4,      /* to a function, by its number in `calls` */
+			 /* 8: ST_MARK_DIRECT */
 };
 
 /* src_reg of an LD_IMM64 that loads a function's address; not in <linux/bpf.h> before Linux 5.13. */
@@ -158,10 +159,16 @@ static int load_resolve(const struct work *work, uint32_t at, const struct st_sy
 
 	if (!is_load(insn) || insn[0].src_reg || insn[1].imm)
 		return refuse(work, "the object file is damaged: a reference to", symbol->name);
-	if (!symbol->section)
+	if (!symbol->section) {
+		const int known =
+			st_loader_direct_name(work->loader, work->assembly, at, symbol->name);
+
+		if (known)
+			return known < 0 ? known : 0;
 		return work->loader->resolve(work->loader->ctx, symbol->name, insn)
 			       ? 0
 			       : refuse(work, "refers to what isn't in it:", symbol->name);
+	}
 	if (!work->loader->object.sections[symbol->section].executable)
 		return map_refer(work, insn, symbol);
 	insn[0].src_reg = PSEUDO_FUNC;
@@ -212,6 +219,7 @@ static int rest_resolve(const struct work *work, const struct st_function *funct
 					NULL);
 		if (result)
 			return result;
+		st_loader_direct_call(work->loader, work->assembly, at);
 	}
 	return 0;
 }

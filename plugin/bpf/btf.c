@@ -7,8 +7,7 @@
 /* Bound of nested types: a hostile file may have a cycle of them. */
 #define DEPTH_MAX 32
 
-/* Bytes that follow a type; -1: no such kind. */
-static int64_t tail_size(const struct btf_type *type)
+int64_t st_btf_tail_size(const struct btf_type *type)
 {
 	const int64_t count = st_btf_count(type);
 
@@ -58,7 +57,7 @@ static int types_read(struct st_btf *btf, uint32_t start, uint32_t size)
 
 		if (size - at < sizeof(*type))
 			return -EINVAL;
-		tail = tail_size(type);
+		tail = st_btf_tail_size(type);
 		if (tail < 0 || (uint64_t)tail > size - at - sizeof(*type))
 			return -EINVAL;
 		btf->types[btf->type_count++] = start + at;

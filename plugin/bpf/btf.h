@@ -52,7 +52,25 @@ static inline const void *st_btf_tail(const struct btf_type *type)
 	return type ? type + 1 : NULL;
 }
 
+/* Bytes that follow a type; -1: no such kind. */
+int64_t st_btf_tail_size(const struct btf_type *type);
+
 /* Kinds that came to <linux/btf.h> later than others. */
 enum { ST_BTF_DECL_TAG = 17, ST_BTF_TYPE_TAG = 18, ST_BTF_ENUM64 = 19 };
+
+/* plugin/bpf/kernel_types.c: looks a few things up in the types of the kernel that runs. */
+#define ST_KERNEL_MEMBERS 4
+
+struct st_kernel_type {
+	uint32_t kind; /* BTF_KIND_FUNC or BTF_KIND_STRUCT */
+	const char *name;
+	const char *members[ST_KERNEL_MEMBERS]; /* of a struct; NULL: no more */
+	/* what is found: */
+	uint32_t number;                     /* 0: there is none */
+	uint32_t offsets[ST_KERNEL_MEMBERS]; /* of members, in bytes; UINT32_MAX: not there */
+};
+
+/* 0 where the types could be read, whatever was found; -errno. */
+int st_kernel_types_find(struct st_kernel_type *types, size_t count);
 
 #endif

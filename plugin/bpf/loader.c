@@ -74,8 +74,9 @@ void st_loader_close(struct st_loader *loader)
 	st_object_close(&loader->object);
 }
 
-static const char *license_of(const struct st_object *object)
+const char *st_loader_license(const struct st_loader *loader)
 {
+	const struct st_object *object = &loader->object;
 	const struct st_section *section = &object->sections[st_object_section(object, "license")];
 
 	if (!section->data || !section->size || section->data[section->size - 1])
@@ -96,10 +97,10 @@ static int refusal(struct st_loader *loader, int result, const struct st_assembl
 			      *place ? " (" : "", place, *place ? ")" : "");
 }
 
-int st_loader_load(struct st_loader *loader, const struct st_assembly *assembly)
+static int program_load(struct st_loader *loader, const struct st_assembly *assembly)
 {
 	struct st_bpf_program program = {.name = assembly->name,
-					 .license = license_of(&loader->object),
+					 .license = st_loader_license(loader),
 					 .insns = assembly->insns,
 					 .count = assembly->count};
 	struct st_debug_info info = {0};
@@ -126,5 +127,17 @@ int st_loader_load(struct st_loader *loader, const struct st_assembly *assembly)
 	if (result < 0)
 		result = refusal(loader, result, assembly, &program);
 	st_debug_info_free(&info);
+	return result;
+}
+
+int st_loader_load(struct st_loader *loader, struct st_assembly *assembly)
+{
+	int result = program_load(loader, assembly);
+
+	/* as where CAP_PERFMON was given up since it was tried */
+	if (result < 0 && assembly->direct && !loader->direct.forced) {
+		st_assembly_direct_off(assembly);
+		result = program_load(loader, assembly);
+	}
 	return result;
 }

@@ -16,6 +16,7 @@
 #ifndef SOCKTALLY_PLUGIN_BPF_LOADER_H
 #define SOCKTALLY_PLUGIN_BPF_LOADER_H
 
+#include "plugin/bpf/direct.h"
 #include "plugin/bpf/object.h"
 #include <linux/bpf.h>
 
@@ -48,6 +49,8 @@ struct st_loader {
 	 */
 	bool (*resolve)(const void *ctx, const char *name, struct bpf_insn insn[2]);
 	const void *ctx;
+	struct st_direct direct; /* once a program has asked for it */
+	bool direct_known;
 	char error[ST_LOADER_ERROR_MAX];
 };
 
@@ -55,6 +58,9 @@ struct st_function {
 	struct st_symbol symbol;
 	uint32_t start; /* in the assembled program, in instructions */
 };
+
+/* One of an instruction's marks: it is about direct reads. Others: plugin/bpf/assembly.c. */
+#define ST_MARK_DIRECT 8
 
 /* A program in one piece. */
 struct st_assembly {
@@ -65,6 +71,7 @@ struct st_assembly {
 	uint32_t count;
 	struct st_function functions[ST_LOADER_FUNCTIONS];
 	unsigned int function_count;
+	bool direct; /* it reads in place */
 };
 
 /*
@@ -80,8 +87,11 @@ int st_loader_assemble(struct st_loader *loader, const struct st_symbol *program
 		       struct st_assembly *assembly);
 void st_assembly_close(struct st_assembly *assembly);
 
-/* A descriptor, or -errno with the verifier's words as loader->error. */
-int st_loader_load(struct st_loader *loader, const struct st_assembly *assembly);
+/*
+ * A descriptor, or -errno with the verifier's words as loader->error. A program that reads in place and is
+ * refused is tried with helpers.
+ */
+int st_loader_load(struct st_loader *loader, struct st_assembly *assembly);
 
 /* Notes what is wrong; returns result. */
 int st_loader_fail(struct st_loader *loader, int result, const char *format, ...)
@@ -89,12 +99,26 @@ int st_loader_fail(struct st_loader *loader, int result, const char *format, ...
 
 /* --- what the files of the loader share */
 
+/* "": none. */
+const char *st_loader_license(const struct st_loader *loader);
+
 /* plugin/bpf/loader_maps.c: which maps there are. */
 int st_loader_maps_read(struct st_loader *loader);
 /* Makes a map, unless it is made. */
 int st_loader_map_make(struct st_loader *loader, struct st_loader_map *map);
 /* The map for a symbol's section and place in it; NULL: none. */
 struct st_loader_map *st_loader_map_at(struct st_loader *loader, const struct st_symbol *symbol);
+/*
+ * plugin/bpf/loader_direct.c: see bpf/direct.h. An LD_IMM64 gets the value of a name: 1; it isn't one of
+ * these: 0; or -errno.
+ */
+int st_loader_direct_name(struct st_loader *loader, struct st_assembly *assembly, uint32_t at,
+			  const char *name);
+/* A call that stands for one of the kernel's functions gets its number. */
+void st_loader_direct_call(struct st_loader *loader, struct st_assembly *assembly, uint32_t at);
+/* The program is to read by helpers after all. */
+void st_assembly_direct_off(struct st_assembly *assembly);
+
 /* The object's types in the kernel: a descriptor, or -1: it does not take them. */
 int st_loader_btf(struct st_loader *loader);
 

@@ -11,7 +11,7 @@ import sys
 import live
 import tap
 
-NAMES = ("bpf meter perfmon jit hooks classes functions packet_socket socket_program option_memory "
+NAMES = ("bpf meter perfmon jit direct_reads hooks classes functions packet_socket socket_program option_memory "
          "pidfd_getfd packet_diag program_list").split()
 
 
@@ -55,7 +55,8 @@ def main():
         tap.same(have["packet_socket"]["there"], False, "no CAP_NET_RAW: no packet socket")
         have = consistent("no BPF", "capsh", "--drop=cap_bpf,cap_perfmon,cap_sys_admin", "--", "-c",
                           'exec "$0" "$@"')
-        tap.same((have["bpf"]["there"], have["meter"]["there"]), (False, False), "no BPF: not there")
+        tap.same((have["bpf"]["there"], have["meter"]["there"], have["direct_reads"]["there"]),
+                 (False, False, False), "no BPF: not there")
     else:
         tap.skip("with less than root has", "needs capsh")
     text = subprocess.run([live.SOCKTALLY, "features"], capture_output=True, text=True, check=True).stdout

@@ -66,6 +66,7 @@ PRIVATE = {
     "plugin/attach/attach.h": "attach, list: a socket's filter; the service: a program for a socket; features: trying",
     "plugin/attach/linktype.h": "attach: the link type of a socket, for its report",
     "plugin/attach/saved_filter.h": "attach, detach, list: what killed meters have left",
+    "plugin/bpf/direct.h": "features: whether programs read in place",
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
     "plugin/count_packets.h": "read, diff: many packets in one call",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",

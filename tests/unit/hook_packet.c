@@ -22,6 +22,7 @@ static void take_note(unsigned int protocol, unsigned int offset)
 #include "bpf/parse/parse.h"
 
 #include "tests/lib/hook_help.h"
+#include "plugin/bpf/direct.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/count/classify.h"
 #include "plugin/meter/meter.h"
@@ -186,33 +187,46 @@ static void remove_builtin(void)
 			bail("a hook can't be removed");
 }
 
-int main(void)
+/* reads: how programs read the packet, by SOCKTALLY_READS. */
+static void try(const char *reads, int cpu)
 {
 	const uint32_t entry = ST_CHAIN_ENTRY;
-	int cpu = sched_getcpu();
-	cpu_set_t cpus;
 	uint32_t id = 0;
+
+	setenv("SOCKTALLY_READS", reads, 1);
+	checked = different = 0;
+	if (socktally_open(&meter, NULL))
+		bail("can't meter");
+	if (ok(add_builtin(), "every built-in hook loads (%s)", reads)) {
+		remove_builtin();
+		if (st_bpf_map_lookup(meter->chain_map, &entry, &id))
+			bail("the chain's entry");
+		program = st_bpf_prog_by_id(id);
+		region = st_region_of(meter, (uint32_t)cpu);
+		if (program < 0)
+			bail("the chain's first program");
+		check_all();
+		ok(checked > 200, "%u packets", checked);
+		ok(!different, "their layers are where the native parser finds them");
+		close(program);
+	}
+	socktally_close(meter);
+}
+
+int main(void)
+{
+	int cpu = sched_getcpu();
+	struct st_direct direct;
+	cpu_set_t cpus;
 
 	own_network();
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		bail("sched_setaffinity");
-	if (socktally_open(&meter, NULL))
-		bail("can't meter");
-	if (!ok(add_builtin(), "every built-in hook loads"))
-		return done();
-	remove_builtin();
-	if (st_bpf_map_lookup(meter->chain_map, &entry, &id))
-		bail("the chain's entry");
-	program = st_bpf_prog_by_id(id);
-	region = st_region_of(meter, (uint32_t)cpu);
-	if (program < 0)
-		bail("the chain's first program");
-	check_all();
-	ok(checked > 200, "%u packets", checked);
-	ok(!different, "their layers are where the native parser finds them");
-	close(program);
-	socktally_close(meter);
+	st_direct_get(&direct);
+	try("helper", cpu);
+	if (direct.works)
+		try("direct", cpu);
 	return done();
 }

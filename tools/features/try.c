@@ -4,6 +4,7 @@
 
 #include "tools/common/file_text.h"
 #include "tools/proc/packet_diag.h"
+#include "plugin/bpf/direct.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/attach/attach.h"
 #include "tools/proc/processes.h"
@@ -121,6 +122,17 @@ static void try_jit(struct feature *feature)
 	if (feature->state == FEATURE_NO)
 		feature->means = "each packet costs several times as much: set "
 				 "net.core.bpf_jit_enable to 1";
+}
+
+static void try_direct(struct feature *feature)
+{
+	struct st_direct direct;
+
+	st_direct_get(&direct);
+	set(feature, direct.works ? FEATURE_YES : FEATURE_NO,
+	    direct.works ? NULL : "each packet costs some 15 ns more, for copies of its headers");
+	say(feature, "%s",
+	    direct.works ? "programs read a packet's headers where they are" : direct.reason);
 }
 
 static struct socktally *try_meter(struct feature *feature)
@@ -298,6 +310,7 @@ void features_try(struct feature features[FEATURE_COUNT])
 		[FEATURE_METER] = {"meter", "counting packets"},
 		[FEATURE_PERFMON] = {"perfmon", "CAP_PERFMON"},
 		[FEATURE_JIT] = {"jit", "BPF compiler (JIT)"},
+		[FEATURE_DIRECT] = {"direct_reads", "reading in place"},
 		[FEATURE_HOOKS] = {"hooks", "--hook"},
 		[FEATURE_CLASSES] = {"classes", "--class"},
 		[FEATURE_FUNCTIONS] = {"functions", "negative offsets"},
@@ -320,6 +333,7 @@ void features_try(struct feature features[FEATURE_COUNT])
 	meter = try_meter(&features[FEATURE_METER]);
 	try_perfmon(&features[FEATURE_PERFMON], &features[FEATURE_BPF]);
 	try_jit(&features[FEATURE_JIT]);
+	try_direct(&features[FEATURE_DIRECT]);
 	try_hooks(&features[FEATURE_HOOKS], meter);
 	try_classes(&features[FEATURE_CLASSES], meter);
 	try_functions(&features[FEATURE_FUNCTIONS], meter);
