@@ -68,7 +68,7 @@ struct st_region {
 	__u32 used; /* cells */
 	__u32 zero; /* never written */
 	__u32 spare[14];
-	__u64 walk[8];                /* scratch of the parser: a struct st_walk */
+	__u64 walk[16];               /* scratch of the parser: a struct st_walk */
 	struct socktally_chain chain; /* scratch of the chain with hooks */
 	__u64 spare_chain[4];
 	struct socktally_taken taken[ST_HOOK_SLOTS];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Counting without a kernel: the same table and the same classifier, on packets that one has. */
 #include "plugin/count_packets.h"
+#include "plugin/apps/memory.h"
 #include "plugin/classes/classes.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
@@ -28,13 +29,15 @@ static inline int count_classes(struct socktally *meter, const struct st_batch_p
 int socktally_count(struct socktally *meter, uint32_t linktype, const void *data, size_t caplen,
 		    size_t len, enum socktally_direction direction)
 {
-	const struct st_batch_packet packet = {
+	struct st_batch_packet packet = {
 		.data = data,
 		.caplen = caplen < UINT32_MAX ? (uint32_t)caplen : UINT32_MAX,
 		.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX,
 		.linktype = linktype,
 	};
 	struct st_skb_facts facts;
+	struct st_flow_place place;
+	struct st_path path;
 
 	if (!st_registry_has(meter))
 		return -EINVAL;
@@ -42,9 +45,13 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 		return st_fail(meter, -EINVAL,
 			       "a packet to count: no data, or the meter counts in the kernel");
 	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
-	st_tally(st_region_of(meter, 0), meter->sizes,
-		 st_classify(&meter->ports, st_link_of_linktype(linktype), data, packet.caplen),
-		 &facts);
+	path = st_classify_place(&meter->ports, st_link_of_linktype(linktype), data, packet.caplen,
+				 &place);
+	if (meter->flows) {
+		packet.seconds = st_seconds();
+		st_flow_recognise(meter->flows, &packet, &place, 1, &path);
+	}
+	st_tally(st_region_of(meter, 0), meter->sizes, path, &facts);
 	return count_classes(meter, &packet, &facts);
 }
 
@@ -58,26 +65,35 @@ static size_t same_link(const struct st_batch_packet *packets, size_t count)
 	return same;
 }
 
+void st_recognise(struct socktally *meter, const struct st_batch_packet *packets, size_t count,
+		  struct st_path *paths, struct st_flow_place *places)
+{
+	struct st_flow_place own[ST_BATCH];
+	size_t same;
+
+	if (!places && meter->flows)
+		places = own;
+	for (size_t at = 0; at < count; at += same) {
+		same = same_link(packets + at, count - at);
+		st_classify_batch(&meter->ports, st_link_of_linktype(packets[at].linktype),
+				  packets + at, same, paths + at, places ? places + at : NULL);
+	}
+	if (meter->flows)
+		st_flow_recognise(meter->flows, packets, places, count, paths);
+}
+
 int st_count_batch(struct socktally *meter, const struct st_batch_packet *packets, size_t count)
 {
 	struct st_region *region = st_region_of(meter, 0);
 	struct st_path paths[ST_BATCH];
 	int result = 0;
 
-	while (count && !result) {
-		size_t same = same_link(packets, count);
+	st_recognise(meter, packets, count, paths, NULL);
+	for (size_t i = 0; i < count && !result; i++) {
+		struct st_skb_facts facts = facts_of(packets[i].caplen, packets[i].len, false);
 
-		st_classify_batch(&meter->ports, st_link_of_linktype(packets->linktype), packets,
-				  same, paths);
-		for (size_t i = 0; i < same && !result; i++) {
-			struct st_skb_facts facts =
-				facts_of(packets[i].caplen, packets[i].len, false);
-
-			st_tally(region, meter->sizes, paths[i], &facts);
-			result = count_classes(meter, &packets[i], &facts);
-		}
-		packets += same;
-		count -= same;
+		st_tally(region, meter->sizes, paths[i], &facts);
+		result = count_classes(meter, &packets[i], &facts);
 	}
 	return result;
 }

@@ -12,4 +12,11 @@
  */
 int st_count_batch(struct socktally *meter, const struct st_batch_packet *packets, size_t count);
 
+/*
+ * What st_count_batch() would count them as. places: NULL, or where each packet's flow is told. The packets
+ * have come after all that were counted before.
+ */
+void st_recognise(struct socktally *meter, const struct st_batch_packet *packets, size_t count,
+		  struct st_path *paths, struct st_flow_place *places);
+
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Opening and closing a meter. */
+#include "plugin/apps/memory.h"
 #include "plugin/attach/attach.h"
 #include "plugin/classes/classes.h"
 #include "plugin/count/changes.h"
@@ -19,14 +20,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define OPEN_FLAGS (SOCKTALLY_OPEN_USERSPACE | SOCKTALLY_OPEN_RECORDS)
+#define OPEN_FLAGS                                                                                 \
+	(SOCKTALLY_OPEN_USERSPACE | SOCKTALLY_OPEN_RECORDS | SOCKTALLY_OPEN_NO_APPLICATIONS)
 
 const char *socktally_version(void)
 {
 	return SOCKTALLY_VERSION;
 }
 
-static int userspace_open(struct socktally *meter)
+static int userspace_open(struct socktally *meter, bool applications, uint32_t flows)
 {
 	meter->region_count = 1;
 	meter->regions = aligned_alloc(64, meter->region_size);
@@ -34,6 +36,11 @@ static int userspace_open(struct socktally *meter)
 		return st_fail(meter, -ENOMEM, "no memory for a table of %u paths",
 			       meter->sizes.paths);
 	memset(meter->regions, 0, meter->region_size);
+	if (!applications)
+		return 0;
+	meter->flows = st_flow_memory_open(flows);
+	if (!meter->flows)
+		return st_fail(meter, -ENOMEM, "no memory to remember flows");
 	return 0;
 }
 
@@ -63,6 +70,7 @@ static void meter_free(struct socktally *meter)
 	else if (meter->regions)
 		munmap(meter->regions, (size_t)meter->region_count * meter->region_size);
 	st_path_labels_close(meter);
+	st_flow_memory_close(meter->flows);
 	free(meter);
 }
 
@@ -84,6 +92,12 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 		return st_open_fail(error, "the options don't begin with their size");
 	if (own.paths > ST_MAX_PATHS || own.flags & ~OPEN_FLAGS)
 		return st_open_fail(-EINVAL, "options: more than 32768 paths, or unknown flags");
+	if (own.reserved)
+		return st_open_fail(-EINVAL, "options: reserved is not 0");
+	if (own.flows & (own.flows - 1) || (own.flows && own.flows < ST_FLOW_LEAST) ||
+	    own.flows > ST_FLOW_MOST)
+		return st_open_fail(-EINVAL,
+				    "options: flows is no power of two from 1024 to 524288");
 	if (!st_ports_take(&ports, own.ports, own.port_count))
 		return st_open_fail(-EINVAL,
 				    "options: more than 8 ports, a port 0 or given twice, or "
@@ -111,7 +125,8 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->sizes.slots = st_table_slots(meter->sizes.paths);
 	meter->region_size = (uint32_t)st_region_size(meter->sizes.paths);
 	if (meter->userspace)
-		error = userspace_open(meter);
+		error = userspace_open(meter, !(own.flags & SOCKTALLY_OPEN_NO_APPLICATIONS),
+				       own.flows);
 	else
 		error = own.broker ? st_remote_open(meter, &own) : st_meter_maps_open(meter);
 	st_path_labels_open(meter);

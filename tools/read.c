@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally read: counts the packets of a capture file. */
-#include "tools/capture/file.h"
-#include "tools/options/options.h"
-#include "plugin/count_packets.h"
-#include "proto/decimal.h"
+#include "tools/read.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -13,9 +10,6 @@
 #include <unistd.h>
 
 #define PATHS_DEFAULT 32768 /* a file of any kind fits; it costs a few megabytes */
-_Static_assert(CAPTURE_BEHIND >= ST_BEHIND, "what the classifier may read is there");
-
-#define LINE_MAX_LENGTH (2 * 20 + 2 + SOCKTALLY_PATH_TEXT_MAX + 1)
 
 static const char help[] =
 	"socktally read [OPTIONS] FILE|-\n"
@@ -24,28 +18,12 @@ static const char help[] =
 	"compressed with gzip, zstd, xz, bzip2 or lz4; - is standard input.\n"
 	"\n"
 	"      --packets           a line for each packet instead: number, length, path\n"
+	"      --flows             a line for each flow instead: ends, what it is, counts\n"
 	"%s"
 	"\n"
 	"SECONDS are of the packets' own time.\n";
 
-enum { OPTION_PACKETS = OPTION_OWN };
-
-struct options {
-	struct report_options report;
-	bool packets;
-	const char *path;
-};
-
-struct read_session {
-	const struct options *options;
-	struct capture_file *file;
-	struct socktally *meter;
-	struct report *report;
-	struct report_output output;
-	struct timespec start; /* of the first packet since the last report */
-	struct timespec end;   /* and of the last one */
-	bool timed;            /* both are set */
-};
+enum { OPTION_PACKETS = OPTION_OWN, OPTION_FLOWS };
 
 /* The short name of a link type: the outermost layer that the classifier gives such packets. */
 static void linktype_name(uint32_t linktype, char *name, size_t size)
@@ -161,13 +139,7 @@ static int count_batch(struct read_session *session, const struct capture_packet
 {
 	struct st_batch_packet batch[ST_BATCH];
 
-	for (int i = 0; i < count; i++)
-		batch[i] = (struct st_batch_packet){
-			.data = packets[i].data,
-			.caplen = packets[i].caplen,
-			.len = packets[i].len,
-			.linktype = packets[i].linktype,
-		};
+	read_batch(session, packets, (size_t)count, batch);
 	if (st_count_batch(session->meter, batch, (size_t)count))
 		return command_fail("%s", socktally_error(session->meter));
 	return 0;
@@ -198,24 +170,11 @@ static int count_packets(struct read_session *session)
 	return status;
 }
 
-static int open_meter(struct read_session *session, uint32_t paths)
-{
-	struct socktally_open_opts opts = {
-		.sz = sizeof(opts),
-		.paths = paths,
-		.ports = session->options->report.ports,
-		.port_count = session->options->report.port_count,
-		.flags = SOCKTALLY_OPEN_USERSPACE,
-	};
-
-	return socktally_open(&session->meter, &opts);
-}
-
 static int count_file(struct read_session *session)
 {
 	const struct report_options *options = &session->options->report;
 	int status = EXIT_FAILED,
-	    error = open_meter(session, options->paths ? options->paths : PATHS_DEFAULT);
+	    error = read_open_meter(session, options->paths ? options->paths : PATHS_DEFAULT);
 
 	if (!error)
 		error = report_open(&session->report, &session->output, &options->style);
@@ -229,49 +188,7 @@ static int count_file(struct read_session *session)
 	return status;
 }
 
-/* The line in a buffer of LINE_MAX_LENGTH; returns its length. */
-static size_t packet_line(const struct socktally *meter, char *line, uint64_t number,
-			  const struct capture_packet *packet)
-{
-	struct socktally_path path;
-	char *at = decimal_put(line, number);
-
-	socktally_classify_for(meter, packet->linktype, packet->data, packet->caplen, &path);
-	*at++ = '\t';
-	at = decimal_put(at, packet->len);
-	*at++ = '\t';
-	at += socktally_path_text(path.layers, path.layer_count, at, SOCKTALLY_PATH_TEXT_MAX);
-	*at++ = '\n';
-	return (size_t)(at - line);
-}
-
-static int list_packets(struct read_session *session)
-{
-	struct capture_packet packet;
-	char line[LINE_MAX_LENGTH];
-	uint64_t number = 0;
-	bool failed = false;
-	FILE *out;
-	int result;
-
-	/* nothing is counted on it: it has the ports */
-	if (session->options->report.port_count && open_meter(session, 1))
-		return command_fail("%s", socktally_error(NULL));
-	out = fdopen(dup(session->output.fd), "w");
-	if (!out)
-		return command_fail("can't write the list: %s", strerror(errno));
-	while (!failed && (result = capture_file_next(session->file, &packet)) > 0) {
-		size_t length = packet_line(session->meter, line, ++number, &packet);
-
-		failed = fwrite_unlocked(line, 1, length, out) != length;
-	}
-	if (fclose(out) || failed)
-		return command_fail("can't write the list of packets: %s; packets read: %llu",
-				    strerror(errno), (unsigned long long)number);
-	return result < 0 ? command_fail("%s", capture_file_message(session->file)) : 0;
-}
-
-static int read_file(const struct options *options)
+static int read_file(const struct read_options *options)
 {
 	struct read_session session = {.options = options};
 	char message[CAPTURE_MESSAGE_MAX];
@@ -281,10 +198,12 @@ static int read_file(const struct options *options)
 	if (!session.file)
 		return command_fail("%s", message);
 	status = command_output(&options->report, STDOUT_FILENO,
-				capture_file_descriptor(session.file), options->packets,
-				&session.output);
+				capture_file_descriptor(session.file),
+				options->packets || options->flows, &session.output);
 	if (!status) {
-		status = options->packets ? list_packets(&session) : count_file(&session);
+		status = options->packets ? read_list_packets(&session)
+			 : options->flows ? read_list_flows(&session)
+					  : count_file(&session);
 		status = command_output_close(&options->report, &session.output, status);
 	}
 	socktally_close(session.meter);
@@ -292,7 +211,7 @@ static int read_file(const struct options *options)
 	return status;
 }
 
-static int check(const struct options *options, int argc, char **argv)
+static int check(const struct read_options *options, int argc, char **argv)
 {
 	if (optind == argc || !*argv[optind])
 		return command_usage("no capture file given");
@@ -301,6 +220,13 @@ static int check(const struct options *options, int argc, char **argv)
 				     argv[optind + 1]);
 	if (options->packets && options->report.style.format != REPORT_TEXT)
 		return command_usage("--packets writes plain lines: not with --format");
+	if (options->flows && options->report.style.format != REPORT_TEXT &&
+	    options->report.style.format != REPORT_JSON)
+		return command_usage("--flows writes plain lines or JSON: not this --format");
+	if (options->flows && (options->packets || options->report.classes.count))
+		return command_usage("--flows lists flows: not with --packets or --class");
+	if (options->flows && options->report.interval)
+		return command_usage("--flows lists flows: not with -I");
 	if (options->packets && options->report.classes.count)
 		return command_usage("--packets lists every packet: not with --class");
 	if (options->packets && options->report.interval)
@@ -316,10 +242,11 @@ int command_read(int argc, char **argv)
 	static const struct option long_options[] = {
 		COMMAND_LONG,
 		{"packets", no_argument, NULL, OPTION_PACKETS},
+		{"flows", no_argument, NULL, OPTION_FLOWS},
 		{0},
 	};
 	/* static: what it points to lasts as long as the process */
-	static struct options options;
+	static struct read_options options;
 	int option, status = 0;
 
 	while ((option = command_getopt(argc, argv, ":" COMMAND_SHORT, long_options)) != -1) {
@@ -328,6 +255,9 @@ int command_read(int argc, char **argv)
 			return command_print(help, command_option_help);
 		case OPTION_PACKETS:
 			options.packets = true;
+			break;
+		case OPTION_FLOWS:
+			options.flows = true;
 			break;
 		case '?':
 		case ':':

@@ -74,6 +74,12 @@ static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
 	return pkt->skb->vlan_present ? bpf_ntohs(pkt->skb->vlan_proto) : 0;
 }
 
+/* The identifier in that tag, with its priority. */
+static __always_inline __u32 st_packet_vlan(const struct st_packet *pkt)
+{
+	return pkt->skb->vlan_tci;
+}
+
 /* The ethertype of a packet that starts with its network layer. */
 static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 {

@@ -27,6 +27,12 @@ static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
 	return 0;
 }
 
+static __always_inline __u32 st_packet_vlan(const struct st_packet *pkt)
+{
+	(void)pkt;
+	return 0;
+}
+
 static __always_inline __u32 st_packet_ethertype(const struct st_packet *pkt)
 {
 	(void)pkt;

@@ -19,8 +19,14 @@
 /* Steps at most after the link layer. A further part, as a label of an MPLS stack, is a step too. */
 #define ST_MAX_STEPS 12
 
-static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 parser,
-				     const struct st_ports *ports)
+/* Of a tag: its identifier, in which flows are told apart; 0 is none (IEEE 802.1Q, 9.6). */
+static __always_inline void st_note_vlan(struct st_walk *walk, __u32 control)
+{
+	walk->tags = walk->tags << 12 | (control & 0xfff);
+}
+
+static __always_inline void st_layer(struct st_walk *walk, struct st_step *step, const __u8 *h,
+				     __u32 parser, const struct st_ports *ports)
 {
 	switch (parser) {
 	case ST_PARSER_HAS_ETH:
@@ -51,9 +57,11 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 		st_eth(step, h);
 		break;
 	case ST_PARSER_VLAN:
+		st_note_vlan(walk, st_get16(h));
 		st_vlan(step, h);
 		break;
 	case ST_PARSER_IEEE8021AD:
+		st_note_vlan(walk, st_get16(h));
 		st_ieee8021ad(step, h);
 		break;
 	case ST_PARSER_TAG:
@@ -84,9 +92,11 @@ static __always_inline void st_layer(struct st_step *step, const __u8 *h, __u32 
 		st_ppp(step, h);
 		break;
 	case ST_PARSER_IP:
+		walk->network = walk->off;
 		st_ip(step, h);
 		break;
 	case ST_PARSER_IPV6:
+		walk->network = walk->off;
 		st_ipv6(step, h);
 		break;
 	case ST_PARSER_IPV6_HEADER:
@@ -161,8 +171,10 @@ static __always_inline void st_metadata_tag(struct st_walk *walk, const struct s
 {
 	__u32 tag = st_packet_tag(pkt);
 
-	if (tag)
-		st_path_push(walk, tag == 0x88a8 ? ST_IEEE8021AD : ST_VLAN, 8);
+	if (!tag)
+		return;
+	st_path_push(walk, tag == 0x88a8 ? ST_IEEE8021AD : ST_VLAN, 8);
+	st_note_vlan(walk, st_packet_vlan(pkt));
 }
 
 /*
@@ -186,6 +198,8 @@ static __always_inline __u32 st_cooked_tags(struct st_walk *walk, const struct s
 		if (!st_tag_protocol(ethertype))
 			return ethertype > ST_IEEE_802_3_MAX ? ethertype : 4 /* ETH_P_802_2 */;
 		st_path_push(walk, st_tag_protocol(ethertype), 8);
+		if (i < ST_SENT_TAGS)
+			st_note_vlan(walk, st_get16(link + 14 + 4 * i));
 	}
 	return 0;
 }
@@ -339,6 +353,20 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 	return 0;
 }
 
+/* What the walk would leave behind of a packet that st_common() has found a path for. */
+static __always_inline void st_common_walk(struct st_walk *walk, const __u8 *h, __u32 common,
+					   __u32 len)
+{
+	const _Bool ipv6 = (common >> 8 & 0xff) == ST_IPV6;
+
+	walk->network = 14;
+	walk->off = (ipv6 ? 54 : 34) + ((common & 0xff) == ST_TCP ? 20 : 8);
+	walk->end = ipv6 ? 54 + st_get16(h + 18) : 14 + st_get16(h + 16);
+	walk->tags = 0;
+	walk->len = len;
+	walk->base = 0;
+}
+
 /* Before the walk. Returns the path's lower half if that is the whole path; 0: walk. */
 static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 {
@@ -351,7 +379,7 @@ static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
 		if (common) {
-			walk->len = 0; /* no walk: see segments.h */
+			st_common_walk(walk, h, common, len);
 			return common;
 		}
 	}
@@ -382,7 +410,7 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 		if (!st_packet_at(pkt, walk, &h))
 			return 0;
 		st_step_init(step, walk->found.fixed);
-		st_layer(step, h, walk->found.parser, st_packet_ports(pkt));
+		st_layer(walk, step, h, walk->found.parser, st_packet_ports(pkt));
 		ST_FORGET();
 		if (!st_advance(walk, step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))

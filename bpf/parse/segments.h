@@ -10,21 +10,11 @@
 #include "bpf/parse/part.h"
 
 #define ST_TCP_MIN 20
-#define ST_UDP_MIN 8
-
-/* Where the fixed part of the last layer's header ends. */
-static __always_inline __u32 st_headers_end(const struct st_walk *walk, struct st_path path)
-{
-	if (walk->len) /* there was a walk */
-		return walk->off;
-	return 14 + ((path.lo >> 8 & 0xff) == ST_IP ? 20 : 40) +
-	       ((path.lo & 0xff) == ST_TCP ? ST_TCP_MIN : ST_UDP_MIN);
-}
 
 /* path: this packet's, which has been parsed just now. */
 static __always_inline __u32 st_segments(const struct st_packet *pkt, struct st_path path)
 {
-	__u32 size = pkt->skb->gso_size, end = st_headers_end(ST_WALK(pkt), path);
+	__u32 size = pkt->skb->gso_size, end = ST_WALK(pkt)->off;
 	__u32 payload;
 	__u8 offset;
 

@@ -168,6 +168,12 @@ struct socktally_open_opts {
 	/* UDP ports of tunnels, besides the standard ones: up to SOCKTALLY_MAX_PORTS; read during the call. */
 	const struct socktally_port *ports;
 	size_t port_count;
+	/*
+	 * Flows whose application is remembered, 8 bytes each: a power of two from 1024 to 524288; 0: 131072,
+	 * or with SOCKTALLY_OPEN_USERSPACE as many as come, up to 4194304.
+	 */
+	uint32_t flows;
+	uint32_t reserved; /* 0 */
 };
 
 /*
@@ -181,6 +187,8 @@ struct socktally_open_opts {
  * filter is. Without effect before Linux 5.10.
  */
 #define SOCKTALLY_OPEN_RECORDS 0x2u
+/* Paths end at the transport: no application is recognised, and nothing is spent on it. */
+#define SOCKTALLY_OPEN_NO_APPLICATIONS 0x4u
 
 struct socktally_attach_opts {
 	size_t sz;       /* sizeof(struct socktally_attach_opts) */

@@ -24,6 +24,11 @@ static struct st_path classify_inside(struct st_packet *packet, __u32 link)
 	return walk->path;
 }
 
+static inline struct st_path classify(struct st_packet *packet, __u32 link)
+{
+	return link & ST_LINK_ENVELOPE ? classify_inside(packet, link) : st_parse(packet, link);
+}
+
 struct st_path st_classify(const struct st_ports *ports, __u32 link, const void *data,
 			   size_t caplen)
 {
@@ -31,9 +36,24 @@ struct st_path st_classify(const struct st_ports *ports, __u32 link, const void 
 				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
 				   .ports = ports};
 
-	if (link & ST_LINK_ENVELOPE)
-		return classify_inside(&packet, link);
-	return st_parse(&packet, link);
+	return classify(&packet, link);
+}
+
+struct st_path st_classify_place(const struct st_ports *ports, __u32 link, const void *data,
+				 size_t caplen, struct st_flow_place *place)
+{
+	struct st_packet packet = {.data = data,
+				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
+				   .ports = ports};
+	struct st_path path = classify(&packet, link);
+
+	*place = (struct st_flow_place){
+		.network = packet.walk.network,
+		.off = packet.walk.off,
+		.end = packet.walk.end,
+		.tags = packet.walk.tags,
+	};
+	return path;
 }
 
 /* https://www.tcpdump.org/linktypes.html */

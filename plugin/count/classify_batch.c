@@ -28,6 +28,8 @@ _Static_assert(1 + ST_MAX_STEPS <= ST_MAX_LAYERS, "steps are what ends a walk");
 struct batch {
 	struct st_path *paths;
 	const struct st_ports *ports;
+	struct st_flow_place *places; /* its `network` and `transport` */
+	const struct st_batch_packet *packets;
 	const __u8 *header[ST_BATCH]; /* of the layer to come */
 	__u32 left[ST_BATCH];         /* bytes from there */
 	__u32 next[ST_BATCH];         /* as in struct st_walk */
@@ -81,6 +83,30 @@ static __always_inline struct st_found found_of_parser(enum st_parser parser, st
 	return found;
 }
 
+/* What a flow is told by, at the layer's header. */
+static __always_inline void note_place(struct batch *batch, __u32 i, enum st_parser parser,
+				       const struct st_walk *walk)
+{
+	const __u32 off = (__u32)(batch->header[i] - batch->packets[i].data);
+
+	switch (parser) {
+	case ST_PARSER_IP:
+	case ST_PARSER_IPV6:
+		batch->places[i].network = off;
+		break;
+	case ST_PARSER_UDP:
+	case ST_PARSER_UDPLITE:
+		batch->places[i].transport = off;
+		break;
+	case ST_PARSER_VLAN:
+	case ST_PARSER_IEEE8021AD:
+		batch->places[i].tags = batch->places[i].tags << 12 | walk->tags;
+		break;
+	default:
+		break;
+	}
+}
+
 static __always_inline void take_steps(struct batch *batch, enum st_parser parser)
 {
 	const __u32 count = batch->counts[parser];
@@ -99,7 +125,8 @@ static __always_inline void take_steps(struct batch *batch, enum st_parser parse
 		if (batch->steps[i]++ == ST_MAX_STEPS)
 			continue;
 		st_step_init(&step, found.fixed);
-		st_layer(&step, batch->header[i], parser, batch->ports);
+		st_layer(&walk, &step, batch->header[i], parser, batch->ports);
+		note_place(batch, i, parser, &walk);
 		if (!st_advance(&walk, &step, found.fixed, found.protocol, found.shift))
 			walk.next = ST_STOP;
 		enqueue(batch, i, &walk);
@@ -141,6 +168,21 @@ static __attribute__((noinline)) void start_inside(struct batch *batch, __u32 i,
 	batch->steps[i] = ST_ENVELOPE_LAYERS;
 }
 
+/* What the walk would note of a packet with this path. */
+static __always_inline void place_common(struct st_flow_place *place, const __u8 *data,
+					 __u32 common, __u32 len)
+{
+	struct st_walk walk;
+
+	st_common_walk(&walk, data, common, len);
+	*place = (struct st_flow_place){
+		.network = walk.network,
+		.transport = walk.off - ((common & 0xff) == ST_TCP ? 20 : 8),
+		.off = walk.off,
+		.end = walk.end,
+	};
+}
+
 static __always_inline void start(struct batch *batch, __u32 link,
 				  const struct st_batch_packet *packets, size_t count)
 {
@@ -154,10 +196,15 @@ static __always_inline void start(struct batch *batch, __u32 link,
 		if (uncommon < UNCOMMON_MOST) {
 			batch->paths[i] = (struct st_path){
 				.lo = st_common(&without_tag, packets[i].data, len)};
-			if (batch->paths[i].lo)
+			if (batch->paths[i].lo) {
+				batch->header[i] = NULL;
+				place_common(&batch->places[i], packets[i].data,
+					     (__u32)batch->paths[i].lo, len);
 				continue;
+			}
 			uncommon++;
 		}
+		batch->places[i].tags = 0;
 		batch->header[i] = packets[i].data;
 		batch->steps[i] = 0;
 		if (link & ST_LINK_ENVELOPE)
@@ -165,6 +212,19 @@ static __always_inline void start(struct batch *batch, __u32 link,
 		else
 			st_link(&walk, &without_tag, packets[i].data, link);
 		enqueue(batch, i, &walk);
+	}
+}
+
+/* Where the walks have ended. */
+static void note_ends(const struct batch *batch, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct st_flow_place *place = &batch->places[i];
+
+		if (!batch->header[i])
+			continue;
+		place->off = (__u32)(batch->header[i] - batch->packets[i].data);
+		place->end = place->off + batch->left[i];
 	}
 }
 
@@ -187,13 +247,17 @@ static void name_unread(struct batch *batch)
 }
 
 void st_classify_batch(const struct st_ports *ports, __u32 link,
-		       const struct st_batch_packet *packets, size_t count, struct st_path *paths)
+		       const struct st_batch_packet *packets, size_t count, struct st_path *paths,
+		       struct st_flow_place *places)
 {
+	struct st_flow_place unused[ST_BATCH];
 	struct batch batch;
 	__u64 waiting;
 
 	batch.paths = paths;
 	batch.ports = ports && ports->count ? ports : NULL;
+	batch.places = places ? places : unused;
+	batch.packets = packets;
 	batch.waiting = 0;
 	for (__u32 parser = 0; parser <= ENDED; parser++)
 		batch.counts[parser] = 0;
@@ -209,6 +273,8 @@ void st_classify_batch(const struct st_ports *ports, __u32 link,
 		batch.waiting = waiting & ~(1ull << parser);
 		take_steps_of[parser](&batch);
 	}
+	if (places)
+		note_ends(&batch, count);
 	name_unread(&batch);
 	for (__u32 i = 0; st_link_code(link) && i < count; i++)
 		if (!paths[i].lo)

@@ -2,6 +2,14 @@
 #include "plugin/meter/meter.h"
 #include <time.h>
 
+uint32_t st_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec;
+}
+
 uint64_t st_now(void)
 {
 	struct timespec now;

@@ -15,6 +15,7 @@
 /* Of other folders. */
 struct st_attachment;
 struct st_classes;
+struct st_flow_memory;
 struct st_path_label;
 struct st_pcap;
 struct st_change;
@@ -35,6 +36,7 @@ struct socktally {
 	uint32_t region_count;
 	uint8_t *regions; /* mapped from the kernel, or malloc'ed for SOCKTALLY_OPEN_USERSPACE */
 	struct st_path_label *path_labels; /* plugin/count/path_labels.h; NULL: no memory */
+	struct st_flow_memory *flows;      /* without a kernel; NULL: no applications */
 	bool userspace;
 	bool records;  /* plugin/attach/saved_filter.h */
 	uint32_t user; /* whom its saved filters are from: as it was when the meter was made */
@@ -100,5 +102,7 @@ void st_registry_each(void (*fn)(struct socktally *meter));
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t st_now(void);
+/* The same in seconds, as it was at the last tick: cheap. */
+uint32_t st_seconds(void);
 
 #endif

@@ -53,7 +53,7 @@ static void classify_many(uint32_t linktype, const uint8_t *data, size_t size, u
 		memset(copy + size - i, behind, ST_BEHIND);
 		packets[i] = (struct st_batch_packet){.data = copy, .caplen = (uint32_t)(size - i)};
 	}
-	st_classify_batch(ports, link, packets, count, paths);
+	st_classify_batch(ports, link, packets, count, paths, NULL);
 	for (size_t i = 0; i < count; i++) {
 		path = st_classify(ports, link, packets[i].data, packets[i].caplen);
 		require(path.hi == paths[i].hi && path.lo == paths[i].lo);

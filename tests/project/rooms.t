@@ -19,6 +19,7 @@ LIBRARY = {
     "plugin/translate": ("plugin/bpf",),
     "plugin/meter": ("plugin/bpf",),
     "plugin/count": ("plugin/meter",),
+    "plugin/apps": ("plugin/count",),
     "plugin/hooks": ("plugin/meter", "plugin/bpf", "plugin/count"),
     "plugin/classes/ruleset": ("plugin/translate",),
     "plugin/classes": ("plugin/classes/ruleset", "plugin/translate", "plugin/meter", "plugin/bpf", "plugin/count",
@@ -26,7 +27,7 @@ LIBRARY = {
     "plugin/remote": ("plugin/meter", "proto"),
     "plugin/attach": ("plugin/meter", "plugin/bpf", "plugin/count", "plugin/translate", "plugin/classes",
                       "plugin/remote"),
-    "plugin": ("plugin/meter", "plugin/count", "plugin/hooks", "plugin/classes", "plugin/attach", "plugin/remote"),
+    "plugin": ("plugin/meter", "plugin/count", "plugin/apps", "plugin/hooks", "plugin/classes", "plugin/attach", "plugin/remote"),
 }
 COMMAND = {
     "tools/common": (),
@@ -37,6 +38,7 @@ COMMAND = {
     "tools/formats": ("tools/common", "tools/capture", "tools/content"),
     "tools/report": ("tools/common", "tools/filter_text", "tools/content", "tools/formats"),
     "tools/saved": ("tools/common", "tools/capture", "tools/content"),
+    "tools/flows": ("tools/content",),
     "tools/options": ("tools/common", "tools/report", "tools/formats"),
     "tools/service": ("tools/common", "tools/options", "proto"),
     "tools/broker": ("tools/common", "tools/filter_text", "tools/options", "tools/proc", "tools/report", "tools/service",
@@ -52,22 +54,24 @@ COMMAND = {
     "tools/watch": ("tools/common", "tools/options", "tools/report"),
     "tools": ("tools/common", "tools/diff", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/watch",
               "tools/broker",
-              "tools/attach", "tools/list", "tools/features", "proto"),
+              "tools/attach", "tools/list", "tools/features", "tools/flows", "proto"),
 }
 ROOMS = {
     **LIBRARY, **COMMAND,
     "proto": (),
     "preload": ("proto",),
-    "bpf": (), "bpf/parse": ("bpf",), "bpf/hooks": (),
+    "bpf": (), "bpf/parse": ("bpf",), "bpf/apps": ("bpf", "bpf/parse"), "bpf/hooks": (),
     "build-aux": (),
 }
 # The library's own headers that the command sees, each with the reason why the public ones do not do.
 PRIVATE = {
+    "plugin/apps/flow_id.h": "read: the flow of a packet",
     "plugin/attach/attach.h": "attach, list: a socket's filter; the service: a program for a socket; features: trying",
     "plugin/attach/linktype.h": "attach: the link type of a socket, for its report",
     "plugin/attach/saved_filter.h": "attach, detach, list: what killed meters have left",
     "plugin/bpf/direct.h": "features: whether programs read in place",
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
+    "plugin/count/path.h": "read: the layers of a path",
     "plugin/count_packets.h": "read, diff: many packets in one call",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",
     "plugin/translate/translate.h": "list: whether a filter can be translated",
@@ -112,7 +116,7 @@ def may_see(path, other):
     if its in ROOMS.get(mine, ()):
         return True
     if mine.startswith("plugin"):
-        return its in ("bpf/parse", "bpf/hooks", "programs")
+        return its in ("bpf/parse", "bpf/apps", "bpf/hooks", "programs")
     if mine.startswith("tools"):
         return other in PRIVATE
     return False

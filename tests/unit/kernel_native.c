@@ -123,7 +123,7 @@ static void check_many(void)
 {
 	struct st_path paths[ST_BATCH];
 
-	st_classify_batch(ports, many.link, many.packets, many.count, paths);
+	st_classify_batch(ports, many.link, many.packets, many.count, paths, NULL);
 	for (__u32 i = 0; i < many.count; i++) {
 		struct packet packet = {.link = many.link, .size = many.packets[i].caplen};
 

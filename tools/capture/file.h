@@ -82,4 +82,30 @@ void capture_file_statistics(const struct capture_file *file,
 /* false: the packet has no time, or one that is out of range. */
 bool capture_timespec(const struct capture_time *time, struct timespec *timespec);
 
+/* The last second in which a packet came; zeros at first. */
+struct capture_second {
+	struct capture_time time; /* when it began */
+	uint32_t seconds;         /* the same, since 1970 */
+};
+
+/*
+ * When a packet came, in seconds; if it has no time, when the one before did. Most come in the same second
+ * as the one before, which saves the division.
+ */
+static inline uint32_t capture_seconds(struct capture_second *second,
+				       const struct capture_time *time)
+{
+	struct timespec now;
+
+	if (time->units == second->time.units && time->offset == second->time.offset &&
+	    time->ticks - second->time.ticks < time->units)
+		return second->seconds;
+	if (!capture_timespec(time, &now))
+		return second->seconds;
+	second->time = *time;
+	second->time.ticks -= time->ticks % time->units;
+	second->seconds = (uint32_t)now.tv_sec;
+	return second->seconds;
+}
+
 #endif

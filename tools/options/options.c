@@ -30,6 +30,7 @@ const char command_option_help[] =
 	"                          of the paths is one, path=\"other\"\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
+	"      --no-applications   paths end at tcp, udp: no tls, dns, ... by the payload\n"
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
@@ -84,6 +85,9 @@ int command_option(struct report_options *options, int option, const char *argum
 		return class_file(&options->classes, argument);
 	case OPTION_FIRST:
 		options->classes.first = true;
+		return 0;
+	case OPTION_NO_APPLICATIONS:
+		options->open_flags = SOCKTALLY_OPEN_NO_APPLICATIONS;
 		return 0;
 	case OPTION_PORT:
 		return port_option(options, argument);

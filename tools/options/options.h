@@ -8,7 +8,7 @@
 #include "tools/options/hooks.h"
 #include "tools/report/report.h"
 
-/* Options that every reporting subcommand has: --format, -I, -o, --paths, --port, --hook, --class. */
+/* Options that every reporting subcommand has: --format, -I, -o, --paths, --no-applications, --hook, --class, ... */
 struct report_options {
 	struct report_style style;
 	const char *output;    /* NULL: the subcommand's own stream; "-": standard output */
@@ -17,6 +17,7 @@ struct report_options {
 	unsigned int paths;    /* 0: the default */
 	struct socktally_port ports[SOCKTALLY_MAX_PORTS];
 	size_t port_count;
+	uint32_t open_flags; /* SOCKTALLY_OPEN_NO_APPLICATIONS, or 0 */
 	struct hook_options hooks;
 	struct class_options classes;
 };
@@ -36,6 +37,7 @@ enum {
 	OPTION_FIRST,
 	OPTION_APPEND,
 	OPTION_SERIES,
+	OPTION_NO_APPLICATIONS,
 	OPTION_OWN
 };
 #define COMMAND_LONG                                                                               \
@@ -46,6 +48,7 @@ enum {
 		{"series", required_argument, NULL, OPTION_SERIES},                                \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"port", required_argument, NULL, OPTION_PORT},                                    \
+		{"no-applications", no_argument, NULL, OPTION_NO_APPLICATIONS},                    \
 		{"hook", required_argument, NULL, OPTION_HOOK},                                    \
 		{"class", required_argument, NULL, OPTION_CLASS},                                  \
 		{"classes", required_argument, NULL, OPTION_CLASSES},                              \

@@ -31,6 +31,7 @@ int saved_capture_count(struct saved_side *side, struct capture_file *file, stru
 	struct capture_packet packets[ST_BATCH];
 	struct st_batch_packet batch[ST_BATCH];
 	struct capture_statistics statistics;
+	struct capture_second second = {0};
 	int count;
 
 	side->captures++;
@@ -45,6 +46,7 @@ int saved_capture_count(struct saved_side *side, struct capture_file *file, stru
 				.caplen = packets[i].caplen,
 				.len = packets[i].len,
 				.linktype = packets[i].linktype,
+				.seconds = capture_seconds(&second, &packets[i].time),
 			};
 		}
 		error = st_count_batch(meter, batch, (size_t)count);
