@@ -6,13 +6,13 @@
 #include "plugin/meter/meter.h"
 #include <errno.h>
 
-static inline struct st_skb_facts facts_of(uint32_t caplen, uint32_t len, bool out)
+static inline struct st_skb_facts facts_of(const struct st_batch_packet *packet, bool out)
 {
 	return (struct st_skb_facts){
-		.len = len,
+		.len = packet->len,
 		.segments = 1,
-		.verdict = caplen,
-		.accepted = true, /* also one of which nothing was captured */
+		.verdict = packet->rejected ? 0 : packet->caplen,
+		.accepted = !packet->rejected, /* also one of which nothing was captured */
 		.out = out,
 	};
 }
@@ -44,7 +44,7 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 	if (!meter->userspace || (!data && caplen))
 		return st_fail(meter, -EINVAL,
 			       "a packet to count: no data, or the meter counts in the kernel");
-	facts = facts_of(packet.caplen, packet.len, direction == SOCKTALLY_OUT);
+	facts = facts_of(&packet, direction == SOCKTALLY_OUT);
 	path = st_classify_place(&meter->ports, st_link_of_linktype(linktype), data, packet.caplen,
 				 &place);
 	if (meter->flows) {
@@ -90,7 +90,7 @@ int st_count_batch(struct socktally *meter, const struct st_batch_packet *packet
 
 	st_recognise(meter, packets, count, paths, NULL);
 	for (size_t i = 0; i < count && !result; i++) {
-		struct st_skb_facts facts = facts_of(packets[i].caplen, packets[i].len, false);
+		struct st_skb_facts facts = facts_of(&packets[i], false);
 
 		st_tally(region, meter->sizes, paths[i], &facts);
 		result = count_classes(meter, &packets[i], &facts);

@@ -21,7 +21,7 @@ static const char help[] =
 	"\n"
 	"  socktally run [OPTIONS] -- TOOL [ARGUMENTS]   run a capture tool, metered\n"
 	"  socktally watch -i INTERFACE [OPTIONS]        count without any tool\n"
-	"  socktally read [OPTIONS] FILE|-               count a pcap or pcapng file\n"
+	"  socktally read [OPTIONS] FILE|- ...           count pcap and pcapng files\n"
 	"  socktally diff [OPTIONS] A B...               compare reports, capture files\n"
 	"  socktally list [OPTIONS]                      all packet sockets of this host\n"
 	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"

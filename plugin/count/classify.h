@@ -33,6 +33,7 @@ struct st_batch_packet {
 	__u32 len; /* on the wire */
 	__u32 linktype;
 	__u32 seconds; /* when it came, since whenever */
+	bool rejected; /* by a filter: counted, but not as accepted; st_classify_batch() does not look at it */
 };
 
 /*

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	file = capture_file_open(path, message);
+	file = capture_file_open(path, -1, message);
 	if (!file != !!*message)
 		abort();
 	if (file) {

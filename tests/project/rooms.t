@@ -52,9 +52,10 @@ COMMAND = {
     "tools/run": ("tools/common", "tools/options", "tools/proc", "tools/report", "tools/broker", "tools/attach",
                   "proto"),
     "tools/watch": ("tools/common", "tools/options", "tools/report"),
-    "tools": ("tools/common", "tools/diff", "tools/options", "tools/report", "tools/capture", "tools/run", "tools/watch",
-              "tools/broker",
-              "tools/attach", "tools/list", "tools/features", "tools/flows", "proto"),
+    "tools/read": ("tools/common", "tools/capture", "tools/content", "tools/flows", "tools/options", "tools/report",
+                   "proto"),
+    "tools": ("tools/common", "tools/run", "tools/read", "tools/watch", "tools/diff", "tools/broker", "tools/attach",
+              "tools/list", "tools/features"),
 }
 ROOMS = {
     **LIBRARY, **COMMAND,

@@ -125,7 +125,7 @@ static void check_all(void)
 		sources, sources, name);
 	if (system(command))
 		bail("tests/lib/packets.py");
-	file = capture_file_open(name, message);
+	file = capture_file_open(name, -1, message);
 	while (file && capture_file_next(file, &packet) > 0)
 		check(&packet);
 	if (file)

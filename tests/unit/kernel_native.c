@@ -184,7 +184,7 @@ static void check(const struct packet *packet)
 static void take_file(const char *name, size_t most)
 {
 	char message[CAPTURE_MESSAGE_MAX];
-	struct capture_file *file = capture_file_open(name, message);
+	struct capture_file *file = capture_file_open(name, -1, message);
 	struct capture_packet from;
 	size_t seen = 0;
 
@@ -329,7 +329,7 @@ static void check_gso(int number)
 	for (size_t i = 0; i < GSO_CASES; i++)
 		fprintf(lines, "%s\n", gso_cases[i].packet);
 	fclose(lines);
-	file = capture_file_open(packets_of(text), message);
+	file = capture_file_open(packets_of(text), -1, message);
 	unlink(text);
 	unlink(made);
 	for (size_t i = 0; i < GSO_CASES; i++) {

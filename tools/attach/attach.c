@@ -177,7 +177,7 @@ int command_attach(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	status = command_output(&options.report, STDOUT_FILENO, -1, options.each, &output);
+	status = command_output(&options.report, STDOUT_FILENO, NULL, 0, options.each, &output);
 	if (status)
 		return status;
 	status = attach(&options, &output);

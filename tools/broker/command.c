@@ -221,7 +221,7 @@ int command_broker(int argc, char **argv)
 	life.lifeline = open_lifeline();
 	life.signals = open_signals();
 	take_options(&options);
-	if (command_output(&options, STDERR_FILENO, -1, false, &output))
+	if (command_output(&options, STDERR_FILENO, NULL, 0, false, &output))
 		options.output = NULL;
 	if (chdir("/"))
 		return command_fail("can't leave the tool's directory: %s", strerror(errno));

@@ -24,6 +24,8 @@ int capture_fail(struct capture_file *file, const char *format, ...)
 
 int capture_fail_cut(struct capture_file *file, const char *what, uint64_t offset)
 {
+	if (capture_input_stopped(&file->input))
+		return 0;
 	return capture_fail(file,
 			    "%s: %s in the %s at byte %" PRIu64 ", after %" PRIu64
 			    " whole packets: counted what is before",
@@ -48,8 +50,8 @@ static int open_path(const char *path, char *message)
 
 	if (!strcmp(path, "-"))
 		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	else
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+	else /* without waiting for the writer of a FIFO, so that it can be stopped */
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EACCES || errno == EPERM)
 			hint = ": get permission to read it, or use sudo";
@@ -71,6 +73,8 @@ static int open_path(const char *path, char *message)
 		close(fd);
 		return -1;
 	}
+	if (strcmp(path, "-") != 0)
+		fcntl(fd, F_SETFL, 0);
 	return fd;
 }
 
@@ -103,6 +107,10 @@ static bool start(struct capture_file *file)
 	size_t have = capture_input_need(input, 4);
 	uint32_t magic;
 
+	if (capture_input_stopped(input)) {
+		capture_fail(file, "%s: stopped before its first packet", file->name);
+		return false;
+	}
 	if (!have) {
 		if (input->error)
 			capture_fail(file, "%s: can't be read: %s", file->name, input->error);
@@ -122,14 +130,14 @@ static bool start(struct capture_file *file)
 	return false;
 }
 
-bool capture_input_of(struct capture_input *input, const char *path,
+bool capture_input_of(struct capture_input *input, const char *path, int stop,
 		      char message[CAPTURE_MESSAGE_MAX])
 {
 	int fd = open_path(path, message);
 
 	if (fd < 0)
 		return false;
-	if (capture_input_open(input, fd))
+	if (capture_input_open(input, fd, stop))
 		return true;
 	if (input->error)
 		snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: can't be read: %s", path,
@@ -160,11 +168,12 @@ struct capture_file *capture_file_of(struct capture_input *input, const char *pa
 	return NULL;
 }
 
-struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX])
+struct capture_file *capture_file_open(const char *path, int stop,
+				       char message[CAPTURE_MESSAGE_MAX])
 {
 	struct capture_input input;
 
-	if (!capture_input_of(&input, path, message))
+	if (!capture_input_of(&input, path, stop, message))
 		return NULL;
 	return capture_file_of(&input, path, message);
 }
@@ -178,9 +187,14 @@ void capture_file_close(struct capture_file *file)
 	free(file);
 }
 
-int capture_file_descriptor(const struct capture_file *file)
+uint64_t capture_file_position(const struct capture_file *file)
 {
-	return capture_input_descriptor(&file->input);
+	return capture_input_position(&file->input);
+}
+
+bool capture_file_stopped(const struct capture_file *file)
+{
+	return capture_input_stopped(&file->input);
 }
 
 int capture_file_next(struct capture_file *file, struct capture_packet *packet)

@@ -34,10 +34,12 @@ struct capture_file;
 
 /*
  * path "-": standard input. NULL if it can't be read or is no capture file: message then says why
- * and what to do, with the file's name in front.
+ * and what to do, with the file's name in front. stop: a descriptor that becomes readable when nothing more is
+ * to be read, see capture_input_open(); -1: none.
  */
 #define CAPTURE_MESSAGE_MAX 512
-struct capture_file *capture_file_open(const char *path, char message[CAPTURE_MESSAGE_MAX]);
+struct capture_file *capture_file_open(const char *path, int stop,
+				       char message[CAPTURE_MESSAGE_MAX]);
 void capture_file_close(struct capture_file *file);
 
 /*
@@ -45,13 +47,15 @@ void capture_file_close(struct capture_file *file);
  * return false or NULL with a message; the second takes the input over in any case.
  */
 struct capture_input;
-bool capture_input_of(struct capture_input *input, const char *path,
+bool capture_input_of(struct capture_input *input, const char *path, int stop,
 		      char message[CAPTURE_MESSAGE_MAX]);
 struct capture_file *capture_file_of(struct capture_input *input, const char *path,
 				     char message[CAPTURE_MESSAGE_MAX]);
 
-/* To compare it with the file of the report. */
-int capture_file_descriptor(const struct capture_file *file);
+/* Bytes read of it, compressed as they are. */
+uint64_t capture_file_position(const struct capture_file *file);
+/* Whether it ended because of `stop`: its end is not read. */
+bool capture_file_stopped(const struct capture_file *file);
 
 /*
  * 1: *packet is the next one. 0: the file ended well. -1: it is cut short or corrupt from here on,

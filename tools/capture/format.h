@@ -61,7 +61,7 @@ void capture_file_linktype(struct capture_file *file, uint32_t linktype);
 /* All set the message and return -1. */
 int capture_fail(struct capture_file *file, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* The file ends, or a read failed, within the item that begins at offset. */
+/* The file ends, or a read failed, within the item that begins at offset. 0 if reading was stopped there. */
 int capture_fail_cut(struct capture_file *file, const char *what, uint64_t offset);
 /* The item that begins at offset has an impossible value. */
 int capture_fail_corrupt(struct capture_file *file, const char *what, uint64_t offset,

@@ -6,17 +6,76 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Small enough to be still in the CPU's cache when it is parsed. */
 #define WINDOW (256u << 10)
 #define MAGIC_MAX 6 /* bytes of the longest magic number */
 
+#define DRAIN 1000 /* milliseconds that a pipe is read on after `stop` */
+
 struct capture_source {
-	int fd;
+	int fd, stop;
+	bool regular;      /* a file that is there: reading it does not wait */
+	bool stopping;     /* `stop` has become readable */
+	bool stopped;      /* and nothing more is read */
+	int64_t stop_time; /* in milliseconds; where stopping */
+	uint64_t position;
 };
+
+static int64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	return poll(&one, 1, 0) > 0;
+}
+
+/* Waits until there is something to read, or the end. false: it is stopped. */
+static bool wait_for_data(struct capture_source *source)
+{
+	while (!source->stopped) {
+		struct pollfd fds[] = {{.fd = source->fd, .events = POLLIN},
+				       {.fd = source->stop, .events = POLLIN}};
+		int64_t left = source->stopping ? source->stop_time - milliseconds() : -1;
+		int ready = source->stopping && left <= 0
+				    ? 0
+				    : poll(fds, source->stopping ? 1 : 2, (int)left);
+
+		if (ready < 0 && errno != EINTR)
+			return true; /* read() says what it is */
+		if (!ready) {
+			source->stopped = true;
+		} else if (ready > 0 && !source->stopping && fds[1].revents) {
+			source->stopping = true;
+			source->stop_time = milliseconds() + DRAIN;
+		} else if (ready > 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool may_read(struct capture_source *source)
+{
+	if (!source->regular)
+		return wait_for_data(source);
+	if (source->stop >= 0 && is_readable(source->stop))
+		source->stopped = true;
+	return !source->stopped;
+}
 
 /* 0 at the end, or with *error set. */
 static size_t read_some(void *ctx, uint8_t *data, size_t size, const char **error)
@@ -24,6 +83,8 @@ static size_t read_some(void *ctx, uint8_t *data, size_t size, const char **erro
 	struct capture_source *source = ctx;
 	ssize_t count;
 
+	if (!may_read(source))
+		return 0;
 	do
 		count = read(source->fd, data, size);
 	while (count < 0 && errno == EINTR);
@@ -31,6 +92,7 @@ static size_t read_some(void *ctx, uint8_t *data, size_t size, const char **erro
 		*error = strerror(errno);
 		return 0;
 	}
+	source->position += (size_t)count;
 	return (size_t)count;
 }
 
@@ -47,9 +109,10 @@ static size_t first_bytes(struct capture_source *source, uint8_t first[CAPTURE_F
 	return end;
 }
 
-bool capture_input_open(struct capture_input *input, int fd)
+bool capture_input_open(struct capture_input *input, int fd, int stop)
 {
 	uint8_t first[CAPTURE_FIRST_MAX];
+	struct stat status;
 	size_t size;
 
 	*input = (struct capture_input){.room = WINDOW};
@@ -60,6 +123,8 @@ bool capture_input_open(struct capture_input *input, int fd)
 		return false;
 	}
 	input->source->fd = fd;
+	input->source->stop = stop;
+	input->source->regular = !fstat(fd, &status) && S_ISREG(status.st_mode);
 	input->window = malloc(input->room + CAPTURE_BEHIND);
 	if (!input->window) {
 		input->error = "out of memory";
@@ -163,7 +228,12 @@ uint64_t capture_input_skip(struct capture_input *input, uint64_t size)
 	}
 }
 
-int capture_input_descriptor(const struct capture_input *input)
+bool capture_input_stopped(const struct capture_input *input)
 {
-	return input->source->fd;
+	return input->source->stopped;
+}
+
+uint64_t capture_input_position(const struct capture_input *input)
+{
+	return input->source->position;
 }

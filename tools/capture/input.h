@@ -25,10 +25,17 @@ struct capture_input {
 	struct capture_packed *packed;
 };
 
-/* Takes over fd. false: error says why, or the codec is none of this build's. */
-bool capture_input_open(struct capture_input *input, int fd);
+/*
+ * Takes over fd. false: error says why, or the codec is none of this build's. stop: a descriptor that becomes
+ * readable when nothing more is to be read; -1: none. A pipe is read on until its end then, for a second at
+ * most: the same Ctrl-C has told its writer to come to an end.
+ */
+bool capture_input_open(struct capture_input *input, int fd, int stop);
 void capture_input_close(struct capture_input *input);
-int capture_input_descriptor(const struct capture_input *input);
+/* Whether it ended because of `stop`, and not at its end. */
+bool capture_input_stopped(const struct capture_input *input);
+/* Bytes read of the file, compressed as they are. */
+uint64_t capture_input_position(const struct capture_input *input);
 
 /* Reads until the window has `size` bytes from `at` on. Returns how many it has, `size` at most. */
 size_t capture_input_fill(struct capture_input *input, size_t size);

@@ -42,6 +42,21 @@ enum stop_event stop_read(int signals, unsigned int more)
 	return STOP_END;
 }
 
+void stop_forget(int signals)
+{
+	struct signalfd_siginfo info;
+	sigset_t set;
+
+	while (read(signals, &info, sizeof(info)) == sizeof(info))
+		;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int stop_timer(unsigned int milliseconds)
 {
 	struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000,

@@ -15,6 +15,9 @@ int stop_signals(unsigned int more);
 enum stop_event { STOP_NOTHING, STOP_END, STOP_REPORT, STOP_REOPEN };
 enum stop_event stop_read(int signals, unsigned int more);
 
+/* The signals do again what they do by themselves: the next one ends the process. */
+void stop_forget(int signals);
+
 /* A timerfd, readable after so many milliseconds. */
 int stop_timer(unsigned int milliseconds);
 

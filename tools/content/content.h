@@ -28,9 +28,11 @@ struct report_source {
 	const char *linktype;  /* "eth", "eth,raw" */
 	int pid;
 	const char *comm;
-	const char *filter;              /* expression; NULL: found from the program */
-	const char *program;             /* filter_text_numbers(); NULL: of the meter's sockets */
-	const char *file;                /* name of the capture file; "-": standard input */
+	const char *filter;       /* expression; NULL: found from the program */
+	const char *program;      /* filter_text_numbers(); NULL: of the meter's sockets */
+	const char *file;         /* name of the capture file; "-": standard input */
+	const char *const *files; /* of several, all their names, `file` first */
+	size_t file_count;
 	const struct report_note *notes; /* of this report's time, the oldest first */
 	size_t note_count;
 	const struct report_socket *sockets; /* where they are known one by one */

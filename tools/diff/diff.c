@@ -64,7 +64,7 @@ static int open_file(struct diff_session *session, struct diff_side *side, const
 	struct capture_input input;
 	struct capture_file *file;
 
-	if (!capture_input_of(&input, path, message))
+	if (!capture_input_of(&input, path, -1, message))
 		return command_fail("%s", message);
 	if (capture_input_need(&input, 1) && *capture_input_data(&input) == '{')
 		return saved_reports_read(&side->counts, &input,
@@ -164,7 +164,8 @@ static int write_out(struct diff_session *session)
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out;
-	int error, status = command_output(&session->options, STDOUT_FILENO, -1, false, &output);
+	int error,
+		status = command_output(&session->options, STDOUT_FILENO, NULL, 0, false, &output);
 
 	if (status)
 		return status;

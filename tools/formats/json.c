@@ -40,6 +40,12 @@ static void print_source(FILE *out, const struct report_content *content)
 	escape_json(out, content->filter);
 	fputs(source->file ? ",\"file\":" : ",\"program\":", out);
 	escape_json(out, source->file ? source->file : content->program);
+	for (size_t i = 0; i < source->file_count && source->file_count > 1; i++) {
+		fputs(i ? "," : ",\"files\":[", out);
+		escape_json(out, source->files[i]);
+	}
+	if (source->file_count > 1)
+		fputc(']', out);
 	if (source->statistics)
 		report_json_statistics(out, source->statistics);
 	fputc('}', out);

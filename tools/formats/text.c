@@ -26,7 +26,7 @@ static void print_source(FILE *out, const struct report_content *content)
 	const char *name = file ? file : source->interface;
 	const char *linktype = source->linktype ? source->linktype : "";
 	size_t used = *linktype ? strnlen(linktype, LINKTYPE_WIDTH) + strlen(" ()") : 0;
-	char pid[32] = "";
+	char pid[32] = "", more[48] = "";
 
 	if (source->comm && *source->comm) {
 		if (source->pid)
@@ -35,7 +35,11 @@ static void print_source(FILE *out, const struct report_content *content)
 		fprintf(out, "%s%s", pid, name && *name ? " on " : "");
 		used += escape_columns(source->comm) + strlen(pid) + strlen(" on ");
 	}
+	if (source->file_count > 1)
+		used += (size_t)snprintf(more, sizeof(more), " and %zu more file%s",
+					 source->file_count - 1, source->file_count > 2 ? "s" : "");
 	escape_text(out, name, used < REPORT_TEXT_WIDTH ? REPORT_TEXT_WIDTH - used : 0);
+	fputs(more, out);
 	if (*linktype) {
 		fputs(" (", out);
 		escape_text(out, linktype, LINKTYPE_WIDTH);

@@ -111,12 +111,12 @@ int command_prepare_meter(const struct report_options *options, struct socktally
 	return status ? status : class_options_add(&options->classes, meter);
 }
 
-static bool same_file(int one, int other)
+static bool is_file(int fd, const char *path)
 {
 	struct stat a, b;
 
-	return !fstat(one, &a) && !fstat(other, &b) && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+	return !fstat(fd, &a) && !(strcmp(path, "-") ? stat(path, &b) : fstat(STDIN_FILENO, &b)) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino && S_ISREG(a.st_mode);
 }
 
 static int output_failed(const struct report_options *options, struct report_output *output,
@@ -129,8 +129,8 @@ static int output_failed(const struct report_options *options, struct report_out
 					    : strerror(-error));
 }
 
-int command_output(const struct report_options *options, int descriptor, int input, bool many,
-		   struct report_output *output)
+int command_output(const struct report_options *options, int descriptor, const char *const *inputs,
+		   size_t input_count, bool many, struct report_output *output)
 {
 	bool total = report_format_is_total(options->style.format);
 	enum report_output_mode mode =
@@ -150,7 +150,9 @@ int command_output(const struct report_options *options, int descriptor, int inp
 	error = report_output_open(output, options->output, options->append ? REPORT_APPEND : mode);
 	if (error)
 		return output_failed(options, output, descriptor, error);
-	if (input >= 0 && same_file(output->fd, input)) {
+	for (size_t i = 0; i < input_count; i++) {
+		if (!is_file(output->fd, inputs[i]))
+			continue;
 		report_output_close(output);
 		return command_fail(
 			"%s: is the capture file itself: name another file for the report",

@@ -73,14 +73,14 @@ int command_prepare_meter(const struct report_options *options, struct socktally
 extern const char command_option_help[], command_hook_help[];
 
 /*
- * Opens the output of -o, or takes the descriptor given. input: the descriptor of a file that must not
- * be overwritten, or -1. many: several reports are written even without -I. Returns 0, or EXIT_FAILED
+ * Opens the output of -o, or takes the descriptor given. inputs: files that must not be overwritten, "-"
+ * is standard input. many: several reports are written even without -I. Returns 0, or EXIT_FAILED
  * after a message; the output is the descriptor then. From then on SIGPIPE and SIGXFSZ are ignored: a
  * write to a closed pipe or beyond the limit of a file's size fails. A child that is to run something
  * else sets them back to SIG_DFL.
  */
-int command_output(const struct report_options *options, int descriptor, int input, bool many,
-		   struct report_output *output);
+int command_output(const struct report_options *options, int descriptor, const char *const *inputs,
+		   size_t input_count, bool many, struct report_output *output);
 /* After the last report: returns the status, or EXIT_FAILED after a message. */
 int command_output_close(const struct report_options *options, struct report_output *output,
 			 int status);

@@ -383,7 +383,7 @@ int command_run(int argc, char **argv)
 	sigaction(SIGXFSZ, NULL, &run.inherited.file_size);
 	if (!run_signals_open(&run.signals))
 		return command_fail("no descriptor for signals: %s", strerror(errno));
-	status = command_output(&run.options, STDERR_FILENO, -1, false, &run.output);
+	status = command_output(&run.options, STDERR_FILENO, NULL, 0, false, &run.output);
 	if (status)
 		return status;
 	raise_descriptors(&run);

@@ -317,7 +317,7 @@ int command_watch(int argc, char **argv)
 		return status;
 	if (options.help)
 		return command_print(help, command_hook_help, command_option_help);
-	status = command_output(&options.report, STDOUT_FILENO, -1, false, &output);
+	status = command_output(&options.report, STDOUT_FILENO, NULL, 0, false, &output);
 	if (status)
 		return status;
 	status = watch(&options, &output);

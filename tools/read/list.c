@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally read: the lists of all packets and of all flows. */
-#include "tools/read.h"
+#include "tools/read/read.h"
 #include "plugin/count/path.h"
 #include "proto/decimal.h"
 #include "tools/flows/flows.h"
@@ -26,17 +26,25 @@ int read_open_meter(struct read_session *session, uint32_t paths)
 	return socktally_open(&session->meter, &opts);
 }
 
-void read_batch(struct read_session *session, const struct capture_packet *packets, size_t count,
+bool read_batch(struct read_session *session, const struct capture_packet *packets, size_t count,
 		struct st_batch_packet *batch)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		int accepted =
+			session->filter ? read_filter_accepts(session->filter, &packets[i]) : 1;
+
+		if (accepted < 0)
+			return false;
 		batch[i] = (struct st_batch_packet){
 			.data = packets[i].data,
 			.caplen = packets[i].caplen,
 			.len = packets[i].len,
 			.linktype = packets[i].linktype,
 			.seconds = capture_seconds(&session->second, &packets[i].time),
+			.rejected = !accepted,
 		};
+	}
+	return true;
 }
 
 /* The line in a buffer of LINE_MAX_LENGTH; returns its length. */
@@ -59,8 +67,10 @@ typedef bool (*packet_fn)(void *ctx, uint64_t number, const struct capture_packe
 			  const struct st_batch_packet *same, const struct st_flow_place *place,
 			  struct st_path path);
 
-/* Returns what capture_file_batch() does at the end; 1: fn has ended it. */
-static int each_packet(struct read_session *session, uint64_t *number, packet_fn fn, void *ctx)
+enum ended { ENDED, ENDED_BY_FUNCTION, ENDED_BY_FILTER };
+
+static enum ended packets_of_file(struct read_session *session, uint64_t *number, packet_fn fn,
+				  void *ctx)
 {
 	struct capture_packet packets[ST_BATCH];
 	struct st_batch_packet batch[ST_BATCH];
@@ -69,13 +79,35 @@ static int each_packet(struct read_session *session, uint64_t *number, packet_fn
 	int count;
 
 	while ((count = capture_file_batch(session->file, packets, ST_BATCH)) > 0) {
-		read_batch(session, packets, (size_t)count, batch);
+		if (!read_batch(session, packets, (size_t)count, batch))
+			return ENDED_BY_FILTER;
 		st_recognise(session->meter, batch, (size_t)count, paths, places);
-		for (int i = 0; i < count; i++)
-			if (!fn(ctx, ++*number, &packets[i], &batch[i], &places[i], paths[i]))
-				return 1;
+		for (int i = 0; i < count; i++) {
+			++*number;
+			if (!batch[i].rejected &&
+			    !fn(ctx, *number, &packets[i], &batch[i], &places[i], paths[i]))
+				return ENDED_BY_FUNCTION;
+		}
+		read_progress_update(session->progress, capture_file_position(session->file),
+				     (unsigned int)count);
 	}
-	return count;
+	read_end_file(session, count);
+	return ENDED;
+}
+
+/* Of the file that is open and, without --each, all after it. */
+static enum ended each_packet(struct read_session *session, uint64_t *number, packet_fn fn,
+			      void *ctx)
+{
+	enum ended ended = packets_of_file(session, number, fn, ctx);
+
+	while (ended == ENDED && read_goes_on(session)) {
+		read_say_fault(session);
+		if (!read_next_file(session))
+			break;
+		ended = packets_of_file(session, number, fn, ctx);
+	}
+	return ended;
 }
 
 static bool list_packet(void *ctx, uint64_t number, const struct capture_packet *packet,
@@ -92,8 +124,8 @@ static bool list_packet(void *ctx, uint64_t number, const struct capture_packet 
 int read_list_packets(struct read_session *session)
 {
 	uint64_t number = 0;
+	enum ended ended;
 	FILE *out;
-	int result;
 
 	/* nothing is counted on it: it knows the ports and the flows */
 	if (read_open_meter(session, 1))
@@ -101,11 +133,11 @@ int read_list_packets(struct read_session *session)
 	out = fdopen(dup(session->output.fd), "w");
 	if (!out)
 		return command_fail("can't write the list: %s", strerror(errno));
-	result = each_packet(session, &number, list_packet, out);
-	if (fclose(out) || result > 0)
+	ended = each_packet(session, &number, list_packet, out);
+	if (fclose(out) || ended == ENDED_BY_FUNCTION)
 		return command_fail("can't write the list of packets: %s; packets read: %llu",
 				    strerror(errno), (unsigned long long)number);
-	return result < 0 ? command_fail("%s", capture_file_message(session->file)) : 0;
+	return ended == ENDED_BY_FILTER ? EXIT_USAGE : 0;
 }
 
 static bool list_flow(void *ctx, uint64_t number, const struct capture_packet *packet,
@@ -138,20 +170,24 @@ int read_list_flows(struct read_session *session)
 {
 	struct flows *flows = flows_open();
 	uint64_t number = 0;
-	int result, status;
+	int status;
 
 	if (!flows || read_open_meter(session, 1)) {
 		flows_close(flows);
 		return command_fail("%s", flows ? socktally_error(NULL) : "no memory for flows");
 	}
-	result = each_packet(session, &number, list_flow, flows);
-	if (result > 0)
+	switch (each_packet(session, &number, list_flow, flows)) {
+	case ENDED_BY_FUNCTION:
 		status = command_fail("no memory for more flows; packets read: %llu",
 				      (unsigned long long)number);
-	else
+		break;
+	case ENDED_BY_FILTER:
+		status = EXIT_USAGE;
+		break;
+	default:
+		read_progress_clear(session->progress);
 		status = write_flows(session, flows);
+	}
 	flows_close(flows);
-	if (!status && result < 0)
-		status = command_fail("%s", capture_file_message(session->file));
 	return status;
 }
