@@ -74,6 +74,14 @@ static int translate_and_load(struct socktally *meter, const struct st_socket_li
 	return st_bpf_prog_load(ST_PROGRAM_NAME, code->insns, code->count, NULL, 0);
 }
 
+/* Not every kernel can have functions beside a tail call, or any. */
+static bool functions_refused(int result)
+{
+	enum { NOT_SUPPORTED = 524 }; /* the kernel's own ENOTSUPP: it can't compile them */
+
+	return result == -EINVAL || result == -EOPNOTSUPP || result == -NOT_SUPPORTED;
+}
+
 int st_socket_program_load(struct socktally *meter, const struct st_socket_link *socket_link,
 			   const struct sock_filter *insns, size_t count)
 {
@@ -85,8 +93,7 @@ int st_socket_program_load(struct socktally *meter, const struct st_socket_link 
 	int result;
 
 	result = translate_and_load(meter, socket_link, insns, count, &code, &what, &translated);
-	/* Not every kernel can have functions beside a tail call. */
-	if (result < 0 && translated && code.function_count) {
+	if (translated && code.function_count && functions_refused(result)) {
 		st_code_free(&code);
 		code.plain = true;
 		result = translate_and_load(meter, socket_link, insns, count, &code, &what,

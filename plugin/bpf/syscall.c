@@ -151,11 +151,12 @@ int st_bpf_map_constant(const char *name, const void *value, size_t size)
 /*
  * The verifier gives up with EAGAIN when a signal is pending. A host's timer may send signals faster
  * than the verifier is through, so they are blocked meanwhile. Signals that a thread causes by itself
- * stay unblocked: the kernel kills a process for one of them that is blocked.
+ * stay unblocked: the kernel kills a process for one of them that is blocked. And SIGXCPU, which says that
+ * enough time was used.
  */
 static int load_again(union bpf_attr *attr)
 {
-	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGXCPU};
 	sigset_t all, before;
 	int prog = -EAGAIN;
 

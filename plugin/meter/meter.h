@@ -48,6 +48,7 @@ struct socktally {
 	struct st_classes *classes; /* NULL: none */
 	struct st_pcap *pcap;       /* once it has been needed */
 	int remote; /* connection to a broker, which has the maps and loads programs; -1: none */
+	uint32_t remote_serial; /* of the last request */
 	int timer;
 	int events; /* epoll: the timer and the broker; -1: no broker, or not asked for */
 	socktally_interval_fn interval_fn;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* For a program without the privileges for BPF: a broker loads the meter's kernel part. */
 #include "plugin/remote/remote.h"
-#include "proto/service.h"
+#include "proto/broker.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -80,7 +80,8 @@ static int descriptor_of(struct msghdr *header)
 	return fd;
 }
 
-static int take_reply(struct socktally *meter, struct service_reply *reply, int *fd)
+/* The next reply, of whichever request. */
+static int take_reply(const struct socktally *meter, struct broker_reply *reply, int *fd)
 {
 	union {
 		struct cmsghdr header;
@@ -102,17 +103,41 @@ static int take_reply(struct socktally *meter, struct service_reply *reply, int 
 	reply->text[sizeof(reply->text) - 1] = '\0';
 	if (!size)
 		return -ECONNRESET;
-	if (size != sizeof(*reply) || reply->magic != SERVICE_MAGIC ||
-	    reply->version != SERVICE_VERSION || reply->error > 0)
+	if (size != sizeof(*reply) || reply->magic != BROKER_MAGIC ||
+	    reply->version != BROKER_VERSION || reply->error > 0)
 		return -EPROTO;
 	if ((*fd < 0) != (reply->error != 0))
 		return -EPROTO;
 	return 0;
 }
 
+/* The reply to this request: one that has come late, to an earlier one, is thrown away. */
+static int take_own_reply(const struct socktally *meter, const struct broker_request *request,
+			  struct broker_reply *reply, int *fd)
+{
+	int result;
+
+	while (!(result = take_reply(meter, reply, fd)) && reply->serial != request->serial) {
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+	return result;
+}
+
+static int ask_failed(struct socktally *meter, int error)
+{
+	if (error == -ETIMEDOUT) /* what is metered stays metered */
+		return st_fail(meter, error, "the broker does not answer");
+	shutdown(meter->remote, SHUT_RDWR);
+	return st_fail(meter, error == -EPIPE ? -ECONNRESET : error,
+		       "the broker %s: nothing is counted any more",
+		       error == -EPROTO ? "is of another release" : "is gone");
+}
+
 /* Sends the request and returns the descriptor that came; -errno, with the meter's message. */
-static int ask(struct socktally *meter, struct service_request *request,
-	       const struct sock_filter *insns, struct service_reply *reply)
+static int ask(struct socktally *meter, struct broker_request *request,
+	       const struct sock_filter *insns, struct broker_reply *reply)
 {
 	struct iovec parts[2] = {
 		{.iov_base = request, .iov_len = sizeof(*request)},
@@ -122,8 +147,9 @@ static int ask(struct socktally *meter, struct service_request *request,
 	int fd = -1, result = 0;
 	ssize_t sent;
 
-	request->magic = SERVICE_MAGIC;
-	request->version = SERVICE_VERSION;
+	request->magic = BROKER_MAGIC;
+	request->version = BROKER_VERSION;
+	request->serial = ++meter->remote_serial;
 	memset(reply, 0, sizeof(*reply));
 	do
 		sent = sendmsg(meter->remote, &header, MSG_NOSIGNAL);
@@ -131,31 +157,23 @@ static int ask(struct socktally *meter, struct service_request *request,
 	if (sent < 0)
 		result = errno == EAGAIN ? -ETIMEDOUT : -errno;
 	else
-		result = take_reply(meter, reply, &fd);
+		result = take_own_reply(meter, request, reply, &fd);
 	if (!result && !reply->error)
 		return fd;
 	if (fd >= 0)
 		close(fd);
-	if (!result)
-		return st_fail(meter, reply->error, "%s", reply->text);
-	/* an answer that comes late must not be taken for the next one */
-	shutdown(meter->remote, SHUT_RDWR);
-	return st_fail(meter, result == -EPIPE ? -ECONNRESET : result,
-		       "the broker %s: nothing is counted any more",
-		       result == -ETIMEDOUT ? "does not answer"
-		       : result == -EPROTO  ? "is of another release"
-					    : "is gone");
+	return result ? ask_failed(meter, result) : st_fail(meter, reply->error, "%s", reply->text);
 }
 
 int st_remote_open(struct socktally *meter, const struct socktally_open_opts *opts)
 {
 	const char *path = opts->broker;
-	struct service_request request = {
-		.op = SERVICE_OPEN,
+	struct broker_request request = {
+		.op = BROKER_OPEN,
 		.paths = meter->sizes.paths,
 		.flags = meter->records ? SOCKTALLY_OPEN_RECORDS : 0,
 	};
-	struct service_reply reply;
+	struct broker_reply reply;
 	void *mapped;
 	int fd, result;
 
@@ -191,14 +209,14 @@ int st_remote_load(struct socktally *meter, uint64_t cookie,
 		   const struct st_socket_link *socket_link, const struct sock_filter *insns,
 		   size_t count, uint32_t *program)
 {
-	struct service_request request = {
-		.op = SERVICE_LOAD,
+	struct broker_request request = {
+		.op = BROKER_SET_FILTER,
 		.cookie = cookie,
 		.ifindex = socket_link->ifindex,
 		.link = socket_link->link,
 		.count = (uint32_t)count,
 	};
-	struct service_reply reply;
+	struct broker_reply reply;
 	int fd;
 
 	memcpy(request.what, meter->socket_label, sizeof(request.what));
@@ -207,9 +225,13 @@ int st_remote_load(struct socktally *meter, uint64_t cookie,
 	return fd;
 }
 
+/* What else comes is a reply that is late. */
 bool st_remote_is_gone(const struct socktally *meter)
 {
 	char byte;
+	ssize_t size;
 
-	return !recv(meter->remote, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	while ((size = recv(meter->remote, &byte, 1, MSG_DONTWAIT)) > 0)
+		;
+	return !size;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The client of `socktally broker --socket`: its kernel part belongs to the broker (proto/service.h). */
+/* The client of `socktally broker --socket`: its kernel part belongs to the broker (proto/broker.h). */
 #ifndef SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
 #define SOCKTALLY_PLUGIN_REMOTE_REMOTE_H
 

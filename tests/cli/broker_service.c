@@ -4,6 +4,7 @@
  * does; nobody else may, nobody gets more than his share, and nothing that is sent harms the broker.
  */
 #include "bpf/table.h"
+#include "proto/broker.h"
 #include "tools/service/service.h"
 #include "tests/lib/api_traffic.h"
 #include "plugin/attach/saved_filter.h"
@@ -242,7 +243,7 @@ static int raw_reply(int fd, int *came)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct service_reply reply;
+	struct broker_reply reply;
 	struct iovec part = {.iov_base = &reply, .iov_len = sizeof(reply)};
 	struct msghdr header = {.msg_iov = &part,
 				.msg_iovlen = 1,
@@ -258,10 +259,10 @@ static int raw_reply(int fd, int *came)
 
 static void read_only(void)
 {
-	struct service_request request = {.magic = SERVICE_MAGIC,
-					  .version = SERVICE_VERSION,
-					  .op = SERVICE_OPEN,
-					  .paths = 64};
+	struct broker_request request = {.magic = BROKER_MAGIC,
+					 .version = BROKER_VERSION,
+					 .op = BROKER_OPEN,
+					 .paths = 64};
 	int fd = raw_connection(), table = -1;
 
 	if (send(fd, &request, sizeof(request), 0) < 0)
@@ -282,9 +283,11 @@ static void read_only(void)
 static void hostile(void)
 {
 	struct {
-		struct service_request head;
+		struct broker_request head;
 		struct sock_filter insns[8];
-	} good = {.head = {.magic = SERVICE_MAGIC, .version = SERVICE_VERSION, .op = SERVICE_LOAD}},
+	} good = {.head = {.magic = BROKER_MAGIC,
+			   .version = BROKER_VERSION,
+			   .op = BROKER_SET_FILTER}},
 	  bad;
 	unsigned int hung_up = 0, sent = 0, random = 7;
 	int fd, came;
@@ -317,7 +320,7 @@ static void hostile(void)
 			bad.head.link = 1000;
 			break;
 		case 7:
-			bad.head.op = SERVICE_OPEN;
+			bad.head.op = BROKER_OPEN;
 			bad.head.count = 1;
 			size += 8;
 			break;
@@ -348,11 +351,11 @@ static void limits(void)
 /* Programs that are asked for and kept, in `held`, until one is refused. */
 static unsigned int load_programs(int fd, int *held, unsigned int most)
 {
-	struct service_request request = {.magic = SERVICE_MAGIC,
-					  .version = SERVICE_VERSION,
-					  .op = SERVICE_LOAD,
-					  .link = ST_LINK_ETH,
-					  .ifindex = 1};
+	struct broker_request request = {.magic = BROKER_MAGIC,
+					 .version = BROKER_VERSION,
+					 .op = BROKER_SET_FILTER,
+					 .link = ST_LINK_ETH,
+					 .ifindex = 1};
 	unsigned int loaded = 0;
 
 	while (loaded < most && send(fd, &request, sizeof(request), 0) > 0 &&
@@ -363,10 +366,10 @@ static unsigned int load_programs(int fd, int *held, unsigned int most)
 
 static void many_programs(void)
 {
-	struct service_request request = {.magic = SERVICE_MAGIC,
-					  .version = SERVICE_VERSION,
-					  .op = SERVICE_OPEN,
-					  .paths = 64};
+	struct broker_request request = {.magic = BROKER_MAGIC,
+					 .version = BROKER_VERSION,
+					 .op = BROKER_OPEN,
+					 .paths = 64};
 	static int held[SERVICE_PROGRAMS + 1];
 	int fd = raw_connection(), table = -1;
 	struct rlimit limit;

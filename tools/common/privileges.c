@@ -63,14 +63,11 @@ static struct capabilities needed(const struct capabilities *have, unsigned int 
 {
 	struct capabilities kept = {0};
 
-	if (which & COMMAND_ONLY_ADMIN) {
-		keep(&kept, have, CAP_SYS_ADMIN);
-		return kept;
-	}
-	if (which & COMMAND_ONLY_WATCH) {
+	if (which & (COMMAND_ONLY_CHECK | COMMAND_ONLY_WATCH)) {
 		keep(&kept, have, CAP_SYS_ADMIN);
 		keep(&kept, have, CAP_SYS_PTRACE);
-		keep(&kept, have, CAP_DAC_READ_SEARCH);
+		if (which & COMMAND_ONLY_WATCH)
+			keep(&kept, have, CAP_DAC_READ_SEARCH);
 		return kept;
 	}
 	keep(&kept, have, CAP_BPF);

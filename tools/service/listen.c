@@ -2,16 +2,15 @@
 /* The broker's socket, and who may use it. */
 #include "tools/service/service.h"
 #include "tools/common/command.h"
+#include "tools/server/server.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef SO_PEERGROUPS
@@ -134,7 +133,8 @@ bool service_listen(struct service *service, const char *path)
 	strcpy(address.sun_path, service->path);
 	if (!make_room(&address))
 		return false;
-	service->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	service->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	server_take_no_descriptors(service->listener);
 	result = service->listener < 0
 			 ? -errno
 			 : bind_for_group(service->listener, &address, service->group);
@@ -161,60 +161,15 @@ static bool in_group(int fd, const struct ucred *peer, gid_t group)
 	return found;
 }
 
-/* A place for one more client; NULL: there is none, which is said once until there is one again. */
-static struct service_client *client_place(struct service *service, const struct ucred *peer)
+bool service_may_use(const struct service *service, int fd, struct service_peer *peer)
 {
-	struct service_client *free_place = NULL;
-	unsigned int of_user = 0;
+	struct ucred credentials;
+	socklen_t size = sizeof(credentials);
 
-	for (unsigned int i = 0; i < SERVICE_CLIENTS; i++) {
-		if (service->clients[i].fd < 0)
-			free_place = &service->clients[i];
-		else
-			of_user += service->clients[i].uid == peer->uid;
-	}
-	if (free_place && (!peer->uid || of_user < SERVICE_CLIENTS_OF_USER)) {
-		service->full_said = false;
-		return free_place;
-	}
-	if (!service->full_said)
-		command_fail("pid %d of user %u: no more than %d meters, and %d of one user, are "
-			     "served at a time",
-			     (int)peer->pid, (unsigned int)peer->uid, SERVICE_CLIENTS,
-			     SERVICE_CLIENTS_OF_USER);
-	service->full_said = true;
-	return NULL;
-}
-
-void service_accept(struct service *service)
-{
-	int fd = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct service_client *client = NULL;
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED) /* out of descriptors */
-			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-		return;
-	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size))
+		return false;
+	peer->pid = credentials.pid;
+	peer->uid = credentials.uid;
 	/* the file's mode says the same, but somebody may have changed it */
-	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
-	    (!peer.uid || peer.uid == geteuid() || in_group(fd, &peer, service->group)))
-		client = client_place(service, &peer);
-	if (!client) {
-		close(fd);
-		return;
-	}
-	*client = (struct service_client){.fd = fd, .uid = peer.uid, .pid = peer.pid};
-}
-
-void service_drop(struct service_client *client)
-{
-	if (client->fd < 0)
-		return;
-	close(client->fd);
-	client->fd = -1;
-	socktally_close(client->meter);
-	client->meter = NULL;
+	return !peer->uid || peer->uid == geteuid() || in_group(fd, &credentials, service->group);
 }
