@@ -72,7 +72,7 @@ fi
 
 # What the build needs; what tests are made with; tools that are metered or compared with.
 sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=make clang=clang libbpf-dev libelf-dev \
-	libpcap-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev liblz4-dev pkg-config=pkgconf \
+	libpcap-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev liblz4-dev libmicrohttpd-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc musl-gcc=musl-tools strace=strace valgrind=valgrind \
 	zstd=zstd xz=xz-utils bzip2=bzip2 lz4=lz4 \
@@ -81,7 +81,7 @@ sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=ma
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
 	argus-server arp-scan arping arpwatch darkstat dhcpcd-base dhcpdump dnscap ettercap=ettercap-text-only \
 	hping3 iftop iptraf-ng isc-dhcp-client lldpd netdiscover nethogs nmap p0f pktstat pmacct \
-	python3-prometheus-client python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
+	prometheus openssl=openssl curl=curl python3-prometheus-client python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
 
 # With an emulator the core tests are also run on the kernel of Debian 12; where that can't be had, they
 # are skipped, with the reason.

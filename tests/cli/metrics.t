@@ -7,42 +7,22 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
 import captures
 import live
+import metrics
 import netns
 import packets
 import tap
+from metrics import parsed, paths
 
 FOLDER = tempfile.TemporaryDirectory(prefix="socktally-test-")
 COUNTS = ("packets", "segments", "bytes", "accepted_packets", "accepted_bytes")
 SAMPLE = "\n".join(f"{n} * {line}" for n, line in enumerate((
     "eth/arp/pad(60)", "eth/ip/udp(dport=53)/data(30)", "eth/ip/icmp/data(56)", "eth/ipv6/icmpv6/data(47)",
     "eth/vlan(id=5)/ip/icmp/data(9)", "eth/ip/gre/ip/icmp/data(11)", "eth/ip/tcp(flags=S,options=20)"), 1))
-
-
-def parsed(text, form):
-    """{(metric, labels): value}, as the client of Prometheus reads it."""
-    if form == "openmetrics":
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
-    else:
-        from prometheus_client.parser import text_string_to_metric_families as parse
-    found = {}
-    for family in parse(text):
-        for sample in family.samples:
-            key = sample.name, frozenset(sample.labels.items())
-            assert key not in found, f"twice: {key}"
-            found[key] = sample.value
-    return found
-
-
-def paths(found, counter="packets"):
-    """{(path, direction): count} of the metrics of paths."""
-    return {(dict(labels)["path"], dict(labels)["direction"]): value for (name, labels), value in found.items()
-            if name == f"socktally_{counter}_total"}
 
 
 def read(form, *arguments):
@@ -143,12 +123,7 @@ def over_time(net):
 
 def main():
     tap.time_limit(120)
-    # Debian's modules, also where another Python comes first
-    sys.path.append("/usr/lib/python3/dist-packages")
-    try:
-        import prometheus_client  # noqa: F401 # pylint: disable=import-outside-toplevel,unused-import
-    except ImportError:
-        tap.skip_all("no python3-prometheus-client")
+    metrics.need()
     as_json()
     hooks()
     refuses()

@@ -56,13 +56,20 @@ static int wait_for_end(struct attach_session *session, int signals, int timer)
 	struct pollfd fds[] = {
 		{.fd = signals, .events = POLLIN},
 		{.fd = timer, .events = POLLIN},
+		{.events = POLLIN}, /* somebody wants metrics */
 	};
 
 	while (!attach_session_ended(session)) {
-		if (poll(fds, 2, attach_session_wait_ms(session)) < 0 && errno != EINTR)
-			return command_fail("can't wait: %s", strerror(errno));
+		fds[2].fd = listener_fd(session->listener);
+		if (poll(fds, 3, attach_session_wait_ms(session)) < 0) {
+			if (errno != EINTR)
+				return command_fail("can't wait: %s", strerror(errno));
+			continue;
+		}
 		if (fds[1].revents || (fds[0].revents && take_signal(session, signals)))
 			break;
+		if (fds[2].revents)
+			attach_answer(session);
 		attach_session_step(session);
 	}
 	return 0;
@@ -104,12 +111,15 @@ static int attach(const struct attach_options *options, struct report_output *ou
 
 	if (signals < 0 || (options->duration && timer < 0))
 		return command_fail("can't wait for the end: %s", strerror(errno));
-	status = targets_choose(&session.targets, &options->choice);
+	status = listener_open(&session.listener, &options->report.listen);
+	if (!status)
+		status = targets_choose(&session.targets, &options->choice);
 	if (!status)
 		status = attach_session_open(&session, options, output);
 	if (!status)
 		status = meter(&session, signals, timer);
 	attach_session_free(&session);
+	listener_close(session.listener);
 	close(signals);
 	if (timer >= 0)
 		close(timer);
@@ -143,6 +153,7 @@ static int parse(struct attach_options *options, int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		COMMAND_LONG,
+		COMMAND_LIVE_LONG,
 		{"interface", required_argument, NULL, 'i'},
 		{"seconds", required_argument, NULL, 'c'},
 		{"all", no_argument, NULL, OPTION_ALL},
@@ -154,13 +165,15 @@ static int parse(struct attach_options *options, int argc, char **argv)
 
 	while ((option = command_getopt(argc, argv, ":i:c:" COMMAND_SHORT, long_options)) != -1) {
 		if (option == OPTION_HELP)
-			return command_print(help, command_hook_help, command_option_help);
+			return command_print(help, command_live_help, command_option_help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);
 		status = take_option(options, option);
 		if (status)
 			return status;
 	}
+	if (options->each && options->report.listen.address)
+		return command_usage("--each: --listen counts all sockets together");
 	options->choice.names = argv + optind;
 	options->choice.name_count = (size_t)(argc - optind);
 	if (!options->choice.name_count && !options->choice.all)

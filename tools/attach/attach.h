@@ -42,6 +42,8 @@ struct attach_meter {
 	pid_t pid;               /* the process, if it is always the same; else 0 */
 	struct attach_rows rows; /* the sockets, each with its filter */
 	struct notes notes;
+	uint64_t gaps; /* since the beginning, and how long they were at most */
+	double gap_seconds;
 	bool used; /* some socket has been attached to it */
 };
 
@@ -73,6 +75,7 @@ struct refused_socket {
 struct attach_session {
 	const struct attach_options *options;
 	struct report_output *output;
+	struct listener *listener; /* NULL: none */
 	struct targets targets;
 	struct attach_meter **meters;
 	size_t meter_count;
@@ -152,6 +155,8 @@ void attach_meter_use(struct attach_meter *meter, const struct attach_socket *so
  * *moved: interface or link type have changed.
  */
 uint32_t attach_meter_see(struct attach_socket *socket, bool *moved);
+/* Somebody wants metrics. */
+void attach_answer(struct attach_session *session);
 /* Writes the reports of all meters. */
 void attach_report(struct attach_session *session, bool so_far);
 

@@ -201,6 +201,30 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 	}
 }
 
+void attach_answer(struct attach_session *session)
+{
+	struct attach_meter *meter = session->meters[0];
+	struct report_health health = {
+		.metered = session->socket_count,
+		.refused = session->refused_count,
+		.gaps = meter->gaps,
+		.gap_seconds = meter->gap_seconds,
+	};
+	struct report_source source = {
+		.kind = "socket",
+		.interface = meter->interfaces.text,
+		.filter = "",
+		.program = "",
+		.health = &health,
+	};
+
+	for (size_t i = 0; i < session->socket_count; i++) {
+		health.metered -= session->sockets[i].refused;
+		health.refused += session->sockets[i].refused;
+	}
+	listener_answer(session->listener, meter->meter, &source);
+}
+
 static bool has_socket(const struct attach_session *session, const struct attach_meter *meter)
 {
 	for (size_t i = 0; i < session->socket_count; i++)

@@ -18,9 +18,11 @@ int attach_session_open(struct attach_session *session, const struct attach_opti
 {
 	session->options = options;
 	session->output = output;
-	if (attach_meter_of(session))
-		return 0;
-	return session->unprepared ? session->unprepared : EXIT_FAILED;
+	if (!attach_meter_of(session))
+		return session->unprepared ? session->unprepared : EXIT_FAILED;
+	if (listener_begin(session->listener, &options->report.style))
+		return command_fail("out of memory");
+	return 0;
 }
 
 /* At most the interval of the reports, so that each is up to date. */

@@ -91,8 +91,15 @@ static int settle_foreign(struct attach_session *session, const struct attach_so
 	return result;
 }
 
+static void add_gap(const struct attach_socket *socket, int64_t length)
+{
+	socket->meter->gaps++;
+	socket->meter->gap_seconds += (double)length / 1e9;
+}
+
 static void note_change(const struct attach_socket *socket, int64_t now)
 {
+	add_gap(socket, now - socket->seen_at);
 	notes_add(&socket->meter->notes, "filter",
 		  "%s (pid %d) changed its filter on %s: up to %.4f s of packets are not counted",
 		  socket->comm, socket->pid, socket->interface,
@@ -102,6 +109,8 @@ static void note_change(const struct attach_socket *socket, int64_t now)
 /* Notes how long a socket that was opened later may have gone uncounted. */
 static void note_opened(const struct attach_socket *socket, int64_t now, bool receiving)
 {
+	if (receiving)
+		add_gap(socket, now - socket->absent_at);
 	if (receiving)
 		notes_add(&socket->meter->notes, "opened",
 			  "%s (pid %d) opened a socket on %s: up to %.4f s of packets are not "

@@ -63,6 +63,8 @@ static struct capabilities needed(const struct capabilities *have, unsigned int 
 {
 	struct capabilities kept = {0};
 
+	if (which & COMMAND_ONLY_NOTHING)
+		return kept;
 	if (which & (COMMAND_ONLY_CHECK | COMMAND_ONLY_WATCH)) {
 		keep(&kept, have, CAP_SYS_ADMIN);
 		keep(&kept, have, CAP_SYS_PTRACE);

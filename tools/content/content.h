@@ -21,6 +21,13 @@ struct report_socket {
 	const char *program; /* filter_text_numbers(); NULL: it has none */
 };
 
+/* How well it is counted: for those who watch the sensor. */
+struct report_health {
+	size_t metered, refused; /* sockets, now */
+	uint64_t gaps;           /* times that packets of a socket went uncounted */
+	double gap_seconds;      /* at most */
+};
+
 /* What was metered. Strings may be NULL for "". */
 struct report_source {
 	const char *kind;      /* "socket" or "file" */
@@ -37,6 +44,7 @@ struct report_source {
 	size_t note_count;
 	const struct report_socket *sockets; /* where they are known one by one */
 	size_t socket_count;
+	const struct report_health *health;          /* NULL: not known */
 	const struct capture_statistics *statistics; /* of a file; NULL: none */
 };
 

@@ -243,6 +243,25 @@ static void print_hook_values(const struct writer *writer)
 	}
 }
 
+static void print_health(const struct writer *writer, const struct report_health *health)
+{
+	static const struct counter gaps = {"gaps",
+					    "Times that packets of a socket went uncounted.", 0};
+	static const struct counter seconds = {"gap_seconds",
+					       "How long they went uncounted, at most.", 0};
+
+	begin_gauge(writer, "up", "1 if any socket is counted.");
+	fprintf(writer->out, "socktally_up %d\n", health->metered > 0);
+	begin_gauge(writer, "sockets", "Capture sockets that are counted, and that can't be.");
+	fprintf(writer->out,
+		"socktally_sockets{state=\"metered\"} %zu\nsocktally_sockets{state=\"refused\"} %zu\n",
+		health->metered, health->refused);
+	begin_counter(writer, "", &gaps);
+	fprintf(writer->out, "socktally_gaps_total %" PRIu64 "\n", health->gaps);
+	begin_counter(writer, "", &seconds);
+	fprintf(writer->out, "socktally_gap_seconds_total %.6f\n", health->gap_seconds);
+}
+
 static void print_meter(const struct writer *writer)
 {
 	const struct report_content *content = writer->content;
@@ -292,6 +311,8 @@ static int write_metrics(struct writer *writer)
 		print_taken(writer);
 		print_hook_values(writer);
 	}
+	if (!error && content->source->health)
+		print_health(writer, content->source->health);
 	if (!error)
 		print_meter(writer);
 	free(own);

@@ -13,11 +13,13 @@
 #define PATHS_MAX 32768
 #define SERIES_MAX 1000000
 
-const char command_hook_help[] =
+const char command_live_help[] =
 	"      --hook HOOK         sizes, tcpflags, icmp, talkers, rate: count more;\n"
 	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
 	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
-	"                          see socktally-hook(7)\n";
+	"                          see socktally-hook(7)\n"
+	"      --listen [ADDRESS:]PORT   serve the counters to Prometheus, at /metrics\n"
+	"      --tls-cert FILE, --tls-key FILE   by HTTPS, with these\n";
 
 const char command_option_help[] =
 	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
@@ -91,6 +93,15 @@ int command_option(struct report_options *options, int option, const char *argum
 		return 0;
 	case OPTION_PORT:
 		return port_option(options, argument);
+	case OPTION_LISTEN:
+		options->listen.address = argument;
+		return 0;
+	case OPTION_TLS_CERT:
+		options->listen.certificate = argument;
+		return 0;
+	case OPTION_TLS_KEY:
+		options->listen.key = argument;
+		return 0;
 	case OPTION_PATHS:
 		status = parse_number("--paths", argument, PATHS_MAX, &number);
 		options->paths = (unsigned int)number;

@@ -6,6 +6,7 @@
 #include "tools/common/command.h"
 #include "tools/options/classes.h"
 #include "tools/options/hooks.h"
+#include "tools/listen/listen.h"
 #include "tools/report/report.h"
 
 /* Options that every reporting subcommand has: --format, -I, -o, --paths, --no-applications, --hook, --class, ... */
@@ -19,6 +20,7 @@ struct report_options {
 	size_t port_count;
 	uint32_t open_flags; /* SOCKTALLY_OPEN_NO_APPLICATIONS, or 0 */
 	struct hook_options hooks;
+	struct listen_options listen; /* where the command has a kernel part */
 	struct class_options classes;
 };
 
@@ -38,6 +40,9 @@ enum {
 	OPTION_APPEND,
 	OPTION_SERIES,
 	OPTION_NO_APPLICATIONS,
+	OPTION_LISTEN,
+	OPTION_TLS_CERT,
+	OPTION_TLS_KEY,
 	OPTION_OWN
 };
 #define COMMAND_LONG                                                                               \
@@ -56,6 +61,13 @@ enum {
 	{                                                                                          \
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}
+/* The same of those with a kernel part. */
+#define COMMAND_LIVE_LONG                                                                          \
+	{"listen", required_argument, NULL, OPTION_LISTEN},                                        \
+		{"tls-cert", required_argument, NULL, OPTION_TLS_CERT},                            \
+	{                                                                                          \
+		"tls-key", required_argument, NULL, OPTION_TLS_KEY                                 \
+	}
 int command_option(struct report_options *options, int option, const char *argument);
 /* --format's argument where there are two: 0, or EXIT_USAGE after a message. */
 int command_json_option(const char *argument, bool *json);
@@ -70,7 +82,7 @@ int command_prepare_meter(const struct report_options *options, struct socktally
  * What --help says of the shared options: the last lines of a subcommand's own text, and before them,
  * where there is a kernel part, those of --hook.
  */
-extern const char command_option_help[], command_hook_help[];
+extern const char command_option_help[], command_live_help[];
 
 /*
  * Opens the output of -o, or takes the descriptor given. inputs: files that must not be overwritten, "-"

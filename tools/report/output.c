@@ -18,6 +18,21 @@ void report_output_stream(struct report_output *output, int fd)
 	*output = (struct report_output){.fd = fd};
 }
 
+void report_output_memory(struct report_output *output)
+{
+	*output = (struct report_output){.fd = -1, .mode = REPORT_MEMORY};
+}
+
+char *report_output_take(struct report_output *output, size_t *size)
+{
+	char *report = output->kept;
+
+	*size = output->kept_size;
+	output->kept = NULL;
+	output->kept_size = 0;
+	return report;
+}
+
 static int open_file(const char *path, enum report_output_mode mode)
 {
 	return open(path,
@@ -123,8 +138,11 @@ static int patience(const struct report_output *output)
 
 int report_output_ready(struct report_output *output)
 {
-	int error = report_output_flush(output, patience(output));
+	int error;
 
+	if (output->mode == REPORT_MEMORY)
+		return 0;
+	error = report_output_flush(output, patience(output));
 	return error == -ETIMEDOUT && output->never_wait ? -EAGAIN : error;
 }
 
@@ -178,6 +196,12 @@ int report_output_write(struct report_output *output, char *report, size_t size)
 {
 	int error;
 
+	if (output->mode == REPORT_MEMORY) {
+		free(output->kept);
+		output->kept = report;
+		output->kept_size = size;
+		return 0;
+	}
 	if (output->mode == REPORT_REPLACE) {
 		error = replace(output, report, size);
 		free(report);

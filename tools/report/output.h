@@ -10,6 +10,7 @@ enum report_output_mode {
 	REPORT_FILL, /* the file is emptied, then has one report after the other */
 	REPORT_REPLACE, /* each report is a new file, which takes the old one's name when it is whole */
 	REPORT_APPEND, /* reports are added to what the file has */
+	REPORT_MEMORY, /* the last report is kept, for report_output_take() */
 };
 
 struct report_output {
@@ -30,6 +31,10 @@ struct report_output {
 
 /* A descriptor of the caller's. */
 void report_output_stream(struct report_output *output, int fd);
+
+/* Memory, and the report that is there: malloc'ed and the caller's from then on, or NULL. */
+void report_output_memory(struct report_output *output);
+char *report_output_take(struct report_output *output, size_t *size);
 
 /*
  * Opens a file without waiting and without changing it. Returns 0 or -errno; -ENXIO: a FIFO that nobody

@@ -354,7 +354,7 @@ static int read_options(struct run *run, int argc, char **argv)
 	/* "+": what stands behind the first argument that isn't an option is the tool's */
 	while ((option = command_getopt(argc, argv, "+:" COMMAND_SHORT, long_options)) != -1) {
 		if (option == OPTION_HELP)
-			return command_print("%s%s%s", usage_text, command_hook_help,
+			return command_print("%s%s%s", usage_text, command_live_help,
 					     command_option_help);
 		if (option == '?' || option == ':')
 			return command_bad_option(option, argv);

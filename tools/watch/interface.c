@@ -69,6 +69,7 @@ static int note_socket(void *ctx, const struct socktally_socket *socket)
 static int meter_socket(struct watch_interface *interface, struct watch_socket *socket)
 {
 	interface->socket = socket;
+	interface->health.metered = 1;
 	interface->down = false;
 	if (socktally_attach(interface->meter, watch_socket_fd(socket), NULL))
 		return command_fail("%s: %s", interface->capture->interface,
@@ -84,6 +85,7 @@ static void drop_socket(struct watch_interface *interface)
 	socktally_detach(interface->meter, watch_socket_fd(interface->socket));
 	watch_socket_close(interface->socket);
 	interface->socket = NULL;
+	interface->health.metered = 0;
 }
 
 static const char *name_of(const struct watch_interface *interface, char *name)
@@ -126,6 +128,7 @@ static int gone(struct watch_interface *interface)
 	if (!interface->capture->follow)
 		return command_fail("%s: the interface is gone: the report ends there", name);
 	drop_socket(interface);
+	interface->health.gaps++;
 	command_note("%s: the interface is gone; counting goes on when it is there again", name);
 	notes_add(&interface->notes, "gone",
 		  "%s is gone: nothing is counted until it is there again", name);

@@ -39,21 +39,30 @@ struct watch_session {
 	struct socktally *meter;
 	struct report *report;
 	struct report_output *output;
+	struct listener *listener;
 	struct watch_interface interface;
 	int status; /* of the interval reports */
 };
 
-static int report_now(struct watch_session *session, bool so_far)
+static struct report_source source_of(const struct watch_session *session)
 {
 	const struct options *options = session->options;
-	struct report_source source = {
+
+	return (struct report_source){
 		.kind = "socket",
 		.interface = options->capture.interface,
 		.linktype = session->interface.linktype,
 		.filter = options->capture.filter,
 		.notes = session->interface.notes.note,
 		.note_count = session->interface.notes.count,
+		.health = &session->interface.health,
 	};
+}
+
+static int report_now(struct watch_session *session, bool so_far)
+{
+	const struct options *options = session->options;
+	struct report_source source = source_of(session);
 	int error = (so_far ? report_write_so_far : report_write)(session->report, session->meter,
 								  &source);
 
@@ -107,12 +116,14 @@ static int wait_for_end(struct watch_session *session, int signals, int timer)
 		{.fd = timer, .events = POLLIN},
 		{.fd = intervals ? socktally_fd(session->meter) : -1, .events = POLLIN},
 		{.fd = session->interface.links, .events = POLLIN},
-		{.events = 0}, /* of the socket, errors only: nobody wants the packets */
+		{.events = POLLIN}, /* somebody wants metrics */
+		{.events = 0},      /* of the socket, errors only: nobody wants the packets */
 	};
 	int status = 0;
 
 	while (!status) {
-		fds[4].fd =
+		fds[4].fd = listener_fd(session->listener);
+		fds[5].fd =
 			session->interface.socket ? watch_socket_fd(session->interface.socket) : -1;
 		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0) {
 			if (errno == EINTR)
@@ -125,8 +136,13 @@ static int wait_for_end(struct watch_session *session, int signals, int timer)
 			if (socktally_poll(session->meter, 0) < 0)
 				return command_fail("%s", socktally_error(session->meter));
 		}
+		if (fds[4].revents) {
+			struct report_source source = source_of(session);
+
+			listener_answer(session->listener, session->meter, &source);
+		}
 		status = session->status;
-		if ((fds[3].revents || fds[4].revents) && !status)
+		if ((fds[3].revents || fds[5].revents) && !status)
 			status = watch_interface_look(&session->interface);
 	}
 	return status;
@@ -140,6 +156,8 @@ static int start(struct watch_session *session)
 	if (!error && options->interval)
 		error = socktally_set_interval(session->meter, options->interval, on_interval,
 					       session);
+	if (!error)
+		error = listener_begin(session->listener, &options->style);
 	if (error)
 		return command_fail("can't start: %s", strerror(-error));
 	if (isatty(STDERR_FILENO) && !options->interval && !session->options->duration)
@@ -240,6 +258,9 @@ static int watch(const struct options *options, struct report_output *output)
 	struct socket_opener opener = {.capture = &options->capture};
 	int error, status;
 
+	status = listener_open(&session.listener, &options->report.listen);
+	if (status)
+		return status;
 	command_lift_memlock();
 	error = open_both(&opener, &session.meter, &opts);
 	if (!opener.socket && opener.status) {
@@ -252,6 +273,7 @@ static int watch(const struct options *options, struct report_output *output)
 	}
 	socktally_close(session.meter);
 	watch_interface_end(&session.interface);
+	listener_close(session.listener);
 	return status;
 }
 
@@ -259,6 +281,7 @@ static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		COMMAND_LONG,
+		COMMAND_LIVE_LONG,
 		{"interface", required_argument, NULL, 'i'},
 		{"filter", required_argument, NULL, 'f'},
 		{"seconds", required_argument, NULL, 'c'},
@@ -316,7 +339,7 @@ int command_watch(int argc, char **argv)
 	if (status)
 		return status;
 	if (options.help)
-		return command_print(help, command_hook_help, command_option_help);
+		return command_print(help, command_live_help, command_option_help);
 	status = command_output(&options.report, STDOUT_FILENO, NULL, 0, false, &output);
 	if (status)
 		return status;

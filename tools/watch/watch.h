@@ -31,6 +31,7 @@ struct watch_interface {
 	bool down;                   /* the user has been told */
 	int links;                   /* readable when an interface has changed; -1: nobody asks */
 	struct notes notes;          /* of the time since the last report */
+	struct report_health health;
 };
 
 /* Whether a socket can be opened on it. */
