@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,9 @@ import tap
 # Members of rows of hooks are those of the hook's maps.
 FREE = "hooks[].rows[]."
 # Not in the output of this test: a process that nobody can look at, more flows than there is room for.
-UNSEEN = {"hidden[]", "without_room.packets", "without_room.bytes"}
+UNSEEN = {"hidden[]", "without_room.packets", "without_room.bytes", "groups[]", "shortened_paths"}
+# These have members, which stand for them.
+OBJECTS = {"source.statistics", "a.statistics"}
 
 
 def described():
@@ -106,6 +109,26 @@ input()
 """
 
 
+def compared(folder, *files):
+    """A diff of reports of these two files."""
+    sides = []
+    for number, name in enumerate(files):
+        sides.append(os.path.join(folder, f"side{number}"))
+        with open(sides[-1], "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(report) + "\n" for report in output("read", "--class", "all=greater 0", name))
+    done = subprocess.run([live.SOCKTALLY, "diff", "--format", "json", *sides], capture_output=True, text=True,
+                          timeout=60, check=False)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def of_diff(names):
+    """Both sides have the same members, and so have all rows."""
+    names = {re.sub(r"^b(\.|$)", r"a\1", name) for name in names}
+    rows = {f"{table}[].{name}" for table in ("paths", "applications", "classes", "groups")
+            for name in ("path", "application", "class", "group", *(name[7:] for name in names if name[:7] == "totals."))}
+    return {name for name in names - rows if not name.startswith("a.statistics.")} | {"a"}
+
+
 def main():
     live.need()
     tap.time_limit(100)
@@ -115,21 +138,30 @@ def main():
         sample = captures.sample()
         file.write(captures.pcap(sample))
         file.flush()
-        found = {"socktally/1": [*watched(net), *reports, *output("read", file.name)],
-                 "socktally-list/1": lists, "socktally-features/1": output("features"),
+        with tempfile.TemporaryDirectory(prefix="socktally-test-") as folder:
+            lossy = os.path.join(folder, "lossy")
+            with open(lossy, "wb") as other:
+                other.write(captures.pcapng(sample) + captures.enhanced(
+                    sample[0], options=captures.option(4, struct.pack("<Q", 3)) + captures.option(0, b"")) + captures.statistics(
+                    received=9, interface_drops=1, filter_accepted=8, system_drops=2, delivered=6))
+            compared_objects = compared(folder, lossy, file.name)
+            lossy_reports = output("read", lossy, file.name)
+        found = {"socktally/1": [*watched(net), *reports, *output("read", file.name), *lossy_reports],
+                 "socktally-diff/1": compared_objects, "socktally-list/1": lists, "socktally-features/1": output("features"),
                  "Flows": output("read", "--flows", file.name)}
     pages = described()
     tap.same(sorted(pages), sorted(found), "each schema has a section")
     for schema, objects in found.items():
         tap.ok(objects and all(one.get("schema", "Flows") == schema for one in objects), f"{schema}: it says so")
         have = {name for one in objects for name in members(one)}
+        have = of_diff(have) if schema == "socktally-diff/1" else have
         have = {name for name in have if not name.startswith(FREE) or name == f"{FREE}map"}
         have = {name for name in have if f"{name}.version" not in pages[schema] and
                 f"{name}.group" not in pages[schema]}
         page = {name for name in pages[schema] if f"{name}.version" not in pages[schema] and
                 f"{name}.group" not in pages[schema]}
         tap.same(sorted(have - page), [], f"{schema}: the page has each member")
-        tap.same(sorted(page - have - UNSEEN), [], f"{schema}: the page has no other")
+        tap.same(sorted(page - have - UNSEEN - OBJECTS), [], f"{schema}: the page has no other")
     tap.done()
 
 
