@@ -170,7 +170,7 @@ static void measure(const char *expression, const char *name, const unsigned cha
 	double empty = 1e9, classic = 1e9, translated = 1e9;
 	const double runs = 2.0 * SOCKETS * PACKETS / 1e9;
 	struct sock_filter *insns;
-	struct st_code code = {.header_buffer = test_header_buffer()};
+	struct st_code code = {.header_buffer = test_header_buffer(), .direct = test_direct()};
 	unsigned char frame[ETH_HLEN + 128] = {0};
 	__u32 xlated, jited, verdict;
 	size_t count;

@@ -4,6 +4,7 @@
  * because the meter is gone, the tail call does nothing and the tool's verdict is returned.
  */
 #include "plugin/attach/attach.h"
+#include "plugin/bpf/direct.h"
 #include "plugin/bpf/syscall.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
@@ -30,6 +31,8 @@ static void emit_chain(struct st_code *code, const struct st_socket_link *socket
 	st_code_emit(code, ST_SET_W(BPF_REG_3, ST_CHAIN_ENTRY));
 	_Static_assert(ST_CHAIN_ENTRY == 0, "also the first part's number");
 	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, CB(ST_CB_PART), BPF_REG_3));
+	if (code->direct) /* nothing is in the header buffer */
+		st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, CB(ST_CB_HEADERS), BPF_REG_3));
 	st_code_tail_call(code, chain);
 	st_code_emit(code, ST_MOV(BPF_REG_0, REG_VERDICT));
 	st_code_emit(code, ST_EXIT());
@@ -82,23 +85,47 @@ static bool functions_refused(int result)
 	return result == -EINVAL || result == -EOPNOTSUPP || result == -NOT_SUPPORTED;
 }
 
+/* As translate_and_load(); what one kernel does not take is done in another way. */
+static int try_all_ways(struct socktally *meter, const struct st_socket_link *socket_link,
+			const struct sock_filter *insns, size_t count, struct st_code *code,
+			const struct st_direct *direct, const char **what, bool *translated)
+{
+	/* another filter that writes to it meanwhile may spoil a count, but not the tool's verdict */
+	const struct st_header_buffer *buffer =
+		st_filters_interleave() ? NULL : &meter->header_buffer;
+	int result;
+
+	for (int way = direct->works ? 0 : 2;;) {
+		*code = (struct st_code){.header_buffer = buffer,
+					 .direct = way < 2 ? direct : NULL,
+					 .plain = way % 2};
+		result = translate_and_load(meter, socket_link, insns, count, code, what,
+					    translated);
+		if (*translated && code->function_count && functions_refused(result))
+			way++;
+		else if (*translated && result < 0 && way < 2 && !direct->forced)
+			way = 2;
+		else
+			break;
+		st_code_free(code);
+	}
+	return result;
+}
+
 int st_socket_program_load(struct socktally *meter, const struct st_socket_link *socket_link,
 			   const struct sock_filter *insns, size_t count)
 {
-	/* another filter that writes to it meanwhile may spoil a count, but not the tool's verdict */
-	struct st_code code = {.header_buffer =
-				       st_filters_interleave() ? NULL : &meter->header_buffer};
+	struct st_code code = {0};
+	struct st_direct direct;
 	const char *what = NULL;
 	bool translated;
 	int result;
 
-	result = translate_and_load(meter, socket_link, insns, count, &code, &what, &translated);
-	if (translated && code.function_count && functions_refused(result)) {
-		st_code_free(&code);
-		code.plain = true;
-		result = translate_and_load(meter, socket_link, insns, count, &code, &what,
-					    &translated);
-	}
+	st_direct_get(&direct);
+	if (direct.forced && !direct.works)
+		return st_fail(meter, -EOPNOTSUPP, "%s: SOCKTALLY_READS is \"direct\", but: %s",
+			       meter->socket_label, direct.reason);
+	result = try_all_ways(meter, socket_link, insns, count, &code, &direct, &what, &translated);
 	if (result < 0 && !translated)
 		translate_failed(meter, result, count, what);
 	else if (result == -EPERM)

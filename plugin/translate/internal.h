@@ -14,6 +14,7 @@
 #define REG_X BPF_REG_7
 #define REG_LEN BPF_REG_8
 #define REG_HEADERS BPF_REG_9
+#define REG_READABLE REG_LEN /* with direct reads: bytes that R9 points to */
 
 /* What holds for every packet that reaches an instruction. */
 struct st_dataflow {
@@ -53,6 +54,9 @@ struct st_translation {
 
 	/* offsets from R10: scratch memory, a word for a helper to load, room to save A */
 	int mem_off, word_off, save_off;
+	/* with direct reads: a copy of the headers, and where loads at fixed offsets end; 0: none */
+	int copy_off;
+	__u32 direct_end;
 	bool uses_header_buffer;
 	bool uses_len;
 	bool needs_a, needs_x; /* read before written: must be set to 0 first */
@@ -82,6 +86,22 @@ void st_plan_stack(struct st_translation *t);
 void st_emit_header_buffer(struct st_code *code);
 void st_emit_start(struct st_translation *t);
 void st_emit_load(struct st_translation *t, __u32 pc);
+bool st_is_absolute(const struct sock_filter *insn);
+bool st_is_indirect(const struct sock_filter *insn);
+/* dst = the value at base + off, in this machine's byte order. */
+void st_emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size);
+void st_reject_unless_long(struct st_translation *t, __u32 pc, __u32 len, int reg);
+
+/* load_direct.c */
+void st_plan_direct(struct st_translation *t);
+void st_emit_direct_start(struct st_translation *t);
+/* dst = what is loaded. False: it is no load at a fixed offset in the first bytes. */
+bool st_emit_direct_fixed(struct st_translation *t, __u32 pc, int dst);
+/*
+ * A = what is loaded, where it is in the linear part. Returns where a jump is over the other way to load, which
+ * the caller appends; 0: it is no such load.
+ */
+size_t st_emit_direct_elsewhere(struct st_translation *t, __u32 pc);
 
 /* ancillary.c */
 void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn);
@@ -89,6 +109,13 @@ void st_emit_ancillary(struct st_translation *t, const struct sock_filter *insn)
 static inline __u32 st_label(const struct st_translation *t, enum st_label label)
 {
 	return t->count + label;
+}
+
+/* The jump at this index goes to the next instruction that is written. */
+static inline void st_land_here(struct st_code *code, size_t at)
+{
+	if (!code->error)
+		code->insns[at].off = (__s16)(code->count - at - 1);
 }
 
 /* eBPF instructions. W: 32 bits, which sets the upper half to 0. */
@@ -111,6 +138,7 @@ static inline struct bpf_insn st_insn(int code, int dst, int src, int off, __u32
 #define ST_ALU_W_REG(OP, DST, SRC) st_insn(BPF_ALU | (OP) | BPF_X, DST, SRC, 0, 0)
 #define ST_READ(SIZE, DST, SRC, OFF) st_insn(BPF_LDX | (SIZE) | BPF_MEM, DST, SRC, OFF, 0)
 #define ST_SKB(DST, FIELD) ST_READ(BPF_W, DST, REG_CTX, (int)offsetof(struct __sk_buff, FIELD))
+#define ST_CB_OFFSET(WORD) ((int)offsetof(struct __sk_buff, cb) + 4 * (WORD))
 #define ST_WRITE(SIZE, DST, OFF, SRC) st_insn(BPF_STX | (SIZE) | BPF_MEM, DST, SRC, OFF, 0)
 #define ST_FROM_BE(DST, BITS) st_insn(BPF_ALU | BPF_END | BPF_TO_BE, DST, 0, 0, BITS)
 #define ST_CALL(FUNC) st_insn(BPF_JMP | BPF_CALL, 0, 0, 0, FUNC)

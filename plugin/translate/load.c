@@ -2,6 +2,9 @@
 /*
  * Loads from the packet.
  *
+ * Where programs can read in place, most are done in load_direct.c. What is here is for other kernels, and for
+ * what is not in the packet's linear part.
+ *
  * Most are at fixed offsets in the first headers. One helper call copies those to this CPU's header
  * buffer, which the parser needs anyway; each load is then one or two instructions.
  *
@@ -19,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static bool is_absolute(const struct sock_filter *insn)
+bool st_is_absolute(const struct sock_filter *insn)
 {
 	if (insn->code == (BPF_LDX | BPF_B | BPF_MSH))
 		return true;
@@ -27,7 +30,7 @@ static bool is_absolute(const struct sock_filter *insn)
 	       !st_is_ancillary(insn);
 }
 
-static bool is_indirect(const struct sock_filter *insn)
+bool st_is_indirect(const struct sock_filter *insn)
 {
 	return BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_IND;
 }
@@ -44,16 +47,11 @@ static __u32 header_offset(const struct st_translation *t, __u32 pc)
 	const struct sock_filter *insn = &t->insns[pc];
 	__u32 last = ST_HEADERS_LOAD - st_load_size(insn);
 
-	if (is_absolute(insn) && insn->k <= last)
+	if (st_is_absolute(insn) && insn->k <= last)
 		return insn->k;
-	if (is_indirect(insn) && t->dataflow[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
+	if (st_is_indirect(insn) && t->dataflow[pc].x_max == ST_MSH_MAX && insn->k <= last - IHL)
 		return insn->k + IHL;
 	return UINT32_MAX;
-}
-
-static int cb_offset(int word)
-{
-	return (int)offsetof(struct __sk_buff, cb) + 4 * word;
 }
 
 void st_plan_stack(struct st_translation *t)
@@ -66,13 +64,16 @@ void st_plan_stack(struct st_translation *t)
 			continue;
 		if (insn->code == BPF_ST || insn->code == BPF_STX)
 			t->mem_off = -4 * BPF_MEMWORDS;
-		if (is_indirect(insn) || (is_absolute(insn) && insn->k < 0x80000000u))
+		if (st_is_indirect(insn) || (st_is_absolute(insn) && insn->k < 0x80000000u))
 			t->uses_len = true;
-		if (t->code->header_buffer && header_offset(t, pc) != UINT32_MAX)
+		if (t->code->header_buffer && !t->code->direct &&
+		    header_offset(t, pc) != UINT32_MAX)
 			t->uses_header_buffer = true;
 	}
 	t->word_off = t->mem_off - 4;
 	t->save_off = t->word_off - 4;
+	if (t->code->direct)
+		st_plan_direct(t);
 }
 
 /*
@@ -100,6 +101,10 @@ void st_emit_start(struct st_translation *t)
 {
 	struct st_code *code = t->code;
 
+	if (code->direct) {
+		st_emit_direct_start(t);
+		return;
+	}
 	if (t->uses_len)
 		st_code_emit(code, ST_SKB(REG_LEN, len));
 	if (!t->uses_header_buffer)
@@ -117,7 +122,7 @@ void st_emit_start(struct st_translation *t)
 	st_code_emit(code, ST_MOV(BPF_REG_4, REG_LEN));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes));
 	st_code_emit(code, ST_ADD(BPF_REG_0, 1));
-	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_HEADERS), BPF_REG_0));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, ST_CB_OFFSET(ST_CB_HEADERS), BPF_REG_0));
 }
 
 static __u32 ld_size(__u32 size)
@@ -125,18 +130,26 @@ static __u32 ld_size(__u32 size)
 	return size == 4 ? BPF_W : size == 2 ? BPF_H : BPF_B;
 }
 
-/* base: R10 or REG_HEADERS. */
-static void emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size)
+void st_emit_memory_load(struct st_code *code, int dst, int base, int off, __u32 size)
 {
 	st_code_emit(code, ST_READ((int)ld_size(size), dst, base, off));
 	if (size > 1)
 		st_code_emit(code, ST_FROM_BE(dst, 8 * size));
 }
 
-static void reject_unless_long(struct st_translation *t, __u32 pc, __u32 len)
+void st_reject_unless_long(struct st_translation *t, __u32 pc, __u32 len, int reg)
 {
 	if (t->dataflow[pc].len_min < len)
-		st_jump(t, ST_JUMP_W(BPF_JLT, REG_LEN, len, 0), st_label(t, ST_LABEL_REJECT));
+		st_jump(t, ST_JUMP_W(BPF_JLT, reg, len, 0), st_label(t, ST_LABEL_REJECT));
+}
+
+/* The register with the packet's length. */
+static int length(struct st_translation *t)
+{
+	if (!t->code->direct)
+		return REG_LEN;
+	st_code_emit(t->code, ST_SKB(BPF_REG_3, len));
+	return BPF_REG_3;
 }
 
 /*
@@ -154,16 +167,22 @@ static void emit_function_call(struct st_translation *t, __u32 pc, __u32 size)
 	bool x_is_set = t->needs_x || t->dataflow[pc].x_is_set;
 
 	st_code_emit(code, ST_SET_W(BPF_REG_1, 0));
-	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, ST_CB_OFFSET(ST_CB_LOADED), BPF_REG_1));
 	if (x_is_set)
-		st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_X), REG_X));
+		st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, ST_CB_OFFSET(ST_CB_X), REG_X));
+	if (t->direct_end)
+		st_code_emit(code,
+			     ST_WRITE(BPF_W, REG_CTX, ST_CB_OFFSET(ST_CB_HEADERS), REG_READABLE));
 	st_code_emit(code, ST_MOV(BPF_REG_1, REG_CTX));
 	st_code_emit(code, ST_CALL_FUNCTION(size));
 	if (x_is_set)
-		st_code_emit(code, ST_READ(BPF_W, REG_X, REG_CTX, cb_offset(ST_CB_X)));
+		st_code_emit(code, ST_READ(BPF_W, REG_X, REG_CTX, ST_CB_OFFSET(ST_CB_X)));
 	if (t->uses_len)
 		st_code_emit(code, ST_SKB(REG_LEN, len));
-	st_code_emit(code, ST_READ(BPF_W, BPF_REG_1, REG_CTX, cb_offset(ST_CB_LOADED)));
+	if (t->direct_end)
+		st_code_emit(code,
+			     ST_READ(BPF_W, REG_READABLE, REG_CTX, ST_CB_OFFSET(ST_CB_HEADERS)));
+	st_code_emit(code, ST_READ(BPF_W, BPF_REG_1, REG_CTX, ST_CB_OFFSET(ST_CB_LOADED)));
 	st_jump(t, ST_JUMP(BPF_JEQ, BPF_REG_1, 0, 0), st_label(t, ST_LABEL_REJECT));
 }
 
@@ -173,7 +192,7 @@ static void emit_function(struct st_code *code, __u32 size)
 	st_code_emit(code, ST_MOV(REG_CTX, BPF_REG_1));
 	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
 	st_code_emit(code, ST_SET_W(BPF_REG_1, 1));
-	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, cb_offset(ST_CB_LOADED), BPF_REG_1));
+	st_code_emit(code, ST_WRITE(BPF_W, REG_CTX, ST_CB_OFFSET(ST_CB_LOADED), BPF_REG_1));
 	st_code_emit(code, ST_EXIT());
 }
 
@@ -214,7 +233,7 @@ static void emit_relative(struct st_translation *t, __u32 size)
 	st_code_emit(code, ST_SET_W(BPF_REG_4, size));
 	st_code_emit(code, ST_CALL(BPF_FUNC_skb_load_bytes_relative));
 	st_jump(t, ST_JUMP(BPF_JNE, BPF_REG_0, 0, 0), st_label(t, ST_LABEL_REJECT));
-	emit_memory_load(code, REG_A, BPF_REG_10, t->word_off, size);
+	st_emit_memory_load(code, REG_A, BPF_REG_10, t->word_off, size);
 }
 
 static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
@@ -223,7 +242,7 @@ static void emit_absolute(struct st_translation *t, __u32 pc, __u32 size)
 	__u32 k = insn->k;
 
 	if (k < 0x80000000u) {
-		reject_unless_long(t, pc, k + size);
+		st_reject_unless_long(t, pc, k + size, length(t));
 		st_code_emit(t->code, st_insn(BPF_LD | BPF_ABS | (int)ld_size(size), 0, 0, 0, k));
 		return;
 	}
@@ -284,7 +303,7 @@ static void emit_indirect(struct st_translation *t, __u32 pc, __u32 size)
 	if (signed_too || t->dataflow[pc].len_min < last + size) {
 		st_code_emit(code, ST_MOV_W(BPF_REG_1, BPF_REG_2));
 		st_code_emit(code, ST_ALU_W(BPF_ADD, BPF_REG_1, size));
-		st_jump(t, ST_JUMP_W_REG(BPF_JGT, BPF_REG_1, REG_LEN, 0),
+		st_jump(t, ST_JUMP_W_REG(BPF_JGT, BPF_REG_1, length(t), 0),
 			st_label(t, ST_LABEL_REJECT));
 	}
 	st_code_emit(code, st_insn(BPF_LD | BPF_IND | (int)ld_size(size), 0, BPF_REG_2, 0, 0));
@@ -302,11 +321,11 @@ static bool emit_from_header_buffer(struct st_translation *t, __u32 pc, int dst,
 	*past = 0;
 	if (!t->uses_header_buffer || offset == UINT32_MAX)
 		return false;
-	if (is_indirect(&t->insns[pc]))
+	if (st_is_indirect(&t->insns[pc]))
 		st_code_emit(code, ST_JUMP_W(BPF_JNE, REG_X, IHL, 0));
-	reject_unless_long(t, pc, offset + size);
-	emit_memory_load(code, dst, REG_HEADERS, (int)offset, size);
-	if (is_indirect(&t->insns[pc]) && !code->error) {
+	st_reject_unless_long(t, pc, offset + size, REG_LEN);
+	st_emit_memory_load(code, dst, REG_HEADERS, (int)offset, size);
+	if (st_is_indirect(&t->insns[pc]) && !code->error) {
 		*past = code->count;
 		st_code_emit(code, ST_JA(0));
 		if (!code->error)
@@ -321,27 +340,31 @@ void st_emit_load(struct st_translation *t, __u32 pc)
 	const struct sock_filter *insn = &t->insns[pc];
 	bool to_x = BPF_CLASS(insn->code) == BPF_LDX;
 	__u32 size = st_load_size(insn);
-	size_t past;
+	int dst = to_x ? REG_X : REG_A;
+	size_t past = 0;
+	bool done;
 
 	if (st_never_loads(insn)) {
 		st_jump(t, ST_JA(0), st_label(t, ST_LABEL_REJECT));
 		return;
 	}
-	if (!emit_from_header_buffer(t, pc, to_x ? REG_X : REG_A, &past)) {
+	done = code->direct ? st_emit_direct_fixed(t, pc, dst)
+			    : emit_from_header_buffer(t, pc, dst, &past);
+	if (!done || past) {
 		if (to_x)
 			st_code_emit(code, ST_WRITE(BPF_W, BPF_REG_10, t->save_off, REG_A));
-		if (is_indirect(insn))
+		if (code->direct)
+			past = st_emit_direct_elsewhere(t, pc);
+		if (st_is_indirect(insn))
 			emit_indirect(t, pc, size);
 		else
 			emit_absolute(t, pc, size);
+		if (past)
+			st_land_here(code, past);
 		if (to_x) {
 			st_code_emit(code, ST_MOV(REG_X, REG_A));
 			st_code_emit(code, ST_READ(BPF_W, REG_A, BPF_REG_10, t->save_off));
 		}
-	} else if (past) {
-		emit_indirect(t, pc, size);
-		if (!code->error)
-			code->insns[past].off = (__s16)(code->count - past - 1);
 	}
 	if (to_x) {
 		st_code_emit(code, ST_ALU_W(BPF_AND, REG_X, 0xf));

@@ -95,7 +95,10 @@ static void emit_ld(struct st_translation *t, __u32 pc)
 		emit_mem(t, insn);
 		break;
 	case BPF_LEN:
-		st_code_emit(t->code, ST_MOV_W(reg, REG_LEN));
+		if (t->code->direct)
+			st_code_emit(t->code, ST_SKB(reg, len));
+		else
+			st_code_emit(t->code, ST_MOV_W(reg, REG_LEN));
 		break;
 	default:
 		if (st_is_ancillary(insn))

@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_PLUGIN_TRANSLATE_TRANSLATE_H
 #define SOCKTALLY_PLUGIN_TRANSLATE_TRANSLATE_H
 
+#include "plugin/bpf/direct.h"
 #include "plugin/bpf/header_buffer.h"
 #include <linux/bpf.h>
 #include <linux/filter.h>
@@ -31,6 +32,11 @@ struct st_code {
 	 * then sets cb[ST_CB_HEADERS]. NULL: each load is a helper call or LD_ABS.
 	 */
 	const struct st_header_buffer *header_buffer;
+	/*
+	 * Set before st_translate(): the filter reads in place. It then uses no header buffer, and
+	 * leaves anything in cb[ST_CB_HEADERS]. NULL: it does not.
+	 */
+	const struct st_direct *direct;
 	bool headers_are_loaded; /* they are in the header buffer, whatever cb[ST_CB_HEADERS] says */
 	__u32 functions[ST_LOAD_FUNCTIONS]; /* where they begin; set by st_code_finish() */
 	size_t function_count;

@@ -119,6 +119,23 @@ __attribute__((unused)) static const struct st_header_buffer *test_header_buffer
 	return &buffer;
 }
 
+/* READS in the environment: "helper" or "direct"; else one of both, at random if there are both. */
+__attribute__((unused)) static const struct st_direct *test_direct(void)
+{
+	static struct st_direct direct;
+	static bool known;
+	const char *reads = getenv("READS");
+
+	if (!known)
+		st_direct_get(&direct);
+	known = true;
+	if (reads && !strcmp(reads, "direct") && !direct.works)
+		die(direct.reason);
+	if (!direct.works || (reads && !strcmp(reads, "helper")))
+		return NULL;
+	return reads || rand() % 2 ? &direct : NULL;
+}
+
 /*
  * The translation as a program that returns the verdict: a descriptor, or -errno. With to_the_end,
  * 0 becomes 1, which shows that the program was not ended by LD_ABS or LD_IND.
@@ -128,7 +145,9 @@ static bool to_the_end;
 __attribute__((unused)) static int load_translated(const struct sock_filter *insns, size_t count,
 						   bool plain, char *log, size_t log_size)
 {
-	struct st_code code = {.plain = plain, .header_buffer = test_header_buffer()};
+	struct st_code code = {.plain = plain,
+			       .header_buffer = test_header_buffer(),
+			       .direct = test_direct()};
 	int fd = st_translate(&code, insns, count, NULL);
 
 	if (fd == 0) {

@@ -52,7 +52,7 @@ static unsigned int rewritten(const struct sock_filter *insns, size_t count)
 
 static void try_size(const char *what, struct sock_filter *insns, size_t count)
 {
-	struct st_code code = {.header_buffer = test_header_buffer()};
+	struct st_code code = {.header_buffer = test_header_buffer(), .direct = test_direct()};
 	unsigned int kernel;
 
 	if (!insns || st_translate(&code, insns, count, NULL))
