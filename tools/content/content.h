@@ -100,6 +100,35 @@ struct report_classes {
 
 struct report_series;
 
+/* Numbers as people read them. */
+struct report_units {
+	enum { REPORT_SI, REPORT_IEC, REPORT_EXACT } prefix; /* 1.23 MB, 1.18 MiB, 1,234,567 B */
+	bool byte_rates;                                     /* bytes a second, not bits */
+};
+
+enum report_sort {
+	REPORT_BY_PACKETS,
+	REPORT_BY_BYTES,
+	REPORT_BY_IN,
+	REPORT_BY_OUT,
+	REPORT_BY_ACCEPTED,
+	REPORT_BY_NAME,
+};
+
+/* How the text report looks. */
+struct report_look {
+	enum report_sort sort;
+	size_t rows;        /* of the tree at most: those with most; 0: all */
+	unsigned int depth; /* layers that are shown; 0: all */
+	struct report_units units;
+	bool color;
+};
+
+/* What a row of reports of intervals has once, kept from report to report; malloc'ed texts. */
+struct report_head {
+	char *source, *titles;
+};
+
 struct report_content {
 	const struct report_source *source;
 	const char *filter;  /* expression; where none is known the program, or in text words */
@@ -114,7 +143,8 @@ struct report_content {
 	size_t note_count;
 	struct socktally_counts totals; /* of the rows */
 	uint64_t overflow_packets;
-	bool color;
+	struct report_look look;
+	struct report_head *head;     /* of intervals; NULL: this report is one by itself */
 	struct report_series *series; /* of metrics; NULL: each row has its own */
 };
 

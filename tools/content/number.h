@@ -9,6 +9,10 @@
 
 /* Three digits and a power of 1000: 1234567 B as "1.23 MB", 999 B as "999 B". */
 void report_number_short(char *text, double number, const char *unit);
+/* Bytes, and bytes a second as rates, in the units that the user wants: "1.23 MB", "1.18 MiB", "9.88 Mbit/s" */
+struct report_units;
+void report_number_bytes(char *text, uint64_t bytes, const struct report_units *units);
+void report_number_rate(char *text, double bytes, const struct report_units *units);
 /* Percent: "12.3", "<0.1", ">99.9" */
 void report_number_share(char *text, uint64_t part, uint64_t whole);
 /* 1234567 as "1,234,567" */

@@ -2,6 +2,7 @@
 /* The rows of a report as a tree of protocols. */
 #include "tools/content/tree.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,35 +67,109 @@ static bool add_row(struct report_node *root, const struct report_row *row)
 	return true;
 }
 
+/* By name, all are alike. */
+static uint64_t weight(const struct report_node *node, enum report_sort sort)
+{
+	switch (sort) {
+	case REPORT_BY_BYTES:
+		return node->sum.bytes;
+	case REPORT_BY_IN:
+		return node->in.packets;
+	case REPORT_BY_OUT:
+		return node->sum.packets - node->in.packets;
+	case REPORT_BY_ACCEPTED:
+		return node->sum.accepted_packets;
+	case REPORT_BY_NAME:
+		return 0;
+	default:
+		return node->sum.packets;
+	}
+}
+
 /* Whether a comes before b among siblings. Overflow comes last. */
-static bool before(const struct report_node *a, const struct report_node *b)
+static bool before(const struct report_node *a, const struct report_node *b, enum report_sort sort)
 {
 	bool a_last = !a->depth && !strcmp(a->name, REPORT_OVERFLOW);
 	bool b_last = !b->depth && !strcmp(b->name, REPORT_OVERFLOW);
+	uint64_t first = weight(a, sort), second = weight(b, sort);
 
 	if (a_last != b_last)
 		return b_last;
-	if (a->sum.packets != b->sum.packets)
-		return a->sum.packets > b->sum.packets;
-	if (a->sum.bytes != b->sum.bytes)
+	if (first != second)
+		return first > second;
+	if (sort == REPORT_BY_PACKETS && a->sum.bytes != b->sum.bytes)
 		return a->sum.bytes > b->sum.bytes;
 	return strcmp(a->name, b->name) < 0;
 }
 
 /* Insertion sort: siblings are few, the protocols that can follow one protocol. */
-static void sort_children(struct report_node *parent)
+void report_tree_sort(struct report_node *parent, enum report_sort sort)
 {
 	struct report_node *sorted = NULL, *node, **place;
 
 	while ((node = parent->first)) {
 		parent->first = node->next;
-		for (place = &sorted; *place && before(*place, node); place = &(*place)->next)
+		for (place = &sorted; *place && before(*place, node, sort); place = &(*place)->next)
 			;
 		node->next = *place;
 		*place = node;
-		sort_children(node);
+		report_tree_sort(node, sort);
 	}
 	parent->first = sorted;
+}
+
+static size_t count_nodes(const struct report_node *node)
+{
+	size_t count = 0;
+
+	for (; node; node = node->next)
+		count += 1 + count_nodes(node->first);
+	return count;
+}
+
+struct ranked {
+	struct report_node *node;
+	uint64_t weight;
+	size_t order; /* parents come before what is below them */
+};
+
+static void rank(struct report_node *node, const struct report_look *look, struct ranked *ranked,
+		 size_t *count)
+{
+	for (; node; node = node->next) {
+		node->hidden = true;
+		if (!look->depth || node->depth < look->depth) {
+			ranked[*count] = (struct ranked){node, weight(node, look->sort), *count};
+			++*count;
+		}
+		rank(node->first, look, ranked, count);
+	}
+}
+
+static int compare_ranked(const void *one, const void *other)
+{
+	const struct ranked *a = one, *b = other;
+
+	if (a->weight != b->weight)
+		return a->weight > b->weight ? -1 : 1;
+	return a->order < b->order ? -1 : 1;
+}
+
+/* No node has more than its parent, which is therefore never hidden before it. */
+long report_tree_limit(struct report_node *root, const struct report_look *look)
+{
+	size_t all = count_nodes(root->first), count = 0, shown;
+	struct ranked *ranked = calloc(all + 1, sizeof(*ranked));
+
+	if (!ranked)
+		return -ENOMEM;
+	rank(root->first, look, ranked, &count);
+	qsort(ranked, count, sizeof(*ranked), compare_ranked);
+	shown = look->rows && look->rows < count ? look->rows : count;
+	for (size_t i = 0; i < shown; i++)
+		ranked[i].node->hidden = false;
+	free(ranked);
+	return (long)(all - shown);
 }
 
 struct report_node *report_tree(const struct report_rows *rows)
@@ -108,7 +183,7 @@ struct report_node *report_tree(const struct report_rows *rows)
 		}
 	}
 	if (root)
-		sort_children(root);
+		report_tree_sort(root, REPORT_BY_PACKETS);
 	return root;
 }
 

@@ -19,7 +19,10 @@ enum report_format {
 /* What the user has chosen of how reports look. */
 struct report_style {
 	enum report_format format;
-	size_t series; /* time series of paths in metrics at most; 0: the default */
+	bool intervals; /* reports come in a row: what they have in common is written once */
+	enum { REPORT_COLOR_AUTO, REPORT_COLOR_ALWAYS, REPORT_COLOR_NEVER } color;
+	struct report_look look; /* without `color` */
+	size_t series;           /* time series of paths in metrics at most; 0: the default */
 };
 #define REPORT_SERIES 1000
 

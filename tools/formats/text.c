@@ -123,30 +123,32 @@ static void print_rates(FILE *out, const struct report_content *content)
 	if (seconds <= 0)
 		return;
 	report_number_short(packets, (double)content->totals.packets / seconds, "");
-	report_number_short(bits, (double)content->totals.bytes * 8 / seconds, "bit/s");
+	report_number_rate(bits, (double)content->totals.bytes / seconds, &content->look.units);
 	fprintf(out, ": %s packets/s, %s", packets, bits);
 }
 
 /* "10 packets, 1.2 kB" */
-static void print_amount(FILE *out, uint64_t packets, uint64_t bytes)
+static void print_amount(FILE *out, uint64_t packets, uint64_t bytes,
+			 const struct report_units *units)
 {
 	char packets_text[NUMBER_TEXT_MAX], bytes_text[NUMBER_TEXT_MAX];
 
 	report_number_packets(packets_text, packets);
-	report_number_short(bytes_text, (double)bytes, "B");
+	report_number_bytes(bytes_text, bytes, units);
 	fprintf(out, "%s, %s", packets_text, bytes_text);
 }
 
 /* What the socket's filter accepted; of a file, the bytes of each packet that are in it. */
 static void print_accepted(FILE *out, const struct socktally_counts *totals,
-			   const struct socktally_counts *accepted)
+			   const struct socktally_counts *accepted,
+			   const struct report_units *units)
 {
 	char packets[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX], share[NUMBER_TEXT_MAX];
 
 	if (accepted->accepted_packets == totals->packets &&
 	    accepted->accepted_bytes == totals->bytes)
 		return;
-	report_number_short(bytes, (double)accepted->accepted_bytes, "B");
+	report_number_bytes(bytes, accepted->accepted_bytes, units);
 	if (accepted->accepted_packets == totals->packets) {
 		fprintf(out, "captured of each only the beginning: %s\n", bytes);
 		return;
@@ -164,20 +166,21 @@ static void print_delivery(FILE *out, const struct report_content *content)
 
 	accepted.accepted_packets += taken.dropped_packets;
 	accepted.accepted_bytes += taken.dropped_bytes + taken.cut_bytes;
-	print_accepted(out, &content->totals, &accepted);
+	print_accepted(out, &content->totals, &accepted, &content->look.units);
 	if (taken.dropped_packets) {
 		fputs("dropped by hooks: ", out);
-		print_amount(out, taken.dropped_packets, taken.dropped_bytes);
+		print_amount(out, taken.dropped_packets, taken.dropped_bytes, &content->look.units);
 		fputc('\n', out);
 	}
 	if (taken.cut_packets) {
 		fputs("cut by hooks: ", out);
-		print_amount(out, taken.cut_packets, taken.cut_bytes);
+		print_amount(out, taken.cut_packets, taken.cut_bytes, &content->look.units);
 		fputs(" cut off\n", out);
 	}
 	if (report_hooks_took(content->hooks)) {
 		fputs("left for the tool: ", out);
-		print_amount(out, content->totals.accepted_packets, content->totals.accepted_bytes);
+		print_amount(out, content->totals.accepted_packets, content->totals.accepted_bytes,
+			     &content->look.units);
 		fputc('\n', out);
 	}
 }
@@ -188,7 +191,7 @@ static void print_totals(FILE *out, const struct report_content *content)
 	char packets[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX];
 
 	report_number_packets(packets, totals->packets);
-	report_number_short(bytes, (double)totals->bytes, "B");
+	report_number_bytes(bytes, totals->bytes, &content->look.units);
 	fprintf(out, "%s, %s", packets, bytes);
 	print_rates(out, content);
 	fputc('\n', out);
@@ -222,18 +225,63 @@ static void print_notes(FILE *out, const struct report_content *content)
 	}
 }
 
+/* "22:13:20  1.000 s: ", with the date in the head; tenths where that is not enough. */
+static void print_interval(FILE *out, const struct report_content *content)
+{
+	char start[16] = "";
+	struct tm utc;
+
+	if (gmtime_r(&content->start.tv_sec, &utc))
+		strftime(start, sizeof(start), "%H:%M:%S", &utc);
+	fputs(start, out);
+	if (content->seconds < 1)
+		fprintf(out, ".%03ld", content->start.tv_nsec / 1000000);
+	fprintf(out, "  %.3f s: ", content->seconds > 0 ? content->seconds : 0);
+}
+
+/* Of intervals once, and again where it has changed: it has the day. */
+static void print_head(FILE *out, const struct report_content *content)
+{
+	char *text = NULL, day[32] = "";
+	size_t size;
+	FILE *memory;
+	struct tm utc;
+
+	memory = open_memstream(&text, &size);
+	if (!memory)
+		return;
+	print_source(memory, content);
+	print_sockets(memory, content);
+	if (gmtime_r(&content->start.tv_sec, &utc) &&
+	    strftime(day, sizeof(day), "%Y-%m-%d UTC", &utc))
+		fprintf(memory, "%s\n", day);
+	if (fclose(memory)) {
+		free(text);
+		return;
+	}
+	if (!content->head->source || strcmp(content->head->source, text) != 0)
+		fprintf(out, "%s\n", text);
+	free(content->head->source);
+	content->head->source = text;
+}
+
 int report_text(FILE *out, const struct report_content *content, bool later)
 {
 	if (later)
 		fputc('\n', out);
-	print_source(out, content);
-	print_sockets(out, content);
-	print_duration(out, content);
+	if (content->head) {
+		print_head(out, content);
+		print_interval(out, content);
+	} else {
+		print_source(out, content);
+		print_sockets(out, content);
+		print_duration(out, content);
+	}
 	print_totals(out, content);
 	print_notes(out, content);
 	if (content->rows->count && report_text_tree(out, content))
 		return -ENOMEM;
-	report_text_classes(out, content->classes, &content->totals);
-	report_text_hooks(out, content->hooks);
+	report_text_classes(out, content);
+	report_text_hooks(out, content);
 	return 0;
 }

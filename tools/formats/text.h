@@ -13,10 +13,9 @@
 int report_text_tree(FILE *out, const struct report_content *content);
 
 /* A table, if there are any; its last line has the number of classes without packets. */
-void report_text_classes(FILE *out, const struct report_classes *classes,
-			 const struct socktally_counts *totals);
+void report_text_classes(FILE *out, const struct report_content *content);
 
 /* Nothing if there are none. */
-void report_text_hooks(FILE *out, const struct report_hooks *hooks);
+void report_text_hooks(FILE *out, const struct report_content *content);
 
 #endif

@@ -22,13 +22,14 @@ static int name_width(const struct report_classes *classes)
 }
 
 static void print_class(FILE *out, const struct report_class *class, int width,
-			const struct socktally_counts *totals)
+			const struct report_content *content)
 {
+	const struct socktally_counts *totals = &content->totals;
 	char share[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX], bytes_share[NUMBER_TEXT_MAX];
 	int pad = width - (int)escape_columns(class->name);
 
 	report_number_share(share, class->counts.packets, totals->packets);
-	report_number_short(bytes, (double)class->counts.bytes, "B");
+	report_number_bytes(bytes, class->counts.bytes, &content->look.units);
 	report_number_share(bytes_share, class->counts.bytes, totals->bytes);
 	escape_text(out, class->name, (size_t)width);
 	fprintf(out, "%*s  %10llu  %5s  %8s  %5s  %10llu\n", pad > 0 ? pad : 0, "",
@@ -36,9 +37,9 @@ static void print_class(FILE *out, const struct report_class *class, int width,
 		(unsigned long long)class->counts.accepted_packets);
 }
 
-void report_text_classes(FILE *out, const struct report_classes *classes,
-			 const struct socktally_counts *totals)
+void report_text_classes(FILE *out, const struct report_content *content)
 {
+	const struct report_classes *classes = content->classes;
 	int width = name_width(classes);
 	size_t empty = 0, given = 0;
 
@@ -52,7 +53,7 @@ void report_text_classes(FILE *out, const struct report_classes *classes,
 
 		given += !none;
 		if (classes->class[i].counts.packets)
-			print_class(out, &classes->class[i], width, totals);
+			print_class(out, &classes->class[i], width, content);
 		else
 			empty += !none;
 	}

@@ -89,18 +89,19 @@ static void print_table(FILE *out, const struct report_hook *hook, size_t from, 
 	free(widths);
 }
 
-static void print_taken(FILE *out, const struct socktally_hook *hook)
+static void print_taken(FILE *out, const struct socktally_hook *hook,
+			const struct report_units *units)
 {
 	char packets[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX];
 
 	if (hook->dropped_packets) {
 		report_number_packets(packets, hook->dropped_packets);
-		report_number_short(bytes, (double)hook->dropped_bytes, "B");
+		report_number_bytes(bytes, hook->dropped_bytes, units);
 		fprintf(out, ": dropped %s, %s", packets, bytes);
 	}
 	if (hook->cut_packets) {
 		report_number_packets(packets, hook->cut_packets);
-		report_number_short(bytes, (double)hook->cut_bytes, "B");
+		report_number_bytes(bytes, hook->cut_bytes, units);
 		fprintf(out, "%s cut %s by %s", hook->dropped_packets ? "," : ":", packets, bytes);
 	}
 }
@@ -121,8 +122,10 @@ static void print_name(FILE *out, const struct report_hook *hook)
 	escape_text(out, argument, SIZE_MAX);
 }
 
-void report_text_hooks(FILE *out, const struct report_hooks *hooks)
+void report_text_hooks(FILE *out, const struct report_content *content)
 {
+	const struct report_hooks *hooks = content->hooks;
+
 	for (size_t i = 0; i < hooks->count; i++) {
 		const struct report_hook *hook = &hooks->hook[i];
 		size_t length;
@@ -130,7 +133,7 @@ void report_text_hooks(FILE *out, const struct report_hooks *hooks)
 		fputs("\nhook ", out);
 		print_name(out, hook);
 		fprintf(out, " (priority %" PRId32 ")", hook->info.priority);
-		print_taken(out, &hook->info);
+		print_taken(out, &hook->info, &content->look.units);
 		fputc('\n', out);
 		for (size_t j = 0; j < hook->row_count; j += length) {
 			length = table_length(hook, j);

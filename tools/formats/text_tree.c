@@ -5,6 +5,7 @@
 #include "tools/content/tree.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
@@ -22,6 +23,13 @@ struct layout {
 	unsigned int indent;     /* of each layer */
 	bool short_numbers;
 	bool hooks_took;
+};
+
+/* Of intervals the columns stay where they are, as long as numbers fit in. */
+#define NAME_LEAST 20
+static const unsigned char least[COLUMNS] = {
+	[PACKETS] = 7, [PACKETS_SHARE] = 5, [BYTES] = 7,    [BYTES_SHARE] = 5,
+	[IN] = 7,      [OUT] = 7,           [ACCEPTED] = 8,
 };
 
 static const char *title(const struct layout *layout, int column)
@@ -45,7 +53,7 @@ static void cell_text(const struct layout *layout, const struct report_node *nod
 		report_number_share(text, node->sum.packets, totals->packets);
 		return;
 	case BYTES:
-		report_number_short(text, (double)node->sum.bytes, "B");
+		report_number_bytes(text, node->sum.bytes, &layout->content->look.units);
 		return;
 	case BYTES_SHARE:
 		report_number_share(text, node->sum.bytes, totals->bytes);
@@ -73,9 +81,17 @@ static const char *name_text(const struct report_node *node)
 	return *node->name ? node->name : "(cut short)";
 }
 
+/* The next of the siblings that is not hidden; what is below a hidden one is hidden as well. */
+static const struct report_node *shown(const struct report_node *node)
+{
+	while (node && node->hidden)
+		node = node->next;
+	return node;
+}
+
 static void measure(struct layout *layout, const struct report_node *node)
 {
-	for (; node; node = node->next) {
+	for (node = shown(node); node; node = shown(node->next)) {
 		unsigned int width =
 			node->depth * layout->indent + (unsigned int)strlen(name_text(node));
 
@@ -116,9 +132,13 @@ static void fit(struct layout *layout, const struct report_node *root)
 	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
 		layout->indent = tries[i].indent;
 		layout->short_numbers = tries[i].short_numbers;
-		layout->name_width = (unsigned int)strlen("protocol");
-		for (int column = 0; column < COLUMNS; column++)
+		layout->name_width =
+			layout->content->head ? NAME_LEAST : (unsigned int)strlen("protocol");
+		for (int column = 0; column < COLUMNS; column++) {
 			layout->width[column] = (unsigned int)strlen(title(layout, column));
+			if (layout->content->head)
+				layout->width[column] = least[column];
+		}
 		measure(layout, root->first);
 		if (layout->name_width + columns_width(layout) <= REPORT_TEXT_WIDTH)
 			return;
@@ -126,15 +146,41 @@ static void fit(struct layout *layout, const struct report_node *root)
 	layout->name_width = REPORT_TEXT_WIDTH - columns_width(layout);
 }
 
-static void print_titles(FILE *out, const struct layout *layout)
+static void format_titles(FILE *out, const struct layout *layout)
 {
-	fprintf(out, "%s%-*s", layout->content->color ? DIM : "", (int)layout->name_width,
+	fprintf(out, "%s%-*s", layout->content->look.color ? DIM : "", (int)layout->name_width,
 		"protocol");
 	for (int column = 0; column < COLUMNS; column++) {
 		if (layout->shown[column])
 			fprintf(out, "  %*s", (int)layout->width[column], title(layout, column));
 	}
-	fprintf(out, "%s\n", layout->content->color ? PLAIN : "");
+	fprintf(out, "%s\n", layout->content->look.color ? PLAIN : "");
+}
+
+/* Of intervals, once, and again where a column has changed. */
+static void print_titles(FILE *out, const struct layout *layout)
+{
+	struct report_head *head = layout->content->head;
+	char *line = NULL;
+	size_t size;
+	FILE *memory;
+
+	if (!head) {
+		fputc('\n', out);
+		format_titles(out, layout);
+		return;
+	}
+	memory = open_memstream(&line, &size);
+	if (!memory)
+		return;
+	format_titles(memory, layout);
+	if (!fclose(memory) && (!head->titles || strcmp(head->titles, line) != 0)) {
+		fputs(line, out);
+		free(head->titles);
+		head->titles = line;
+		return;
+	}
+	free(line);
 }
 
 /* Bold: paths of at least a tenth of all packets. Dim: nodes below a hundredth. */
@@ -142,7 +188,7 @@ static const char *color_of(const struct layout *layout, const struct report_nod
 {
 	const struct socktally_counts *totals = &layout->content->totals;
 
-	if (!layout->content->color)
+	if (!layout->content->look.color)
 		return "";
 	if (node->own.packets >= totals->packets / 10 && node->own.packets)
 		return BOLD;
@@ -153,7 +199,7 @@ static const char *color_of(const struct layout *layout, const struct report_nod
 
 static void print_nodes(FILE *out, const struct layout *layout, const struct report_node *node)
 {
-	for (; node; node = node->next) {
+	for (node = shown(node); node; node = shown(node->next)) {
 		const char *color = color_of(layout, node);
 		unsigned int indent = node->depth * layout->indent;
 		unsigned int used = indent + (unsigned int)strlen(name_text(node));
@@ -194,14 +240,20 @@ int report_text_tree(FILE *out, const struct report_content *content)
 {
 	struct layout layout = {.content = content};
 	struct report_node *root = report_tree(content->rows);
+	long hidden;
 
 	if (!root)
 		return -ENOMEM;
-	choose_columns(&layout);
-	fit(&layout, root);
-	fputc('\n', out);
-	print_titles(out, &layout);
-	print_nodes(out, &layout, root->first);
+	report_tree_sort(root, content->look.sort);
+	hidden = report_tree_limit(root, &content->look);
+	if (hidden >= 0) {
+		choose_columns(&layout);
+		fit(&layout, root);
+		print_titles(out, &layout);
+		print_nodes(out, &layout, root->first);
+	}
+	if (hidden > 0)
+		fprintf(out, "and %ld more row%s\n", hidden, hidden > 1 ? "s" : "");
 	report_tree_free(root);
-	return 0;
+	return hidden < 0 ? -ENOMEM : 0;
 }

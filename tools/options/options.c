@@ -30,6 +30,11 @@ const char command_option_help[] =
 	"                          all counts since the beginning, for Prometheus\n"
 	"      --series N          so many time series of paths at most (1000); the rest\n"
 	"                          of the paths is one, path=\"other\"\n"
+	"  -n, --top N             in text: the N rows with most packets, or by --sort\n"
+	"      --depth N           in text: N layers of each path\n"
+	"      --sort COLUMN       in text: packets, bytes, in, out, accepted or name\n"
+	"      --units UNITS       in text: si, iec or exact; bits or bytes a second\n"
+	"      --color WHEN        in text: auto (a terminal), always or never\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
 	"      --no-applications   paths end at tcp, udp: no tls, dns, ... by the payload\n"
@@ -38,8 +43,8 @@ const char command_option_help[] =
 	"      --first             count each packet in the first such class only\n"
 	"  -h, --help              this text\n";
 
-static int parse_number(const char *option, const char *argument, unsigned long max,
-			unsigned long *result)
+int number_option(const char *option, const char *argument, unsigned long max,
+		  unsigned long *result)
 {
 	char *end;
 
@@ -70,6 +75,7 @@ int command_option(struct report_options *options, int option, const char *argum
 			return 0;
 		return command_usage("--format '%s': must be " REPORT_FORMAT_NAMES, argument);
 	case 'I':
+		options->style.intervals = true;
 		return command_seconds("-I", argument, &options->interval);
 	case 'o':
 		if (!*argument)
@@ -103,11 +109,17 @@ int command_option(struct report_options *options, int option, const char *argum
 		options->listen.key = argument;
 		return 0;
 	case OPTION_PATHS:
-		status = parse_number("--paths", argument, PATHS_MAX, &number);
+		status = number_option("--paths", argument, PATHS_MAX, &number);
 		options->paths = (unsigned int)number;
 		return status;
+	case 'n':
+	case OPTION_DEPTH:
+	case OPTION_SORT:
+	case OPTION_UNITS:
+	case OPTION_COLOR:
+		return look_option(&options->style, option, argument);
 	case OPTION_SERIES:
-		status = parse_number("--series", argument, SERIES_MAX, &number);
+		status = number_option("--series", argument, SERIES_MAX, &number);
 		options->style.series = number;
 		return status;
 	default:

@@ -28,7 +28,7 @@ struct report_options {
  * The shared options in getopt_long's form: COMMAND_SHORT and COMMAND_LONG are to be put into a
  * subcommand's own lists. command_option() takes one of them: 0, or EXIT_USAGE, or EXIT_FAILED, after a message.
  */
-#define COMMAND_SHORT "I:o:"
+#define COMMAND_SHORT "I:o:n:"
 enum {
 	OPTION_FORMAT = OPTION_HELP + 1,
 	OPTION_PATHS,
@@ -39,6 +39,10 @@ enum {
 	OPTION_FIRST,
 	OPTION_APPEND,
 	OPTION_SERIES,
+	OPTION_DEPTH,
+	OPTION_SORT,
+	OPTION_UNITS,
+	OPTION_COLOR,
 	OPTION_NO_APPLICATIONS,
 	OPTION_LISTEN,
 	OPTION_TLS_CERT,
@@ -51,6 +55,11 @@ enum {
 		{"output", required_argument, NULL, 'o'},                                          \
 		{"append", no_argument, NULL, OPTION_APPEND},                                      \
 		{"series", required_argument, NULL, OPTION_SERIES},                                \
+		{"top", required_argument, NULL, 'n'},                                             \
+		{"depth", required_argument, NULL, OPTION_DEPTH},                                  \
+		{"sort", required_argument, NULL, OPTION_SORT},                                    \
+		{"units", required_argument, NULL, OPTION_UNITS},                                  \
+		{"color", required_argument, NULL, OPTION_COLOR},                                  \
 		{"paths", required_argument, NULL, OPTION_PATHS},                                  \
 		{"port", required_argument, NULL, OPTION_PORT},                                    \
 		{"no-applications", no_argument, NULL, OPTION_NO_APPLICATIONS},                    \
@@ -71,6 +80,11 @@ enum {
 int command_option(struct report_options *options, int option, const char *argument);
 /* --format's argument where there are two: 0, or EXIT_USAGE after a message. */
 int command_json_option(const char *argument, bool *json);
+/* -n, --depth, --sort, --units, --color: 0, or EXIT_USAGE after a message. */
+int look_option(struct report_style *style, int option, const char *argument);
+/* A whole number from 1 to max: 0, or EXIT_USAGE after a message. */
+int number_option(const char *option, const char *argument, unsigned long max,
+		  unsigned long *result);
 /* --port's argument, "udp/8473=vxlan" or several with commas between: 0, or EXIT_USAGE after a message. */
 int port_option(struct report_options *options, const char *argument);
 /*

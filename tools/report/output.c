@@ -217,6 +217,13 @@ int report_output_write(struct report_output *output, char *report, size_t size)
 	return error;
 }
 
+void report_output_forget(struct report_output *output)
+{
+	free(output->head.source);
+	free(output->head.titles);
+	output->head = (struct report_head){0};
+}
+
 int report_output_reopen(struct report_output *output)
 {
 	struct stat status;
@@ -229,6 +236,7 @@ int report_output_reopen(struct report_output *output)
 		return -errno;
 	close(output->fd);
 	output->fd = fd;
+	report_output_forget(output);
 	output->written = !fstat(fd, &status) && status.st_size;
 	return 0;
 }
@@ -238,6 +246,7 @@ int report_output_close(struct report_output *output)
 	int error = output->is_own && output->fd >= 0 && close(output->fd) ? -errno : 0;
 
 	free(output->path);
+	report_output_forget(output);
 	free(output->kept);
 	*output = (struct report_output){.fd = -1};
 	return error;

@@ -3,6 +3,8 @@
 #ifndef SOCKTALLY_TOOLS_REPORT_OUTPUT_H
 #define SOCKTALLY_TOOLS_REPORT_OUTPUT_H
 
+#include "tools/content/content.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,8 +20,9 @@ struct report_output {
 	char *path; /* of a regular file, absolute; NULL: a stream */
 	enum report_output_mode mode;
 	bool is_fifo;
-	bool is_own;  /* opened by path: report_output_close() closes it */
-	bool written; /* has a report already */
+	bool is_own;             /* opened by path: report_output_close() closes it */
+	bool written;            /* has a report already */
+	struct report_head head; /* of the last report of intervals */
 	/*
 	 * report_output_write() does not wait for a reader: what a full pipe does not take is kept, and
 	 * written by report_output_flush().
@@ -57,6 +60,9 @@ int report_output_flush(struct report_output *output, int milliseconds);
  * kept: see report_output_ready(). -errno.
  */
 int report_output_write(struct report_output *output, char *report, size_t size);
+
+/* The next report of intervals says again what the one before it has said. */
+void report_output_forget(struct report_output *output);
 
 /* Opens the same name anew, after the file was renamed: for REPORT_APPEND. Goes on as before on -errno. */
 int report_output_reopen(struct report_output *output);

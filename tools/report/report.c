@@ -18,10 +18,9 @@ struct moment {
 
 struct report {
 	struct report_output *output;
-	enum report_format format;
+	struct report_style style;
 	struct report_series series; /* of metrics */
-	bool color;
-	struct moment start; /* of the next report */
+	struct moment start;         /* of the next report */
 	bool devices_noted;
 	struct report_rows last;
 	struct report_hooks last_hooks;
@@ -43,7 +42,7 @@ static int write_content(struct report *report, const struct report_content *con
 
 	if (!out)
 		return -ENOMEM;
-	error = report_format_write(report->format, out, content, report->output->written);
+	error = report_format_write(report->style.format, out, content, report->output->written);
 	if (ferror(out))
 		error = -ENOMEM;
 	if (fclose(out))
@@ -52,13 +51,18 @@ static int write_content(struct report *report, const struct report_content *con
 		free(text);
 		return error;
 	}
-	return report_output_write(report->output, text, size);
+	error = report_output_write(report->output, text, size);
+	if (error)
+		report_output_forget(report->output);
+	return error;
 }
 
-static bool wants_color(int fd)
+static bool wants_color(const struct report_style *style, int fd)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
+	if (style->color != REPORT_COLOR_AUTO)
+		return style->color == REPORT_COLOR_ALWAYS;
 	return isatty(fd) && !(no_color && *no_color) && term && *term && strcmp(term, "dumb");
 }
 
@@ -76,9 +80,9 @@ int report_open(struct report **report, struct report_output *output,
 	if (!made)
 		return -ENOMEM;
 	made->output = output;
-	made->format = style->format;
 	made->series.max = report_metrics_rows(style->series ? style->series : REPORT_SERIES);
-	made->color = wants_color(output->fd);
+	made->style = *style;
+	made->style.look.color = wants_color(style, output->fd);
 	report_begin(made);
 	*report = made;
 	return 0;
@@ -188,7 +192,7 @@ static void find_filter(struct report *report, struct socktally *meter,
 
 	if (!source->filter && (!program || !report->program || strcmp(program, report->program))) {
 		free(report->filter);
-		report->filter = program ? report_filter_names(meter, report->format) : NULL;
+		report->filter = program ? report_filter_names(meter, report->style.format) : NULL;
 	}
 	free(report->program);
 	report->program = program;
@@ -252,7 +256,8 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->rows = &sample.since;
 	content->hooks = &sample.hooks;
 	content->classes = &sample.classes;
-	content->color = report->color;
+	content->look = report->style.look;
+	content->head = report->style.intervals ? &report->output->head : NULL;
 	content->series = &report->series;
 	if (!error)
 		error = read_meter(&sample, report, meter, content->seconds);
@@ -296,7 +301,8 @@ static int write_until_now(struct report *report, struct socktally *meter,
 
 int report_write(struct report *report, struct socktally *meter, const struct report_source *source)
 {
-	return write_until_now(report, meter, source, !report_format_is_total(report->format));
+	return write_until_now(report, meter, source,
+			       !report_format_is_total(report->style.format));
 }
 
 int report_write_so_far(struct report *report, struct socktally *meter,
