@@ -24,7 +24,7 @@ FREE = "hooks[].rows[]."
 # Not in the output of this test: a process that nobody can look at, more flows than there is room for.
 UNSEEN = {"hidden[]", "without_room.packets", "without_room.bytes", "groups[]", "shortened_paths"}
 # These have members, which stand for them.
-OBJECTS = {"source.statistics", "a.statistics"}
+OBJECTS = {"source.statistics", "a.statistics", "lost"}
 
 
 def described():
@@ -109,6 +109,20 @@ input()
 """
 
 
+def lost(net, folder):
+    """The report of a tool that ended before it had read all."""
+    report = os.path.join(folder, "report")
+    tool = netns.start([live.SOCKTALLY, "run", "--lost", "--class", "all=greater 0", "--format", "json", "-o", report, "--",
+                        "tcpdump", "-i", "near", "-c", "1", "-w", os.path.join(folder, "capture")],
+                       stderr=subprocess.PIPE, text=True)
+    while "listening" not in tool.stderr.readline():
+        pass
+    netns.send(net.sender("far"), [packets.frame("eth/ip/udp"), packets.frame("eth/arp")])
+    tool.wait(20)
+    with open(report, encoding="utf-8") as file:
+        return [json.load(file)]
+
+
 def compared(folder, *files):
     """A diff of reports of these two files."""
     sides = []
@@ -130,7 +144,7 @@ def of_diff(names):
 
 
 def main():
-    live.need()
+    live.need("tcpdump")
     tap.time_limit(100)
     net = netns.Net()
     reports, lists = noted()
@@ -145,7 +159,7 @@ def main():
                     sample[0], options=captures.option(4, struct.pack("<Q", 3)) + captures.option(0, b"")) + captures.statistics(
                     received=9, interface_drops=1, filter_accepted=8, system_drops=2, delivered=6))
             compared_objects = compared(folder, lossy, file.name)
-            lossy_reports = output("read", lossy, file.name)
+            lossy_reports = output("read", lossy, file.name) + lost(net, folder)
         found = {"socktally/1": [*watched(net), *reports, *output("read", file.name), *lossy_reports],
                  "socktally-diff/1": compared_objects, "socktally-list/1": lists, "socktally-features/1": output("features"),
                  "Flows": output("read", "--flows", file.name)}
@@ -155,6 +169,7 @@ def main():
         tap.ok(objects and all(one.get("schema", "Flows") == schema for one in objects), f"{schema}: it says so")
         have = {name for one in objects for name in members(one)}
         have = of_diff(have) if schema == "socktally-diff/1" else have
+        have = {name for name in have if not name.startswith(("lost.paths[].", "lost.classes[]."))}
         have = {name for name in have if not name.startswith(FREE) or name == f"{FREE}map"}
         have = {name for name in have if f"{name}.version" not in pages[schema] and
                 f"{name}.group" not in pages[schema]}

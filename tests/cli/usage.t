@@ -41,6 +41,8 @@ WRONG = [
     ("read --color maybe FILE", "--color 'maybe'"),
     ("read --help=me FILE", "takes no argument"),
     ("read --packets=5 FILE", "takes no argument"),
+    ("run --lost= true", "no file name"),
+    ("run --attach --lost true", "not with --attach"),
     ("diff", "nothing to compare"),
     ("diff FILE", "only one side"),
     ("diff FILE --to", "only one side"),

@@ -96,6 +96,11 @@ struct broker {
 
 	struct broker_watch watch;
 
+	/* of the last report: see run --lost */
+	const struct report_lost *lost;
+	const struct report_note *lost_notes;
+	size_t lost_note_count;
+
 	uint32_t said[BROKER_CAUSES];
 	unsigned int said_count;
 };

@@ -25,6 +25,8 @@ static int flush(const struct broker *broker)
 	return error;
 }
 
+#define LOST_NOTES 96 /* more than there are */
+
 struct sources {
 	struct name_list interfaces, linktypes;
 	char *program;
@@ -45,15 +47,18 @@ static int add_source(void *ctx, const struct socktally_socket *socket)
 bool broker_report(struct broker *broker, bool final)
 {
 	struct sources sources = {.interfaces = broker->interfaces, .linktypes = broker->linktypes};
-	struct report_note notes[BROKER_MISSED];
+	struct report_note notes[BROKER_MISSED + LOST_NOTES];
 	struct report_source source = {.kind = "socket",
 				       .interface = sources.interfaces.text,
 				       .linktype = sources.linktypes.text,
 				       .pid = broker->pid,
 				       .comm = broker->comm,
 				       .notes = notes,
-				       .note_count = broker_watch_notes(broker, notes)};
+				       .note_count = broker_watch_notes(broker, notes),
+				       .lost = broker->lost};
 
+	for (size_t i = 0; i < broker->lost_note_count && i < LOST_NOTES; i++)
+		notes[source.note_count++] = broker->lost_notes[i];
 	if (!broker->meter)
 		return true;
 	if (!broker->report_error) {

@@ -74,13 +74,16 @@ extern const char command_not_permitted[];
  * Drops all capabilities that opening and reading meters does not need, but for those in `which`.
  * COMMAND_KEEP_SIGNALS: CAP_KILL. COMMAND_KEEP_USER: the user stays the same. COMMAND_ONLY_CHECK: only
  * CAP_SYS_ADMIN and CAP_SYS_PTRACE stay, to see which programs and namespaces there are. COMMAND_ONLY_WATCH:
- * also what it takes to see other users' descriptors. COMMAND_ONLY_NOTHING: none. Returns false, with errno, if that failed.
+ * also what it takes to see other users' descriptors. COMMAND_ONLY_READ: only what it takes to read other
+ * users' files, and to see their processes. COMMAND_ONLY_NOTHING: none. Returns false, with errno, if that
+ * failed.
  */
 #define COMMAND_KEEP_SIGNALS 0x1u
 #define COMMAND_KEEP_USER 0x2u
 #define COMMAND_ONLY_CHECK 0x4u
 #define COMMAND_ONLY_WATCH 0x8u
 #define COMMAND_ONLY_NOTHING 0x10u
+#define COMMAND_ONLY_READ 0x20u
 bool command_drop_privileges(unsigned int which);
 
 #endif

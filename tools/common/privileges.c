@@ -72,6 +72,11 @@ static struct capabilities needed(const struct capabilities *have, unsigned int 
 			keep(&kept, have, CAP_DAC_READ_SEARCH);
 		return kept;
 	}
+	if (which & COMMAND_ONLY_READ) {
+		keep(&kept, have, CAP_SYS_PTRACE);
+		keep(&kept, have, CAP_DAC_READ_SEARCH);
+		return kept;
+	}
 	keep(&kept, have, CAP_BPF);
 	keep(&kept, have, CAP_PERFMON);
 	if (!has(have, CAP_BPF) || !has(have, CAP_PERFMON))

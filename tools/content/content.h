@@ -46,12 +46,36 @@ struct report_source {
 	size_t socket_count;
 	const struct report_health *health;          /* NULL: not known */
 	const struct capture_statistics *statistics; /* of a file; NULL: none */
+	const struct report_lost *lost;              /* NULL: not asked for, or not known yet */
+};
+
+/* Packets, and the bytes of them. */
+struct report_amount {
+	uint64_t packets, bytes;
+};
+
+/* Of a path or a class, in both directions: what the filter accepted, and where it has stayed. */
+struct report_lost_row {
+	char *name;
+	struct report_amount accepted, written, lost;
+	struct report_amount after; /* accepted later than the last packet that is in the files */
+};
+
+/* What the tool's files lack of what was accepted since the meter was opened. */
+struct report_lost {
+	struct report_lost_row *paths, *classes; /* sorted by name */
+	size_t path_count, class_count;
+	struct report_lost_row totals;
+	uint64_t uncertain; /* of the lost packets, those that may have come after the last one */
+	uint64_t unmatched; /* packets in files that were accepted by no socket */
+	bool cut;           /* bytes are what the filter leaves of packets */
 };
 
 struct report_row {
 	char *path;
 	enum socktally_direction direction;
 	struct socktally_counts counts;
+	struct report_amount lost; /* of both directions; in the first row of the path only */
 };
 
 /* Sorted by path, then direction. The paths belong to the rows. */
@@ -139,6 +163,7 @@ struct report_content {
 	const struct report_rows *rows;
 	const struct report_hooks *hooks;
 	const struct report_classes *classes;
+	const struct report_lost *lost; /* where the rows are of the same time as it; else NULL */
 	const struct report_note *notes;
 	size_t note_count;
 	struct socktally_counts totals; /* of the rows */

@@ -42,6 +42,7 @@ static struct report_node *child(struct report_node *parent, const char *name, s
 static void add(struct report_node *node, const struct report_row *row)
 {
 	report_counts_add(&node->sum, &row->counts);
+	node->lost += row->lost.packets;
 	if (row->direction == SOCKTALLY_IN)
 		report_counts_add(&node->in, &row->counts);
 }

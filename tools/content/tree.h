@@ -9,6 +9,7 @@ struct report_node {
 	char *name;                  /* of the protocol; "" at the root */
 	unsigned int depth;          /* 0: outermost layer; meaningless at the root */
 	struct socktally_counts sum; /* this path and all below it */
+	uint64_t lost;               /* packets of the sum: see report_row */
 	struct socktally_counts own; /* packets that end here */
 	struct socktally_counts in;  /* the part of the sum that was received */
 	bool hidden;                 /* not one of the rows that are wanted */

@@ -2,6 +2,7 @@
 /* The report as JSON, schema socktally/1: one object on one line. */
 #include "tools/common/escape.h"
 #include "tools/content/time.h"
+#include "tools/formats/lost.h"
 #include "tools/formats/statistics.h"
 #include "tools/formats/writers.h"
 
@@ -173,6 +174,26 @@ static void print_hooks(FILE *out, const struct report_hooks *hooks)
 	fputc(']', out);
 }
 
+static void print_lost(FILE *out, const struct report_amount *lost)
+{
+	fprintf(out, ",\"lost_packets\":%" PRIu64 ",\"lost_bytes\":%" PRIu64, lost->packets,
+		lost->bytes);
+}
+
+/* Of a path with rows of both directions, files do not tell which packets were lost. */
+static void print_row_lost(FILE *out, const struct report_rows *rows, size_t i)
+{
+	const struct report_row *row = &rows->row[i];
+	bool later = i && !strcmp(row[-1].path, row->path);
+	bool shared = later || (i + 1 < rows->count && !strcmp(row[1].path, row->path));
+	const struct report_amount *lost = later ? &row[-1].lost : &row->lost;
+
+	if (shared && lost->packets)
+		fputs(",\"lost_packets\":null,\"lost_bytes\":null", out);
+	else
+		print_lost(out, lost);
+}
+
 int report_json(FILE *out, const struct report_content *content, bool later)
 {
 	(void)later;
@@ -186,7 +207,10 @@ int report_json(FILE *out, const struct report_content *content, bool later)
 	print_notes(out, content);
 	fputs(",\"totals\":{", out);
 	print_counts(out, &content->totals);
-	fprintf(out, ",\"overflow_packets\":%" PRIu64 "}", content->overflow_packets);
+	fprintf(out, ",\"overflow_packets\":%" PRIu64, content->overflow_packets);
+	if (content->source->lost)
+		print_lost(out, &content->source->lost->totals.lost);
+	fputc('}', out);
 	print_sockets(out, content);
 	fputs(",\"paths\":[", out);
 	for (size_t i = 0; i < content->rows->count; i++) {
@@ -197,9 +221,13 @@ int report_json(FILE *out, const struct report_content *content, bool later)
 		fprintf(out, ",\"direction\":\"%s\",",
 			row->direction == SOCKTALLY_OUT ? "out" : "in");
 		print_counts(out, &row->counts);
+		if (content->lost)
+			print_row_lost(out, content->rows, i);
 		fputc('}', out);
 	}
 	fputc(']', out);
+	if (content->source->lost)
+		report_json_lost(out, content->source->lost);
 	print_classes(out, content->classes);
 	print_hooks(out, content->hooks);
 	fputs("}\n", out);

@@ -3,6 +3,7 @@
 #include "tools/common/escape.h"
 #include "tools/content/number.h"
 #include "tools/formats/text.h"
+#include "tools/formats/lost.h"
 #include "tools/formats/statistics.h"
 #include "tools/formats/writers.h"
 
@@ -200,6 +201,8 @@ static void print_totals(FILE *out, const struct report_content *content)
 		fprintf(out, "on the wire: %s segments (offload joins or splits them)\n", packets);
 	}
 	print_delivery(out, content);
+	if (content->source->lost)
+		report_text_lost(out, content->source->lost);
 	if (content->source->statistics)
 		report_text_statistics(out, content->source->statistics);
 	if (content->overflow_packets) {

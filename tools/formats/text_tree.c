@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, COLUMNS };
+enum column { PACKETS, PACKETS_SHARE, BYTES, BYTES_SHARE, IN, OUT, ACCEPTED, LOST, COLUMNS };
 
 static const char *const titles[COLUMNS] = {
 	[PACKETS] = "packets", [PACKETS_SHARE] = "%", [BYTES] = "bytes",       [BYTES_SHARE] = "%",
-	[IN] = "in",           [OUT] = "out",         [ACCEPTED] = "accepted",
+	[IN] = "in",           [OUT] = "out",         [ACCEPTED] = "accepted", [LOST] = "lost",
 };
 
 struct layout {
@@ -63,6 +63,9 @@ static void cell_text(const struct layout *layout, const struct report_node *nod
 		break;
 	case OUT:
 		packets = node->sum.packets - node->in.packets;
+		break;
+	case LOST:
+		packets = node->lost;
 		break;
 	case ACCEPTED:
 		packets = node->sum.accepted_packets;
@@ -233,6 +236,7 @@ static void choose_columns(struct layout *layout)
 		layout->shown[column] = true;
 	layout->shown[IN] = layout->shown[OUT] = directed;
 	layout->shown[ACCEPTED] = totals->accepted_packets != totals->packets;
+	layout->shown[LOST] = layout->content->lost;
 	layout->hooks_took = report_hooks_took(layout->content->hooks);
 }
 

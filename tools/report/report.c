@@ -174,6 +174,37 @@ static void add_up(struct report_content *content)
 	}
 }
 
+/*
+ * The rows of the first report are of all the time, as what is lost is. Packets that a file has only the
+ * beginning of may be counted at a path that has no row: it gets one.
+ */
+static int add_lost(const struct report *report, struct report_content *content,
+		    struct report_rows *rows)
+{
+	const struct report_lost *lost = content->source->lost;
+	size_t at = 0, count = rows->count;
+	struct report_row *row;
+
+	if (!lost || report->last.count)
+		return 0;
+	row = reallocarray(rows->row, count + lost->path_count + 1, sizeof(*row));
+	if (!row)
+		return -ENOMEM;
+	rows->row = row;
+	for (size_t i = 0; i < lost->path_count; i++) {
+		while (at < count && strcmp(row[at].path, lost->paths[i].name) < 0)
+			at++;
+		if (at < count && !strcmp(row[at].path, lost->paths[i].name))
+			row[at].lost = lost->paths[i].lost;
+		else if (lost->paths[i].lost.packets)
+			row[rows->count++] = (struct report_row){.path = lost->paths[i].name,
+								 .lost = lost->paths[i].lost};
+	}
+	report_rows_sort(rows);
+	content->lost = lost;
+	return 0;
+}
+
 static double seconds_between(const struct timespec *start, const struct timespec *end)
 {
 	return (double)(end->tv_sec - start->tv_sec) +
@@ -263,6 +294,9 @@ static int write_counts(struct report *report, struct socktally *meter,
 		error = read_meter(&sample, report, meter, content->seconds);
 	if (!error) {
 		add_up(content);
+		error = add_lost(report, content, &sample.since);
+	}
+	if (!error) {
 		find_filter(report, meter, content);
 		error = add_notes(report, content, &notes, &devices);
 	}

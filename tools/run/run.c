@@ -5,6 +5,7 @@
  */
 #include "tools/attach/attach.h"
 #include "tools/broker/broker.h"
+#include "tools/lost/lost.h"
 #include "proto/asan_options.h"
 #include "proto/channel_open.h"
 #include "tools/run/run.h"
@@ -22,9 +23,11 @@ static const char usage_text[] =
 	"works as always; the report comes on standard error when it ends.\n"
 	"\n"
 	"      --attach            without a library in the tool: for static programs\n"
-	"                          and those with file capabilities\n";
+	"                          and those with file capabilities\n"
+	"      --lost[=FILE]       also what the capture files lack that the tool writes,\n"
+	"                          or FILE, a pattern; may be repeated\n";
 
-enum { OPTION_ATTACH = OPTION_OWN };
+enum { OPTION_ATTACH = OPTION_OWN, OPTION_LOST };
 
 #define ENOUGH_DESCRIPTORS 1024
 
@@ -38,6 +41,8 @@ struct inherited {
 
 struct run {
 	struct report_options options;
+	struct lost_options lost_options;
+	struct lost *lost; /* NULL: not asked for, or not possible */
 	struct inherited inherited;
 	struct run_signals signals;
 	struct run_program program;
@@ -234,6 +239,15 @@ static bool set_up_broker(struct run *run)
 	       broker_load_meter(broker);
 }
 
+/* After the tool's end, while its report is still to be written. */
+static void find_lost(struct run *run)
+{
+	struct broker *broker = &run->broker;
+
+	broker->lost = lost_finish(run->lost, broker->meter, run->signals.fd);
+	broker->lost_note_count = lost_notes(run->lost, &broker->lost_notes);
+}
+
 static void serve(struct run *run)
 {
 	struct broker *broker = &run->broker;
@@ -241,9 +255,13 @@ static void serve(struct run *run)
 	broker->tool = run->tool;
 	broker_watch_start(broker);
 	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
-	do
-		broker_serve(broker, run->signals.fd, -1);
-	while (!run_signals_forward(&run->signals, run->tool));
+	do {
+		broker_serve(broker, run->signals.fd, run->lost ? lost_timeout(run->lost) : -1);
+		if (run->lost && broker->attached)
+			lost_sample(run->lost, broker->meter);
+	} while (!run_signals_forward(&run->signals, run->tool));
+	if (run->lost && broker->attached)
+		find_lost(run);
 	if (broker->attached)
 		broker_report(broker, true);
 	if (!broker->contacted)
@@ -347,6 +365,7 @@ static int read_options(struct run *run, int argc, char **argv)
 	static const struct option long_options[] = {
 		COMMAND_LONG,
 		{"attach", no_argument, NULL, OPTION_ATTACH},
+		{"lost", optional_argument, NULL, OPTION_LOST},
 		{0},
 	};
 	int option, status;
@@ -362,14 +381,30 @@ static int read_options(struct run *run, int argc, char **argv)
 			run->attach = true;
 			continue;
 		}
-		status = command_option(&run->options, option, optarg);
+		if (option == OPTION_LOST)
+			status = lost_option(&run->lost_options, optarg);
+		else
+			status = command_option(&run->options, option, optarg);
 		if (status)
 			return status;
 	}
+	if (run->attach && run->lost_options.wanted)
+		return command_usage("--lost needs the library in the tool: not with --attach");
 	if (optind == argc || !*argv[optind])
 		return command_usage("no tool to run: socktally run -- tcpdump -i eth0");
 	run->argv = argv + optind;
 	return -1;
+}
+
+/* Before the channel to the tool is made, whose ends the counter must not have. */
+static void open_lost(struct run *run)
+{
+	if (run->lost_options.wanted && run->attach)
+		command_fail("--lost: the library can't be loaded into %s: what its files lack is "
+			     "not told",
+			     run->argv[0]);
+	else if (run->lost_options.wanted)
+		run->lost = lost_open(&run->lost_options, &run->options);
 }
 
 int command_run(int argc, char **argv)
@@ -388,12 +423,17 @@ int command_run(int argc, char **argv)
 		return status;
 	raise_descriptors(&run);
 	choose_way(&run);
+	open_lost(&run);
 	if (!(run.attach ? set_up_attach(&run) : set_up_broker(&run)))
 		return run.attach ? run.session.unprepared : run.broker.unprepared;
 	open_empty_report(&run);
 	status = start_tool(&run);
-	if (status)
+	if (status) {
+		lost_close(run.lost);
 		return say_not_started(&run, status);
+	}
+	if (run.lost)
+		lost_begin(run.lost, run.argv, run.tool);
 	if (run.metered && run.attach)
 		serve_attached(&run);
 	else if (run.metered)
@@ -401,5 +441,6 @@ int command_run(int argc, char **argv)
 	else
 		wait_for_tool(&run);
 	close_empty_report(&run);
+	lost_close(run.lost);
 	return end_as_tool(&run);
 }

@@ -17,7 +17,7 @@ static bool is_below(const char *path, const char *above)
 }
 
 /* What is below a path follows it in the table, but for names with a character before ':', as '-'. */
-static bool has_below(const struct saved_table *table, const char *path)
+bool saved_has_below(const struct saved_table *table, const char *path)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		if (is_below(table->row[i].name, path))
@@ -55,7 +55,8 @@ int saved_align(struct saved_table *other, struct saved_table *files, uint32_t s
 	for (size_t i = 0; i < files->count && !result; i++) {
 		const struct saved_row *row = &files->row[i];
 
-		if (row->counts.accepted_bytes < row->counts.bytes && has_below(other, row->name))
+		if (row->counts.accepted_bytes < row->counts.bytes &&
+		    saved_has_below(other, row->name))
 			result = saved_table_add(&ends, row->name, &row->counts);
 	}
 	saved_table_sort(&ends);

@@ -27,6 +27,7 @@ struct reading {
 	struct socktally_counts counts;
 	char name[NAME_MAX_LENGTH];
 	char *expression;
+	char *event, *text; /* of a note */
 	char group[256];
 	size_t used; /* of `name` */
 };
@@ -77,8 +78,16 @@ static bool take_name(struct saved_json *json, char *name, size_t size)
 	return true;
 }
 
-/* Whether the program, "2,40 0 0 12,6 0 0 96", returns less than whole packets somewhere. */
-static bool program_cuts(const char *program)
+static bool take_text(struct saved_json *json, char **text)
+{
+	if (!saved_json_string(json))
+		return false;
+	free(*text);
+	*text = strdup(json->text);
+	return *text || failed(json, -ENOMEM);
+}
+
+bool saved_program_cuts(const char *program)
 {
 	unsigned long code, value;
 
@@ -120,7 +129,7 @@ static bool source_member(struct saved_json *json, const char *name, void *ctx)
 	if (!strcmp(name, "program")) {
 		if (!saved_json_string(json))
 			return false;
-		reading->side->cut |= program_cuts(json->text);
+		reading->side->cut |= saved_program_cuts(json->text);
 		return true;
 	}
 	if (!strcmp(name, "statistics"))
@@ -178,13 +187,8 @@ static bool class_member(struct saved_json *json, const char *name, void *ctx)
 
 	if (!strcmp(name, "name"))
 		return take_name(json, reading->name, sizeof(reading->name));
-	if (!strcmp(name, "expression")) {
-		if (!saved_json_string(json))
-			return false;
-		free(reading->expression);
-		reading->expression = strdup(json->text);
-		return reading->expression || failed(json, -ENOMEM);
-	}
+	if (!strcmp(name, "expression"))
+		return take_text(json, &reading->expression);
 	return counter_or_skip(json, name, &reading->counts);
 }
 
@@ -196,6 +200,32 @@ static bool class_element(struct saved_json *json, void *ctx)
 	return saved_json_object(json, class_member, reading) &&
 	       failed(json, saved_class_add(reading->side, reading->name, reading->expression,
 					    &reading->counts));
+}
+
+static bool note_member(struct saved_json *json, const char *name, void *ctx)
+{
+	struct reading *reading = ctx;
+
+	if (!strcmp(name, "event"))
+		return take_text(json, &reading->event);
+	if (!strcmp(name, "text"))
+		return take_text(json, &reading->text);
+	return saved_json_skip(json);
+}
+
+static bool note_element(struct saved_json *json, void *ctx)
+{
+	struct reading *reading = ctx;
+	struct saved_side *side = reading->side;
+
+	if (!saved_json_object(json, note_member, reading))
+		return false;
+	if (reading->event && reading->text && side->note_count < SAVED_NOTES_MAX) {
+		side->notes[side->note_count++] =
+			(struct saved_note){reading->event, reading->text};
+		reading->event = reading->text = NULL;
+	}
+	return true;
 }
 
 static bool report_member(struct saved_json *json, const char *name, void *ctx)
@@ -217,6 +247,8 @@ static bool report_member(struct saved_json *json, const char *name, void *ctx)
 		reading->has_paths = true;
 		return saved_json_array(json, path_element, reading);
 	}
+	if (!strcmp(name, "notes"))
+		return saved_json_array(json, note_element, reading);
 	if (!strcmp(name, "classes"))
 		return saved_json_array(json, class_element, reading);
 	return saved_json_skip(json);
@@ -228,6 +260,8 @@ static bool read_report(struct saved_json *json, struct saved_side *side)
 	bool good = saved_json_object(json, report_member, &reading);
 
 	free(reading.expression);
+	free(reading.event);
+	free(reading.text);
 	if (!good)
 		return false;
 	if (!(reading.socket || reading.file) || !reading.has_totals || !reading.has_paths)

@@ -50,6 +50,10 @@ void saved_side_free(struct saved_side *side)
 		free(side->class[i].expression);
 	}
 	free(side->class);
+	for (size_t i = 0; i < side->note_count; i++) {
+		free(side->notes[i].event);
+		free(side->notes[i].text);
+	}
 	saved_table_free(&side->paths);
 	saved_table_free(&side->groups);
 	*side = (struct saved_side){0};

@@ -14,6 +14,13 @@ struct saved_class {
 	struct socktally_counts counts; /* of both directions */
 };
 
+/* An event that a report tells of. */
+struct saved_note {
+	char *event, *text;
+};
+
+#define SAVED_NOTES_MAX 64 /* what is more is left out */
+
 /* One side of a comparison. All zero is an empty one. */
 struct saved_side {
 	bool sockets; /* some of it is what sockets saw: accepted can be less than seen */
@@ -25,7 +32,9 @@ struct saved_side {
 	struct saved_class *class;
 	size_t class_count;
 	struct socktally_counts totals;
-	uint64_t overflow_packets;            /* in totals, but by no path */
+	uint64_t overflow_packets; /* in totals, but by no path */
+	struct saved_note notes[SAVED_NOTES_MAX];
+	size_t note_count;
 	struct capture_statistics statistics; /* what files say */
 	uint32_t
 		shortest_cut; /* bytes of a packet that a capture has only the beginning of; 0: none */
@@ -34,6 +43,8 @@ struct saved_side {
 /* Adds to a class of that name, or makes it. -ENOMEM, or -E2BIG. */
 int saved_class_add(struct saved_side *side, const char *name, const char *expression,
 		    const struct socktally_counts *counts);
+/* Whether a program in numbers, "2,40 0 0 12,6 0 0 96", may give the tool less than a whole packet. */
+bool saved_program_cuts(const char *program);
 void saved_side_free(struct saved_side *side);
 
 /*
@@ -60,6 +71,7 @@ int saved_meter_add(struct saved_side *side, const struct socktally *meter);
  * some of `files` may be so, both tables count at the shorter path what is at it and below. Returns at how
  * many paths, or -ENOMEM. Both are sorted then.
  */
+bool saved_has_below(const struct saved_table *table, const char *path);
 int saved_align(struct saved_table *other, struct saved_table *files, uint32_t shortest_cut);
 
 #endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* What the tool's files lack. */
+#include "tools/formats/lost.h"
+#include "tools/common/escape.h"
+#include "tools/content/number.h"
+
+#include <inttypes.h>
+
+static void print_amount(FILE *out, const char *name, const struct report_amount *amount)
+{
+	fprintf(out, ",\"%s_packets\":%" PRIu64 ",\"%s_bytes\":%" PRIu64, name, amount->packets,
+		name, amount->bytes);
+}
+
+static void print_row(FILE *out, const struct report_lost_row *row)
+{
+	print_amount(out, "accepted", &row->accepted);
+	print_amount(out, "written", &row->written);
+	print_amount(out, "lost", &row->lost);
+	print_amount(out, "after_end", &row->after);
+}
+
+static void print_rows(FILE *out, const char *list, const char *name,
+		       const struct report_lost_row *rows, size_t count)
+{
+	fprintf(out, ",\"%s\":[", list);
+	for (size_t i = 0; i < count; i++) {
+		fprintf(out, "%s{\"%s\":", i ? "," : "", name);
+		escape_json(out, rows[i].name);
+		print_row(out, &rows[i]);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+void report_json_lost(FILE *out, const struct report_lost *lost)
+{
+	fprintf(out, ",\"lost\":{\"bytes\":\"%s\"", lost->cut ? "captured" : "whole");
+	print_row(out, &lost->totals);
+	fprintf(out, ",\"uncertain_packets\":%" PRIu64 ",\"unmatched_packets\":%" PRIu64,
+		lost->uncertain, lost->unmatched);
+	print_rows(out, "paths", "path", lost->paths, lost->path_count);
+	if (lost->class_count)
+		print_rows(out, "classes", "name", lost->classes, lost->class_count);
+	fputc('}', out);
+}
+
+void report_text_lost(FILE *out, const struct report_lost *lost)
+{
+	const struct report_lost_row *totals = &lost->totals;
+	char packets[NUMBER_TEXT_MAX], share[NUMBER_TEXT_MAX], bytes[NUMBER_TEXT_MAX];
+
+	report_number_packets(packets, totals->lost.packets);
+	report_number_share(share, totals->lost.packets, totals->accepted.packets);
+	report_number_short(bytes, (double)totals->lost.bytes, "B");
+	fprintf(out, "lost: %s (%s %% of the accepted), %s\n", packets, share, bytes);
+	report_number_packets(packets, totals->written.packets);
+	fprintf(out, "in the files: %s", packets);
+	if (totals->after.packets) {
+		report_number_packets(packets, totals->after.packets);
+		fprintf(out, "; after the last of them came %s", packets);
+	}
+	fputc('\n', out);
+}
