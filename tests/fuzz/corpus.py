@@ -63,12 +63,21 @@ def loader(_packets):
     return found
 
 
+def class_file(_packets):
+    """Files of the expressions that tests compare with libpcap's filters."""
+    with open(place.data("expressions.txt"), encoding="utf-8") as file:
+        expressions = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    return [b"\xef\xbb\xbf# three\na = tcp # one\nb b=udp\r\n\tc =  arp or ( ip6 )\n"] + [
+        "".join(f"c{at} = {expression}\n" for at, expression in enumerate(expressions[i:i + 3])).encode()
+        for i in range(0, len(expressions), 3)]
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     make = {"parser": parser, "capture_file": capture_file,
-            "broker": broker, "loader": loader}.get(os.path.basename(sys.argv[1]))
+            "broker": broker, "loader": loader, "class_file": class_file}.get(os.path.basename(sys.argv[1]))
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.lstrip("!?") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)
