@@ -307,6 +307,18 @@ def rights(folder):
     done = run([*RUN, "--", program])
     tap.ok("is setuid" in done.stderr and "from outside" in done.stderr,
            "setuid of another user: metered from outside", done.stderr)
+    behind = [*RUN, "--", "timeout", "5", program]
+    done = run(behind)
+    tap.ok("is setuid" in done.stderr and "--attach" in done.stderr and len(done.stderr.splitlines()) == 1,
+           "behind a wrapper: the cause, and the way", done.stderr)
+    os.chmod(program, 0o755)
+    done = run(behind)
+    tap.ok("--attach" not in done.stderr, "a program that is like others has no such hint", done.stderr)
+    subprocess.run(["setcap", "cap_net_raw+ep", program], check=False)
+    os.chmod(folder, 0o755)
+    done = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *behind])
+    tap.ok("has file capabilities" in done.stderr and "--attach" in done.stderr,
+           "a user, behind a wrapper: file capabilities", done.stderr)
 
 
 def one_line_each(folder):

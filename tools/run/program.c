@@ -161,13 +161,34 @@ static const char *raised_rights(const char *path)
 	return NULL;
 }
 
-void run_program_read(struct run_program *program, const char *tool)
+static void find(struct run_program *program, const char *tool)
 {
 	memset(program, 0, sizeof(*program));
-	if (!find_program(tool, program->path)) {
+	if (!find_program(tool, program->path))
 		program->path[0] = '\0';
+}
+
+void run_program_read(struct run_program *program, const char *tool)
+{
+	find(program, tool);
+	if (!*program->path)
 		return;
-	}
 	program->unloadable = look_at_file(program->path, false);
 	program->secure = raised_rights(program->path);
+}
+
+void run_program_find_inner(struct run_program *program, char *const *words)
+{
+	struct stat status;
+
+	for (; *words; words++) {
+		find(program, *words);
+		if (stat(program->path, &status) || !S_ISREG(status.st_mode) ||
+		    access(program->path, X_OK))
+			continue;
+		run_program_read(program, *words);
+		if (program->secure || program->unloadable)
+			return;
+	}
+	memset(program, 0, sizeof(*program));
 }

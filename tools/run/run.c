@@ -45,7 +45,7 @@ struct run {
 	struct lost *lost; /* NULL: not asked for, or not possible */
 	struct inherited inherited;
 	struct run_signals signals;
-	struct run_program program;
+	struct run_program program, inner;
 	bool attach;        /* without a library in the tool: its sockets are taken from outside */
 	bool attach_chosen; /* not asked for, but the library can't be loaded into the tool */
 	struct attach_options attach_options;
@@ -197,12 +197,20 @@ static void close_empty_report(struct run *run)
 /* Why the shim has asked for nothing. */
 static void say_no_contact(struct run *run)
 {
-	char text[PATH_MAX + 128];
+	const struct run_program *inner = &run->inner;
+	char text[2 * PATH_MAX + 256];
 
 	if (run->program.secure)
 		snprintf(text, sizeof(text),
 			 "%s %s, so LD_PRELOAD can't reach it: nothing was metered; try as root",
 			 run->program.path, run->program.secure);
+	else if (*inner->path)
+		snprintf(
+			text, sizeof(text),
+			"no packet socket of %s was seen, and the library can't be loaded into %s, which "
+			"%s (try `socktally run --attach` as root): nothing to report",
+			run->argv[0], inner->path,
+			inner->secure ? inner->secure : inner->unloadable);
 	else
 		snprintf(text, sizeof(text), NOTHING_SEEN, run->argv[0]);
 	report_nothing(run, text, false);
@@ -335,6 +343,7 @@ static void choose_way(struct run *run)
 		return;
 	run->attach_chosen = run->program.unloadable || (run->program.secure && !geteuid());
 	run->attach = run->attach_chosen;
+	run_program_find_inner(&run->inner, run->argv + 1);
 }
 
 /* Ends as the tool did, so that a shell sees the same. */

@@ -35,6 +35,8 @@ struct run_program {
 
 /* Looks at the file that execvp() would take. To be called before privileges are dropped. */
 void run_program_read(struct run_program *program, const char *tool);
+/* The first of a tool's arguments that is a program which the library can't be loaded into; path "": none. */
+void run_program_find_inner(struct run_program *program, char *const *words);
 
 /* --- shim.c */
 
