@@ -112,8 +112,8 @@ input()
 def lost(net, folder):
     """The report of a tool that ended before it had read all."""
     report = os.path.join(folder, "report")
-    tool = netns.start([live.SOCKTALLY, "run", "--lost", "--class", "all=greater 0", "--format", "json", "-o", report, "--",
-                        "tcpdump", "-i", "near", "-c", "1", "-w", os.path.join(folder, "capture")],
+    tool = netns.start([live.SOCKTALLY, "run", "--lost", "--class", "all=greater 0", "--format", "json", "-o", report,
+                        "--", "tcpdump", "-i", "near", "-c", "1", "-w", os.path.join(folder, "capture")],
                        stderr=subprocess.PIPE, text=True)
     while "listening" not in tool.stderr.readline():
         pass

@@ -104,8 +104,10 @@ def cases():
     yield Case("tcpdump -c", "tcpdump -i near -B 64 -c 1500 -w a.pcap".split(), "a.pcap", after=True, ended=True)
     yield Case("tcpdump -s", "tcpdump -i near -B 64 -s 80 -w a.pcap".split(), "a.pcap", cut=True)
     yield Case("tcpdump -C", "tcpdump -i near -B 64 -C 1 -w a.pcap".split(), "a.pcap*")
-    yield Case("tcpdump -C -W", "tcpdump -i near -B 64 -C 1 -W 2 -w a.pcap".split(), "a.pcap*", notes=["overwritten"])
-    yield Case("tcpdump -G -z gzip", "tcpdump -i near -B 64 -G 1 -z gzip -w %s.pcap".split(), "*.pcap *.pcap.gz", notes=["compressed"])
+    yield Case("tcpdump -C -W", "tcpdump -i near -B 64 -C 1 -W 2 -w a.pcap".split(), "a.pcap*",
+               notes=["overwritten"])
+    yield Case("tcpdump -G -z gzip", "tcpdump -i near -B 64 -G 1 -z gzip -w %s.pcap".split(), "*.pcap *.pcap.gz",
+               notes=["compressed"])
     yield Case("tcpdump killed", "tcpdump -i near -B 64 -w a.pcap".split(), "a.pcap", killed=True, after=True)
     yield Case("tcpdump --lost=FILE", "tcpdump -i near -B 64 -w named.pcap".split(), "named.pcap",
                options=["--lost=named.*"])
@@ -157,7 +159,8 @@ def check(case):
     events = {note["event"] for note in report.get("notes", [])}
     tap.ok("files" in events and set(expected.get("notes", ())) <= events, f"{name}: notes", events)
     missing = sum(row[2] + row[3] for row in rows.values())
-    tap.ok((0 if expected.get("ended") else 0.1) < missing / sum(sent.values()) < 0.999, f"{name}: {missing} of {sum(sent.values())} are missing")
+    total, least = sum(sent.values()), 0 if expected.get("ended") else 0.1
+    tap.ok(least < missing / total < 0.999, f"{name}: {missing} of {total} are missing")
     after = sum(row[3] for row in rows.values())
     if expected.get("after"):
         tap.ok(after > 0 and lost.get("after_end_packets") == after, f"{name}: {after} of them came after the end")
@@ -217,8 +220,8 @@ def calm(net):
     tap.same([report["totals"].get("lost_packets"), {path: row[3] for path, row in rows.items() if row[3]}],
              [0, {last.path: missing} if missing else {}], "no loss: 0, and the packet that the tool left in its ring")
     report = out.tool.report()
-    tap.same([report["lost"]["accepted_packets"], report["totals"]["lost_packets"], sum(in_files(out.paths()).values())],
-             [total, 0, total], "-Q out: packets of the other direction are not lost")
+    tap.same([report["lost"]["accepted_packets"], report["totals"]["lost_packets"],
+              sum(in_files(out.paths()).values())], [total, 0, total], "-Q out: packets of the other direction are not lost")
     report = pipe.tool.report()
     tap.same(["lost" in report, "lost_packets" in report["totals"], [note["event"] for note in report["notes"]]],
              [False, False, ["files"]], "a pipe: what is lost is not known")

@@ -62,3 +62,21 @@ void report_text_lost(FILE *out, const struct report_lost *lost)
 	}
 	fputc('\n', out);
 }
+
+void report_text_lost_paths(FILE *out, const struct report_lost *lost)
+{
+	fprintf(out, "\n%12s  %12s  %12s  %s\n", "accepted", "in files", "lost", "path");
+	for (size_t i = 0; i < lost->path_count; i++) {
+		const struct report_lost_row *row = &lost->paths[i];
+		char accepted[NUMBER_TEXT_MAX], written[NUMBER_TEXT_MAX], missing[NUMBER_TEXT_MAX];
+
+		if (!row->lost.packets)
+			continue;
+		report_number_exact(accepted, row->accepted.packets);
+		report_number_exact(written, row->written.packets);
+		report_number_exact(missing, row->lost.packets);
+		fprintf(out, "%12s  %12s  %12s  ", accepted, written, missing);
+		escape_text(out, row->name, SIZE_MAX);
+		fputc('\n', out);
+	}
+}

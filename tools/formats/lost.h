@@ -12,4 +12,7 @@ void report_json_lost(FILE *out, const struct report_lost *lost);
 /* "lost: 39,088 packets (39.1 % of the accepted), 3.1 MB", and what is not lost, but not in the files either. */
 void report_text_lost(FILE *out, const struct report_lost *lost);
 
+/* A table of the paths with lost packets: where the report's rows are of another time. */
+void report_text_lost_paths(FILE *out, const struct report_lost *lost);
+
 #endif

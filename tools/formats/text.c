@@ -284,6 +284,8 @@ int report_text(FILE *out, const struct report_content *content, bool later)
 	print_notes(out, content);
 	if (content->rows->count && report_text_tree(out, content))
 		return -ENOMEM;
+	if (content->source->lost && !content->lost)
+		report_text_lost_paths(out, content->source->lost);
 	report_text_classes(out, content);
 	report_text_hooks(out, content);
 	return 0;

@@ -163,6 +163,14 @@ static int look_at_socket(void *ctx, const struct socktally_socket *socket)
 	return 0;
 }
 
+static int look_at_hook(void *ctx, const struct socktally_hook *hook)
+{
+	struct lost *lost = ctx;
+
+	lost->accepted.cut |= hook->cut_packets != 0;
+	return 0;
+}
+
 struct adding {
 	struct lost *lost;
 	uint64_t in, out; /* packets */
@@ -199,6 +207,7 @@ static int read_meter(struct lost *lost, struct socktally *meter, struct adding 
 	*adding = (struct adding){.lost = lost};
 	saved_side_free(&lost->accepted);
 	socktally_sockets(meter, look_at_socket, lost);
+	socktally_hooks(meter, look_at_hook, lost);
 	error = socktally_snapshot(meter, add_direction, adding, NULL);
 	if (!error)
 		error = socktally_classes(meter, add_class, lost);
