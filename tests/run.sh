@@ -81,7 +81,7 @@ sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=ma
 	tcpdump=tcpdump tshark=tshark netsniff-ng=netsniff-ng ngrep=ngrep \
 	argus-server arp-scan arping arpwatch darkstat dhcpcd-base dhcpdump dnscap ettercap=ettercap-text-only \
 	hping3 iftop iptraf-ng isc-dhcp-client lldpd netdiscover nethogs nmap p0f pktstat pmacct \
-	prometheus openssl=openssl curl=curl python3-prometheus-client python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
+	prometheus openssl=openssl curl=curl systemd-analyze=systemd python3-prometheus-client python3-scapy sngrep softflowd ssldump tcpflow tcptrack udhcpc
 
 # With an emulator the core tests are also run on the kernel of Debian 12; where that can't be had, they
 # are skipped, with the reason.

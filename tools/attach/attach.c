@@ -2,6 +2,7 @@
 /* socktally attach: meters captures that are running. */
 #include "tools/attach/attach.h"
 #include "tools/common/stop.h"
+#include "tools/common/supervisor.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -30,7 +31,16 @@ enum { OPTION_ALL = OPTION_OWN, OPTION_FOLLOW, OPTION_EACH };
 
 static unsigned int taken_signals(const struct attach_options *options)
 {
-	return STOP_TAKES_REPORT | (options->report.append ? STOP_TAKES_REOPEN : 0);
+	return STOP_TAKES_REPORT | (command_reloads(&options->report) ? STOP_TAKES_REOPEN : 0);
+}
+
+static void reload(struct attach_session *session)
+{
+	struct report_options *options = &session->options->report;
+
+	command_reload(options, session->output, session->meters[0]->meter);
+	for (size_t i = 1; i < session->meter_count; i++)
+		class_options_add(&options->classes, session->meters[i]->meter);
 }
 
 /* Returns whether it stops the session. */
@@ -40,10 +50,11 @@ static bool take_signal(struct attach_session *session, int signals)
 	case STOP_END:
 		return true;
 	case STOP_REPORT:
-		attach_report(session, !session->options->report.interval);
+		attach_report(session,
+			      session->options->report.interval ? ATTACH_INTERVAL : ATTACH_SO_FAR);
 		break;
 	case STOP_REOPEN:
-		command_output_reopen(&session->options->report, session->output);
+		reload(session);
 		break;
 	case STOP_NOTHING:
 		break;
@@ -61,7 +72,8 @@ static int wait_for_end(struct attach_session *session, int signals, int timer)
 
 	while (!attach_session_ended(session)) {
 		fds[2].fd = listener_fd(session->listener);
-		if (poll(fds, 3, attach_session_wait_ms(session)) < 0) {
+		supervisor_alive();
+		if (poll(fds, 3, supervisor_wait(attach_session_wait_ms(session))) < 0) {
 			if (errno != EINTR)
 				return command_fail("can't wait: %s", strerror(errno));
 			continue;
@@ -98,11 +110,13 @@ static int meter(struct attach_session *session, int signals, int timer)
 		return say_nothing_found(session);
 	if (isatty(STDERR_FILENO) && !options->report.interval && !options->duration)
 		command_note("counting; Ctrl-C ends it with the report");
+	supervisor_ready();
 	status = wait_for_end(session, signals, timer);
+	supervisor_stopping();
 	return attach_session_close(session) | status;
 }
 
-static int attach(const struct attach_options *options, struct report_output *output)
+static int attach(struct attach_options *options, struct report_output *output)
 {
 	int signals = stop_signals(taken_signals(options)),
 	    timer = options->duration ? stop_timer(options->duration) : -1;

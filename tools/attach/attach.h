@@ -73,7 +73,7 @@ struct refused_socket {
 };
 
 struct attach_session {
-	const struct attach_options *options;
+	struct attach_options *options;
 	struct report_output *output;
 	struct listener *listener; /* NULL: none */
 	struct targets targets;
@@ -99,7 +99,7 @@ struct attach_session {
 };
 
 /* Opens the first meter, so that session takes no time. 0, or an exit status after a message. */
-int attach_session_open(struct attach_session *session, const struct attach_options *options,
+int attach_session_open(struct attach_session *session, struct attach_options *options,
 			struct report_output *output);
 /* Attaches to the sockets that the targets have now. */
 void attach_session_begin(struct attach_session *session);
@@ -158,6 +158,7 @@ uint32_t attach_meter_see(struct attach_socket *socket, bool *moved);
 /* Somebody wants metrics. */
 void attach_answer(struct attach_session *session);
 /* Writes the reports of all meters. */
-void attach_report(struct attach_session *session, bool so_far);
+enum attach_occasion { ATTACH_INTERVAL, ATTACH_SO_FAR, ATTACH_LAST };
+void attach_report(struct attach_session *session, enum attach_occasion occasion);
 
 #endif

@@ -154,7 +154,8 @@ static size_t note_overlap(const struct attach_meter *meter, struct report_note 
 	return 1;
 }
 
-static void write_report(struct attach_session *session, struct attach_meter *meter, bool so_far)
+static void write_report(struct attach_session *session, struct attach_meter *meter,
+			 enum attach_occasion occasion)
 {
 	struct report_note *notes = calloc(meter->notes.count + 1, sizeof(*notes));
 	char *filters = NULL, *programs = NULL;
@@ -183,19 +184,24 @@ static void write_report(struct attach_session *session, struct attach_meter *me
 			       meter->notes.count * sizeof(*notes));
 		source.note_count = overlap + meter->notes.count;
 	}
-	error = (so_far ? report_write_so_far : report_write)(meter->report, meter->meter, &source);
+	error = (occasion == ATTACH_SO_FAR ? report_write_so_far
+					   : report_write)(meter->report, meter->meter, &source);
 	if (overlap)
 		free((char *)notes->text);
 	free(notes);
 	free(filters);
 	free(programs);
 	attach_rows_report_free(sockets, meter->rows.count);
+	if (occasion == ATTACH_INTERVAL && error &&
+	    command_report_is_late(&session->options->report, error))
+		return;
 	if (error) {
 		session->status =
 			command_report_failed(&session->options->report, error, meter->meter);
 		return;
 	}
-	if (!so_far) {
+	command_report_written(&session->options->report);
+	if (occasion != ATTACH_SO_FAR) {
 		notes_clear(&meter->notes);
 		attach_rows_prune(&meter->rows, false);
 	}
@@ -244,14 +250,14 @@ static void retire_meters(struct attach_session *session)
 	}
 }
 
-void attach_report(struct attach_session *session, bool so_far)
+void attach_report(struct attach_session *session, enum attach_occasion occasion)
 {
 	/* a script gets its report even if there was no socket */
 	bool always = session->options->report.style.format != REPORT_TEXT;
 
 	for (size_t i = 0; i < session->meter_count && !session->status; i++)
 		if (session->meters[i]->used || (!i && always))
-			write_report(session, session->meters[i], so_far);
-	if (!so_far)
+			write_report(session, session->meters[i], occasion);
+	if (occasion != ATTACH_SO_FAR)
 		retire_meters(session);
 }

@@ -13,7 +13,7 @@
 /* A scan of processes or sockets may take one part in so many of the time. */
 #define SHARE 20
 
-int attach_session_open(struct attach_session *session, const struct attach_options *options,
+int attach_session_open(struct attach_session *session, struct attach_options *options,
 			struct report_output *output)
 {
 	session->options = options;
@@ -43,6 +43,24 @@ static void scan(struct attach_session *session)
 	attach_forget_refused(session);
 }
 
+/* When the next report is due, at `now` of monotonic_now(). One that came late is not made up for. */
+static int64_t report_due(const struct attach_session *session, int64_t now)
+{
+	int64_t interval = session->options->report.interval * MILLISECOND;
+	struct timespec wall;
+
+	if (!interval)
+		return 0;
+	if (session->options->report.align) {
+		clock_gettime(CLOCK_REALTIME, &wall);
+		return monotonic_now() + interval -
+		       (wall.tv_sec * SECOND + wall.tv_nsec) % interval;
+	}
+	if (!session->next_report)
+		return now + interval;
+	return session->next_report + ((now - session->next_report) / interval + 1) * interval;
+}
+
 void attach_session_begin(struct attach_session *session)
 {
 	int64_t now = monotonic_now();
@@ -54,7 +72,7 @@ void attach_session_begin(struct attach_session *session)
 	scan(session);
 	session->started = true;
 	session->processes_read_at = now;
-	session->next_report = now + session->options->report.interval * MILLISECOND;
+	session->next_report = report_due(session, now);
 }
 
 int attach_session_wait_ms(const struct attach_session *session)
@@ -107,10 +125,8 @@ void attach_session_step(struct attach_session *session)
 		session->next_look = now + look_period(session, now);
 	}
 	if (interval && now >= session->next_report && !session->status) {
-		attach_report(session, false);
-		/* a report that came late is not made up for */
-		while (session->next_report <= now)
-			session->next_report += interval * MILLISECOND;
+		attach_report(session, ATTACH_INTERVAL);
+		session->next_report = report_due(session, now);
 	}
 }
 
@@ -137,7 +153,7 @@ int attach_session_close(struct attach_session *session)
 {
 	attach_give_back(session);
 	if (!session->status) /* after a report that could not be written there is no other */
-		attach_report(session, false);
+		attach_report(session, ATTACH_LAST);
 	if (session->status)
 		return session->status;
 	return session->failed && session->options->choice.name_count ? EXIT_FAILED : 0;

@@ -2,6 +2,7 @@
 /* What all subcommands say to their user, and how. */
 #include "tools/common/command.h"
 #include "tools/common/escape.h"
+#include "tools/common/supervisor.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,8 +22,11 @@ void command_name(const char *name)
 	subcommand = name;
 }
 
+/* As syslog(3) has them. */
+enum severity { SEVERITY_ERROR = 3, SEVERITY_NOTICE = 5 };
+
 /* One line whatever the text contains: file names may have anything in them. */
-static void say(const char *format, va_list arguments, const char *hint)
+static void say(enum severity severity, const char *format, va_list arguments, const char *hint)
 {
 	char text[2048], line[4096];
 	size_t length;
@@ -32,6 +36,8 @@ static void say(const char *format, va_list arguments, const char *hint)
 	while (length && text[length - 1] == '\n')
 		text[--length] = 0;
 	escape_copy(line, sizeof(line), text);
+	if (supervisor_has_journal())
+		fprintf(stderr, "<%d>", severity);
 	if (hint)
 		fprintf(stderr, "socktally: %s (see 'socktally %s%s--help')\n", line, hint,
 			*hint ? " " : "");
@@ -44,7 +50,7 @@ int command_fail(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments, NULL);
+	say(SEVERITY_ERROR, format, arguments, NULL);
 	va_end(arguments);
 	return EXIT_FAILED;
 }
@@ -54,7 +60,7 @@ void command_note(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments, NULL);
+	say(SEVERITY_NOTICE, format, arguments, NULL);
 	va_end(arguments);
 }
 
@@ -63,7 +69,7 @@ int command_usage(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments, subcommand ? subcommand : "");
+	say(SEVERITY_ERROR, format, arguments, subcommand ? subcommand : "");
 	va_end(arguments);
 	return EXIT_USAGE;
 }

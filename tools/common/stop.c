@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "tools/common/stop.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 int stop_signals(unsigned int more)
@@ -68,4 +71,41 @@ int stop_timer(unsigned int milliseconds)
 		return -1;
 	}
 	return timer;
+}
+
+static int set_clock(int fd, unsigned int milliseconds)
+{
+	const int64_t period = milliseconds * INT64_C(1000000);
+	struct itimerspec when = {
+		.it_interval = {.tv_sec = period / 1000000000, .tv_nsec = period % 1000000000}};
+	struct timespec now;
+	int64_t next;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	next = (now.tv_sec * INT64_C(1000000000) + now.tv_nsec) / period * period + period;
+	when.it_value.tv_sec = next / 1000000000;
+	when.it_value.tv_nsec = next % 1000000000;
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+int stop_clock(unsigned int milliseconds)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0 && set_clock(fd, milliseconds)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool stop_clock_read(int clock, unsigned int milliseconds)
+{
+	uint64_t times;
+
+	if (read(clock, &times, sizeof(times)) == sizeof(times))
+		return true;
+	if (errno == ECANCELED)
+		set_clock(clock, milliseconds);
+	return false;
 }

@@ -3,6 +3,8 @@
 #ifndef SOCKTALLY_TOOLS_COMMON_STOP_H
 #define SOCKTALLY_TOOLS_COMMON_STOP_H
 
+#include <stdbool.h>
+
 /*
  * A signalfd of SIGINT, SIGTERM, SIGHUP and SIGQUIT, which are blocked from here on. One that is ignored
  * (nohup does so with SIGHUP) stays ignored; SIGINT never is.
@@ -20,5 +22,10 @@ void stop_forget(int signals);
 
 /* A timerfd, readable after so many milliseconds. */
 int stop_timer(unsigned int milliseconds);
+
+/* A timerfd, readable at each whole multiple of so many milliseconds of the time of day (UTC). */
+int stop_clock(unsigned int milliseconds);
+/* To be called when it is readable: whether it is time, and not the clock that was set. */
+bool stop_clock_read(int clock, unsigned int milliseconds);
 
 #endif

@@ -93,7 +93,20 @@ static int add_text(struct class_options *options, const char *text, struct clas
 	return add(options, name, copy, origin);
 }
 
-int class_option(struct class_options *options, const char *argument)
+/* Arguments live as long as the process. */
+static int keep_argument(struct class_options *options, const char *text, bool is_file)
+{
+	void *grown = reallocarray(options->argument, options->argument_count + 1,
+				   sizeof(*options->argument));
+
+	if (!grown)
+		return command_fail("no memory for classes");
+	options->argument = grown;
+	options->argument[options->argument_count++] = (struct class_argument){text, is_file};
+	return 0;
+}
+
+static int add_argument(struct class_options *options, const char *argument)
 {
 	struct class_origin origin = {.line = 1, .column = 1};
 
@@ -149,7 +162,7 @@ static char *read_text(const char *file, size_t *size)
 	return NULL;
 }
 
-int class_file(struct class_options *options, const char *file)
+static int add_file(struct class_options *options, const char *file)
 {
 	size_t size, before = options->count;
 	char *text = read_text(file, &size);
@@ -162,6 +175,58 @@ int class_file(struct class_options *options, const char *file)
 	if (!status && options->count == before)
 		status = command_fail("%s: there is no class in it", file) ? EXIT_USAGE : 0;
 	return status;
+}
+
+int class_option(struct class_options *options, const char *argument)
+{
+	int status = keep_argument(options, argument, false);
+
+	return status ? status : add_argument(options, argument);
+}
+
+int class_file(struct class_options *options, const char *file)
+{
+	int status = keep_argument(options, file, true);
+
+	return status ? status : add_file(options, file);
+}
+
+static void free_classes(struct class_options *options)
+{
+	for (size_t i = 0; i < options->count; i++) {
+		free((char *)options->class[i].name);
+		free((char *)options->class[i].expression);
+	}
+	free(options->class);
+	free(options->origin);
+	options->class = NULL;
+	options->origin = NULL;
+	options->count = options->room = 0;
+}
+
+void class_options_reload(struct class_options *options, struct socktally *meter)
+{
+	struct class_options anew = {.first = options->first};
+	int status = 0;
+
+	for (size_t i = 0; i < options->argument_count && !status; i++) {
+		const struct class_argument *argument = &options->argument[i];
+
+		status = argument->is_file ? add_file(&anew, argument->text)
+					   : add_argument(&anew, argument->text);
+	}
+	if (!status)
+		status = class_options_add(&anew, meter);
+	if (status) {
+		command_note("counting goes on with the classes that there were");
+		free_classes(&anew);
+		return;
+	}
+	free_classes(options);
+	options->class = anew.class;
+	options->origin = anew.origin;
+	options->count = anew.count;
+	options->room = anew.room;
 }
 
 /* The library's message without "class NAME: ". */

@@ -14,12 +14,17 @@ struct class_origin {
 	unsigned int column; /* of the expression, from 1; with --class in its argument */
 };
 
-/* The strings are never freed. */
 struct class_options {
 	struct socktally_class *class;
 	struct class_origin *origin;
 	size_t count, room;
 	bool first;
+	/* the arguments, to read files anew */
+	struct class_argument {
+		const char *text;
+		bool is_file;
+	} * argument;
+	size_t argument_count;
 };
 
 /* NAME=EXPRESSION: 0, or EXIT_USAGE after a message. */
@@ -29,10 +34,16 @@ int class_option(struct class_options *options, const char *argument);
 int class_file(struct class_options *options, const char *file);
 
 /*
- * Sets all of them on the meter, which must have no others: 0, or EXIT_USAGE or EXIT_FAILED after a message, with
- * line and column if a class is wrong. To be called once, before sockets are attached.
+ * Sets all of them on the meter, instead of others: 0, or EXIT_USAGE or EXIT_FAILED after a message, with
+ * line and column if a class is wrong.
  */
 int class_options_add(const struct class_options *options, struct socktally *meter);
+
+/*
+ * Reads the files anew and sets what is in them now; counting goes on with the classes that there were if anything is
+ * wrong, after a message.
+ */
+void class_options_reload(struct class_options *options, struct socktally *meter);
 
 /* The offset of the error in an expression that libpcap refuses for this reason; 0 if unknown. */
 size_t class_error_offset(const char *expression, const char *reason);

@@ -18,6 +18,7 @@ const char command_live_help[] =
 	"                          drop=PATH, snap=PATH:BYTES, sample=PATH:1/N: the tool\n"
 	"                          gets less; FILE.bpf.o, FILE.bpf.c: one of your own;\n"
 	"                          see socktally-hook(7)\n"
+	"      --align             with -I: at whole multiples of the time of day (UTC)\n"
 	"      --listen [ADDRESS:]PORT   serve the counters to Prometheus, at /metrics\n"
 	"      --tls-cert FILE, --tls-key FILE   by HTTPS, with these\n";
 
@@ -99,6 +100,9 @@ int command_option(struct report_options *options, int option, const char *argum
 		return 0;
 	case OPTION_PORT:
 		return port_option(options, argument);
+	case OPTION_ALIGN:
+		options->align = true;
+		return 0;
 	case OPTION_LISTEN:
 		options->listen.address = argument;
 		return 0;
@@ -195,13 +199,51 @@ int command_output_close(const struct report_options *options, struct report_out
 	return command_fail("%s: can't finish the report: %s", options->output, strerror(-error));
 }
 
-void command_output_reopen(const struct report_options *options, struct report_output *output)
+bool command_reloads(const struct report_options *options)
+{
+	return options->append || options->listen.address;
+}
+
+void command_reload(struct report_options *options, struct report_output *output,
+		    struct socktally *meter)
 {
 	int error = report_output_reopen(output);
 
 	if (error)
 		command_fail("%s: can't be opened again: %s: reports go on to the file as it was",
 			     options->output, strerror(-error));
+	class_options_reload(&options->classes, meter);
+}
+
+/* A disk that is full or away for a while. */
+static bool passes(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EIO || error == -EFBIG ||
+	       error == -ESTALE || error == -EROFS;
+}
+
+static bool late; /* the last report was not written */
+
+bool command_report_is_late(const struct report_options *options, int error)
+{
+	bool kept = options->append || report_format_is_total(options->style.format);
+
+	if (!kept || !options->interval || !options->output || !passes(error))
+		return false;
+	if (!late)
+		command_fail(
+			"%s: can't be written: %s: what is counted meanwhile comes in one report "
+			"when it can be",
+			options->output, strerror(-error));
+	late = true;
+	return true;
+}
+
+void command_report_written(const struct report_options *options)
+{
+	if (late)
+		command_note("%s: is written again", options->output);
+	late = false;
 }
 
 static bool is_stdout(const struct report_options *options)

@@ -15,6 +15,7 @@ struct report_options {
 	const char *output;    /* NULL: the subcommand's own stream; "-": standard output */
 	bool append;           /* to what is in the file */
 	unsigned int interval; /* milliseconds; 0: one report at the end */
+	bool align;            /* intervals are those of the clock on the wall */
 	unsigned int paths;    /* 0: the default */
 	struct socktally_port ports[SOCKTALLY_MAX_PORTS];
 	size_t port_count;
@@ -45,6 +46,7 @@ enum {
 	OPTION_COLOR,
 	OPTION_NO_APPLICATIONS,
 	OPTION_LISTEN,
+	OPTION_ALIGN,
 	OPTION_TLS_CERT,
 	OPTION_TLS_KEY,
 	OPTION_OWN
@@ -72,7 +74,8 @@ enum {
 	}
 /* The same of those with a kernel part. */
 #define COMMAND_LIVE_LONG                                                                          \
-	{"listen", required_argument, NULL, OPTION_LISTEN},                                        \
+	{"align", no_argument, NULL, OPTION_ALIGN},                                                \
+		{"listen", required_argument, NULL, OPTION_LISTEN},                                \
 		{"tls-cert", required_argument, NULL, OPTION_TLS_CERT},                            \
 	{                                                                                          \
 		"tls-key", required_argument, NULL, OPTION_TLS_KEY                                 \
@@ -110,8 +113,19 @@ int command_output(const struct report_options *options, int descriptor, const c
 /* After the last report: returns the status, or EXIT_FAILED after a message. */
 int command_output_close(const struct report_options *options, struct report_output *output,
 			 int status);
-/* On SIGHUP, with --append: the file was renamed, and reports go to a new one. */
-void command_output_reopen(const struct report_options *options, struct report_output *output);
+/* Whether SIGHUP is for command_reload(), and does not end the command. */
+bool command_reloads(const struct report_options *options);
+/* On SIGHUP: the output was renamed, and reports go to a new one; files of classes are read anew. */
+void command_reload(struct report_options *options, struct report_output *output,
+		    struct socktally *meter);
+
+/*
+ * Whether a report of an interval that could not be written may come later: then the next one has its counts, too, and
+ * the user is told once. Else command_report_failed() is to be called.
+ */
+bool command_report_is_late(const struct report_options *options, int error);
+/* A report was written: says so after one that was late. */
+void command_report_written(const struct report_options *options);
 
 /* Says where a report could not be written and why, and the totals, so that they are not lost. */
 int command_report_failed(const struct report_options *options, int error,

@@ -194,6 +194,7 @@ static int replace(struct report_output *output, const char *report, size_t size
 
 int report_output_write(struct report_output *output, char *report, size_t size)
 {
+	off_t before = -1;
 	int error;
 
 	if (output->mode == REPORT_MEMORY) {
@@ -207,11 +208,16 @@ int report_output_write(struct report_output *output, char *report, size_t size)
 		free(report);
 		return error;
 	}
+	if (output->mode == REPORT_APPEND)
+		before = lseek(output->fd, 0, SEEK_END); /* -1: it can't be cut */
 	output->kept = report;
 	output->kept_size = size;
 	error = report_output_flush(output, patience(output));
 	if (error == -ETIMEDOUT && output->never_wait)
 		error = 0;
+	if (error && before >= 0 && ftruncate(output->fd, before)) {
+		/* half a report is left, which its reader will see */
+	}
 	if (!error)
 		output->written = true;
 	return error;

@@ -2,6 +2,7 @@
 /* socktally watch: meters a socket of its own. */
 #include "tools/watch/watch.h"
 #include "tools/common/stop.h"
+#include "tools/common/supervisor.h"
 
 #include "tools/options/hooks.h"
 #include <errno.h>
@@ -35,12 +36,13 @@ struct options {
 };
 
 struct watch_session {
-	const struct options *options;
+	struct options *options;
 	struct socktally *meter;
 	struct report *report;
 	struct report_output *output;
 	struct listener *listener;
 	struct watch_interface interface;
+	int clock;  /* of --align; -1: none */
 	int status; /* of the interval reports */
 };
 
@@ -59,16 +61,21 @@ static struct report_source source_of(const struct watch_session *session)
 	};
 }
 
-static int report_now(struct watch_session *session, bool so_far)
+enum occasion { OF_INTERVAL, SO_FAR, LAST };
+
+static int report_now(struct watch_session *session, enum occasion occasion)
 {
 	const struct options *options = session->options;
 	struct report_source source = source_of(session);
-	int error = (so_far ? report_write_so_far : report_write)(session->report, session->meter,
-								  &source);
+	int error = (occasion == SO_FAR ? report_write_so_far
+					: report_write)(session->report, session->meter, &source);
 
+	if (occasion == OF_INTERVAL && error && command_report_is_late(&options->report, error))
+		return 0;
 	if (error)
 		return command_report_failed(&options->report, error, session->meter);
-	if (!so_far)
+	command_report_written(&options->report);
+	if (occasion != SO_FAR)
 		notes_clear(&session->interface.notes);
 	return 0;
 }
@@ -78,28 +85,28 @@ static int on_interval(void *ctx, struct socktally *meter)
 	struct watch_session *session = ctx;
 
 	(void)meter;
-	session->status = report_now(session, false);
+	session->status = report_now(session, OF_INTERVAL);
 	return 0;
 }
 
 static unsigned int taken_signals(const struct options *options)
 {
-	return STOP_TAKES_REPORT | (options->report.append ? STOP_TAKES_REOPEN : 0);
+	return STOP_TAKES_REPORT | (command_reloads(&options->report) ? STOP_TAKES_REOPEN : 0);
 }
 
 /* Returns whether it ends the command. */
 static bool take_signal(struct watch_session *session, int signals)
 {
-	const struct report_options *options = &session->options->report;
+	struct report_options *options = &session->options->report;
 
 	switch (stop_read(signals, taken_signals(session->options))) {
 	case STOP_END:
 		return true;
 	case STOP_REPORT:
-		session->status = report_now(session, !options->interval);
+		session->status = report_now(session, options->interval ? OF_INTERVAL : SO_FAR);
 		break;
 	case STOP_REOPEN:
-		command_output_reopen(options, session->output);
+		command_reload(options, session->output, session->meter);
 		break;
 	case STOP_NOTHING:
 		break;
@@ -107,43 +114,59 @@ static bool take_signal(struct watch_session *session, int signals)
 	return false;
 }
 
+enum { ON_SIGNAL, ON_END, ON_INTERVAL, ON_CLOCK, ON_LINKS, ON_METRICS, ON_SOCKET, EVENTS };
+
+/* What has happened, but for the end: 0, or the exit status. */
+static int take_events(struct watch_session *session, const struct pollfd *events)
+{
+	const struct report_options *options = &session->options->report;
+
+	if (events[ON_INTERVAL].revents && socktally_poll(session->meter, 0) < 0)
+		return command_fail("%s", socktally_error(session->meter));
+	if (events[ON_CLOCK].revents && stop_clock_read(session->clock, options->interval))
+		session->status = report_now(session, OF_INTERVAL);
+	if (events[ON_METRICS].revents) {
+		struct report_source source = source_of(session);
+
+		listener_answer(session->listener, session->meter, &source);
+	}
+	if (!session->status && (events[ON_LINKS].revents || events[ON_SOCKET].revents))
+		return watch_interface_look(&session->interface);
+	return session->status;
+}
+
 /* Returns 0 when the time is over or a signal came. */
 static int wait_for_end(struct watch_session *session, int signals, int timer)
 {
-	bool intervals = session->options->report.interval;
-	struct pollfd fds[] = {
-		{.fd = signals, .events = POLLIN},
-		{.fd = timer, .events = POLLIN},
-		{.fd = intervals ? socktally_fd(session->meter) : -1, .events = POLLIN},
-		{.fd = session->interface.links, .events = POLLIN},
-		{.events = POLLIN}, /* somebody wants metrics */
-		{.events = 0},      /* of the socket, errors only: nobody wants the packets */
+	const struct report_options *options = &session->options->report;
+	bool intervals = options->interval && !options->align;
+	struct pollfd events[EVENTS] = {
+		[ON_SIGNAL] = {.fd = signals, .events = POLLIN},
+		[ON_END] = {.fd = timer, .events = POLLIN},
+		[ON_INTERVAL] = {.fd = intervals ? socktally_fd(session->meter) : -1,
+				 .events = POLLIN},
+		[ON_CLOCK] = {.fd = session->clock, .events = POLLIN},
+		[ON_LINKS] = {.fd = session->interface.links, .events = POLLIN},
+		[ON_METRICS] = {.events = POLLIN},
+		[ON_SOCKET] = {.events = 0}, /* errors only: nobody wants the packets */
 	};
 	int status = 0;
 
 	while (!status) {
-		fds[4].fd = listener_fd(session->listener);
-		fds[5].fd =
-			session->interface.socket ? watch_socket_fd(session->interface.socket) : -1;
-		if (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0) {
+		struct watch_socket *socket = session->interface.socket;
+
+		events[ON_METRICS].fd = listener_fd(session->listener);
+		events[ON_SOCKET].fd = socket ? watch_socket_fd(socket) : -1;
+		supervisor_alive();
+		if (poll(events, EVENTS, supervisor_wait(-1)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return command_fail("can't wait: %s", strerror(errno));
 		}
-		if (fds[1].revents || (fds[0].revents && take_signal(session, signals)))
+		if (events[ON_END].revents ||
+		    (events[ON_SIGNAL].revents && take_signal(session, signals)))
 			return 0;
-		if (fds[2].revents) {
-			if (socktally_poll(session->meter, 0) < 0)
-				return command_fail("%s", socktally_error(session->meter));
-		}
-		if (fds[4].revents) {
-			struct report_source source = source_of(session);
-
-			listener_answer(session->listener, session->meter, &source);
-		}
-		status = session->status;
-		if ((fds[3].revents || fds[5].revents) && !status)
-			status = watch_interface_look(&session->interface);
+		status = take_events(session, events);
 	}
 	return status;
 }
@@ -153,9 +176,13 @@ static int start(struct watch_session *session)
 	const struct report_options *options = &session->options->report;
 	int error = report_open(&session->report, session->output, &options->style);
 
-	if (!error && options->interval)
+	if (!error && options->interval && options->align) {
+		session->clock = stop_clock(options->interval);
+		error = session->clock < 0 ? -errno : 0;
+	} else if (!error && options->interval) {
 		error = socktally_set_interval(session->meter, options->interval, on_interval,
 					       session);
+	}
 	if (!error)
 		error = listener_begin(session->listener, &options->style);
 	if (error)
@@ -177,12 +204,16 @@ static int count(struct watch_session *session)
 	else
 		status = start(session);
 	if (!status) {
+		supervisor_ready();
 		status = wait_for_end(session, signals, timer);
+		supervisor_stopping();
 		/* also after a failure, unless a report failed */
 		if (!session->status)
-			status |= report_now(session, false);
+			status |= report_now(session, LAST);
 	}
 	report_close(session->report);
+	if (session->clock >= 0)
+		close(session->clock);
 	if (signals >= 0)
 		close(signals);
 	if (timer >= 0)
@@ -244,7 +275,7 @@ static int open_both(struct socket_opener *opener, struct socktally **meter,
 	return error;
 }
 
-static int watch(const struct options *options, struct report_output *output)
+static int watch(struct options *options, struct report_output *output)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = options->report.paths,
@@ -254,7 +285,8 @@ static int watch(const struct options *options, struct report_output *output)
 					   .log = hook_options_log};
 	struct watch_session session = {.options = options,
 					.output = output,
-					.interface.links = -1};
+					.interface.links = -1,
+					.clock = -1};
 	struct socket_opener opener = {.capture = &options->capture};
 	int error, status;
 
