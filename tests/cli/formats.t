@@ -63,7 +63,7 @@ def flat(report):
     return [{"start": report["start"], "end": report["end"], "kind": source["kind"],
              "interface": source["interface"], "pid": str(source["pid"]), "comm": source["comm"],
              "file": source.get("file", ""), "path": row["path"], "direction": row["direction"],
-             **{field: str(row[field]) for field in COUNTS}} for row in report["paths"]]
+             **{field: str(row[field]) for field in COUNTS}, "lost_packets": "", "lost_bytes": ""} for row in report["paths"]]
 
 
 def csv_reports():

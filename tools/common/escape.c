@@ -209,3 +209,18 @@ void escape_label(FILE *out, const char *text)
 		text += character.length;
 	}
 }
+
+void escape_html(FILE *out, const char *text)
+{
+	while (text && *text) {
+		const struct character character = first_character(text);
+		char shown[ESCAPE_MAX];
+
+		show(&character, text, shown);
+		if (strchr("&<>\"'", *shown))
+			fprintf(out, "&#%d;", *shown);
+		else
+			fputs(shown, out);
+		text += character.length;
+	}
+}

@@ -34,4 +34,7 @@ void escape_csv(FILE *out, const char *text);
 /* A label's value in OpenMetrics, without its quotes; what is escaped is so as in escape_text(). NULL is "". */
 void escape_label(FILE *out, const char *text);
 
+/* The same as escape_text(), whole, in HTML: in an element or in a quoted attribute. NULL is "". */
+void escape_html(FILE *out, const char *text);
+
 #endif

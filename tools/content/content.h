@@ -136,6 +136,7 @@ enum report_sort {
 	REPORT_BY_IN,
 	REPORT_BY_OUT,
 	REPORT_BY_ACCEPTED,
+	REPORT_BY_LOST,
 	REPORT_BY_NAME,
 };
 
@@ -151,6 +152,23 @@ struct report_look {
 /* What a row of reports of intervals has once, kept from report to report; malloc'ed texts. */
 struct report_head {
 	char *source, *titles;
+};
+
+/* What was counted in one interval. */
+struct report_point {
+	struct timespec start, end;
+	double seconds;
+	struct socktally_counts counts;
+};
+
+/* The intervals so far, two of which become one when they are very many. */
+struct report_history {
+	struct report_point *point;
+	size_t count, room;
+	double seconds; /* of all points */
+	struct socktally_counts counts;
+	struct report_note *notes; /* all so far; their texts are malloc'ed */
+	size_t note_count;
 };
 
 struct report_content {
@@ -169,9 +187,13 @@ struct report_content {
 	struct socktally_counts totals; /* of the rows */
 	uint64_t overflow_packets;
 	struct report_look look;
-	struct report_head *head;     /* of intervals; NULL: this report is one by itself */
-	struct report_series *series; /* of metrics; NULL: each row has its own */
+	const struct report_history *history; /* of a page; NULL: none */
+	struct report_head *head;             /* of intervals; NULL: this report is one by itself */
+	struct report_series *series;         /* of metrics; NULL: each row has its own */
 };
+
+/* Of a path with rows of both directions, files do not tell which packets were lost: NULL then. */
+const struct report_amount *report_row_lost(const struct report_rows *rows, size_t i);
 
 #define REPORT_OVERFLOW "overflow" /* the path of packets that the full table has no row for */
 

@@ -71,3 +71,13 @@ int report_rows_since(const struct report_rows *now, const struct report_rows *l
 	}
 	return 0;
 }
+
+const struct report_amount *report_row_lost(const struct report_rows *rows, size_t i)
+{
+	const struct report_row *row = &rows->row[i];
+	bool later = i && !strcmp(row[-1].path, row->path);
+	bool shared = later || (i + 1 < rows->count && !strcmp(row[1].path, row->path));
+	const struct report_amount *lost = later ? &row[-1].lost : &row->lost;
+
+	return shared && lost->packets ? NULL : lost;
+}

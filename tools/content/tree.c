@@ -80,6 +80,8 @@ static uint64_t weight(const struct report_node *node, enum report_sort sort)
 		return node->sum.packets - node->in.packets;
 	case REPORT_BY_ACCEPTED:
 		return node->sum.accepted_packets;
+	case REPORT_BY_LOST:
+		return node->lost;
 	case REPORT_BY_NAME:
 		return 0;
 	default:

@@ -8,7 +8,8 @@
 
 /* A line of each report tells which source it is of: several may share an output. */
 static const char titles[] = "start,end,kind,interface,pid,comm,file,path,direction,"
-			     "packets,segments,bytes,accepted_packets,accepted_bytes\r\n";
+			     "packets,segments,bytes,accepted_packets,accepted_bytes,"
+			     "lost_packets,lost_bytes\r\n";
 
 int report_csv(FILE *out, const struct report_content *content, bool later)
 {
@@ -19,6 +20,7 @@ int report_csv(FILE *out, const struct report_content *content, bool later)
 	for (size_t i = 0; i < content->rows->count; i++) {
 		const struct report_row *row = &content->rows->row[i];
 		const struct socktally_counts *counts = &row->counts;
+		const struct report_amount *lost;
 
 		report_time(out, &content->start);
 		fputc(',', out);
@@ -29,11 +31,14 @@ int report_csv(FILE *out, const struct report_content *content, bool later)
 		escape_csv(out, source->comm);
 		fputc(',', out);
 		escape_csv(out, source->file);
-		fprintf(out,
-			",%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\r\n",
+		fprintf(out, ",%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
 			row->path, row->direction == SOCKTALLY_OUT ? "out" : "in", counts->packets,
 			counts->segments, counts->bytes, counts->accepted_packets,
 			counts->accepted_bytes);
+		lost = content->lost ? report_row_lost(content->rows, i) : NULL;
+		if (lost)
+			fprintf(out, ",%" PRIu64 ",%" PRIu64, lost->packets, lost->bytes);
+		fputs(lost ? "\r\n" : ",,\r\n", out);
 	}
 	return 0;
 }

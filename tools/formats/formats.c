@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "tools/formats/formats.h"
 #include "tools/formats/writers.h"
+#include "tools/html/html.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@ static const struct {
 	[REPORT_PHS] = {"phs", false, false, report_phs},
 	[REPORT_OPENMETRICS] = {"openmetrics", false, true, report_openmetrics},
 	[REPORT_PROMETHEUS] = {"prometheus", false, true, report_prometheus},
+	[REPORT_HTML] = {"html", true, true, report_html},
 };
 
 bool report_format_find(const char *name, enum report_format *format)
@@ -36,6 +38,11 @@ bool report_format_is_words(enum report_format format)
 bool report_format_is_total(enum report_format format)
 {
 	return formats[format].is_total;
+}
+
+bool report_format_is_page(enum report_format format)
+{
+	return format == REPORT_HTML;
 }
 
 int report_format_write(enum report_format format, FILE *out, const struct report_content *content,

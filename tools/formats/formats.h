@@ -14,12 +14,14 @@ enum report_format {
 	REPORT_PHS,
 	REPORT_OPENMETRICS,
 	REPORT_PROMETHEUS,
+	REPORT_HTML,
 };
 
 /* What the user has chosen of how reports look. */
 struct report_style {
 	enum report_format format;
-	bool intervals; /* reports come in a row: what they have in common is written once */
+	unsigned int
+		interval; /* milliseconds from one to the next, which have much in common; 0: one only */
 	enum { REPORT_COLOR_AUTO, REPORT_COLOR_ALWAYS, REPORT_COLOR_NEVER } color;
 	struct report_look look; /* without `color` */
 	size_t series;           /* time series of paths in metrics at most; 0: the default */
@@ -27,7 +29,7 @@ struct report_style {
 #define REPORT_SERIES 1000
 
 /* The names of all, for a message: "text, json or csv". */
-#define REPORT_FORMAT_NAMES "text, json, csv, phs, openmetrics or prometheus"
+#define REPORT_FORMAT_NAMES "text, json, csv, html, phs, openmetrics or prometheus"
 
 /* False: there is no format of this name. */
 bool report_format_find(const char *name, enum report_format *format);
@@ -37,6 +39,9 @@ bool report_format_is_words(enum report_format format);
 
 /* Whether a report has all counts since the beginning, whatever reports there were: one of counters. */
 bool report_format_is_total(enum report_format format);
+
+/* Whether an output has one report only, the last: a page. */
+bool report_format_is_page(enum report_format format);
 
 /* Rows that make so many time series at most. */
 size_t report_metrics_rows(size_t series);

@@ -180,18 +180,14 @@ static void print_lost(FILE *out, const struct report_amount *lost)
 		lost->bytes);
 }
 
-/* Of a path with rows of both directions, files do not tell which packets were lost. */
 static void print_row_lost(FILE *out, const struct report_rows *rows, size_t i)
 {
-	const struct report_row *row = &rows->row[i];
-	bool later = i && !strcmp(row[-1].path, row->path);
-	bool shared = later || (i + 1 < rows->count && !strcmp(row[1].path, row->path));
-	const struct report_amount *lost = later ? &row[-1].lost : &row->lost;
+	const struct report_amount *lost = report_row_lost(rows, i);
 
-	if (shared && lost->packets)
-		fputs(",\"lost_packets\":null,\"lost_bytes\":null", out);
-	else
+	if (lost)
 		print_lost(out, lost);
+	else
+		fputs(",\"lost_packets\":null,\"lost_bytes\":null", out);
 }
 
 int report_json(FILE *out, const struct report_content *content, bool later)

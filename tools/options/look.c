@@ -25,14 +25,15 @@ static int sort_option(struct report_style *style, const char *argument)
 		[REPORT_BY_IN] = "in",
 		[REPORT_BY_OUT] = "out",
 		[REPORT_BY_ACCEPTED] = "accepted",
+		[REPORT_BY_LOST] = "lost",
 		[REPORT_BY_NAME] = "name",
 		[REPORT_BY_NAME + 1] = NULL,
 	};
 	int column = find_word(columns, argument, strlen(argument));
 
 	if (column < 0)
-		return command_usage("--sort '%s': must be packets, bytes, in, out, accepted or "
-				     "name",
+		return command_usage("--sort '%s': must be packets, bytes, in, out, accepted, "
+				     "lost or name",
 				     argument);
 	style->look.sort = (enum report_sort)column;
 	return 0;

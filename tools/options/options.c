@@ -26,14 +26,14 @@ const char command_option_help[] =
 	"  -I, --interval SECONDS  a report of each such time, not one of all\n"
 	"  -o, --output FILE       write the report there; -: to standard output\n"
 	"      --append            add to what FILE has; SIGHUP opens it anew\n"
-	"      --format FORMAT     text (default); json: one object a line; csv;\n"
+	"      --format FORMAT     text (default); json: one object a line; csv; html;\n"
 	"                          phs: as tshark -z io,phs; openmetrics, prometheus:\n"
 	"                          all counts since the beginning, for Prometheus\n"
 	"      --series N          so many time series of paths at most (1000); the rest\n"
 	"                          of the paths is one, path=\"other\"\n"
 	"  -n, --top N             in text: the N rows with most packets, or by --sort\n"
 	"      --depth N           in text: N layers of each path\n"
-	"      --sort COLUMN       in text: packets, bytes, in, out, accepted or name\n"
+	"      --sort COLUMN       in text: packets, bytes, in, out, accepted, lost, name\n"
 	"      --units UNITS       in text: si, iec or exact; bits or bytes a second\n"
 	"      --color WHEN        in text: auto (a terminal), always or never\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
@@ -76,8 +76,9 @@ int command_option(struct report_options *options, int option, const char *argum
 			return 0;
 		return command_usage("--format '%s': must be " REPORT_FORMAT_NAMES, argument);
 	case 'I':
-		options->style.intervals = true;
-		return command_seconds("-I", argument, &options->interval);
+		status = command_seconds("-I", argument, &options->interval);
+		options->style.interval = options->interval;
+		return status;
 	case 'o':
 		if (!*argument)
 			return command_usage("-o '': no file name");
@@ -168,6 +169,14 @@ int command_output(const struct report_options *options, int descriptor, const c
 		return command_usage(
 			"--append: a report in this format has all counts since the beginning");
 
+	if (report_format_is_page(options->style.format)) {
+		if (many)
+			return command_usage(
+				"--format html: a page has one report: not with --each");
+		if (options->interval && (!options->output || !strcmp(options->output, "-")))
+			return command_usage("--format html: with -I the page grows: give it a "
+					     "file with -o");
+	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (!options->output || !strcmp(options->output, "-")) {

@@ -4,6 +4,7 @@
 #include "tools/report/devices.h"
 #include "tools/report/filter.h"
 #include "tools/report/classes.h"
+#include "tools/report/history.h"
 #include "tools/report/hooks.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ struct report {
 	struct report_series series; /* of metrics */
 	struct moment start;         /* of the next report */
 	bool devices_noted;
+	struct report_history history; /* of a page */
+	struct timespec span_start;    /* where report_write_span() began; 0: not yet */
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
@@ -102,6 +105,7 @@ void report_close(struct report *report)
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
 	report_series_free(&report->series);
+	report_history_free(&report->history);
 	free(report->program);
 	free(report->filter);
 	free(report);
@@ -275,9 +279,36 @@ static int add_notes(const struct report *report, struct report_content *content
 	return 0;
 }
 
-/* Fills in the rest of the content and writes it; keep: the next report counts from here. */
+/* The interval that ends here, and all notes so far. */
+static int add_history(struct report *report, struct report_content *content,
+		       const struct timespec *since)
+{
+	const unsigned int interval = report->style.interval;
+	struct report_history *history = &report->history;
+	struct timespec start = content->start, end = content->end;
+	int error;
+
+	if (since &&
+	    interval) { /* of packets' own times: the last is not the end of the interval */
+		start = end = *since;
+		end.tv_sec += interval / 1000;
+		end.tv_nsec += (long)(interval % 1000) * 1000000;
+		end.tv_sec += end.tv_nsec / 1000000000;
+		end.tv_nsec %= 1000000000;
+	} else if (history->count) {
+		start = history->point[history->count - 1].end;
+	}
+	error = report_history_add(history, content, &start, &end, since ? interval / 1e3 : 0);
+	content->history = history;
+	return error ? error : report_history_notes(history, content);
+}
+
+/*
+ * Fills in the rest of the content and writes it; keep: the next report counts from here. since: when the
+ * interval began, of packets' own times; NULL: by the clock.
+ */
 static int write_counts(struct report *report, struct socktally *meter,
-			struct report_content *content, bool keep)
+			struct report_content *content, const struct timespec *since, bool keep)
 {
 	struct sample sample = {0};
 	struct report_note *notes = NULL;
@@ -288,7 +319,7 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->hooks = &sample.hooks;
 	content->classes = &sample.classes;
 	content->look = report->style.look;
-	content->head = report->style.intervals ? &report->output->head : NULL;
+	content->head = report->style.interval ? &report->output->head : NULL;
 	content->series = &report->series;
 	if (!error)
 		error = read_meter(&sample, report, meter, content->seconds);
@@ -300,12 +331,14 @@ static int write_counts(struct report *report, struct socktally *meter,
 		find_filter(report, meter, content);
 		error = add_notes(report, content, &notes, &devices);
 	}
+	if (!error && report_format_is_page(report->style.format))
+		error = add_history(report, content, since);
 	if (!error)
 		error = write_content(report, content);
-	if (!error && keep) {
+	if (!error && keep)
 		keep_sample(report, &sample);
+	if (!error && (keep || report->history.count))
 		report->devices_noted = true;
-	}
 	free(notes);
 	free(devices);
 	sample_free(&sample);
@@ -327,7 +360,7 @@ static int write_until_now(struct report *report, struct socktally *meter,
 				     .seconds =
 					     seconds_between(&report->start.elapsed, &now.elapsed),
 			     },
-			     keep);
+			     NULL, keep);
 	if (!error && keep)
 		report->start = now;
 	return error;
@@ -349,12 +382,16 @@ int report_write_span(struct report *report, struct socktally *meter,
 		      const struct report_source *source, const struct timespec *start,
 		      const struct timespec *end)
 {
+	bool total = report_format_is_total(report->style.format);
+
+	if (!total || (!report->span_start.tv_sec && !report->span_start.tv_nsec))
+		report->span_start = *start;
 	return write_counts(report, meter,
 			    &(struct report_content){
 				    .source = source,
-				    .start = *start,
+				    .start = report->span_start,
 				    .end = *end,
-				    .seconds = seconds_between(start, end),
+				    .seconds = seconds_between(&report->span_start, end),
 			    },
-			    true);
+			    start, !total);
 }
