@@ -2,23 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """How the cost of a packet grows: with live paths, with sockets on one meter, with CPUs. What a
 socket's filter takes of the sender's time, above the same sockets unmetered."""
-import itertools
 import subprocess
 
 import lib
 import netns
-
-# Of one length, and all read by the same code: so it is the table that makes the difference, not what
-# a processor guesses wrong where packets differ. (Tags won't do: two of 802.1ad in a row are one layer.)
-HEADERS = ("hopopts", "dstopts", "routing(segments=0)")
-ENDS = ("tcp", "icmpv6/data(16)", "sctp/data(8)", "dccp/data(4)", "esp/data(12)")
-
-
-def many_paths(count):
-    """Packets of the same depth, each of another path."""
-    texts = ("/".join(("eth/ipv6", *headers, end, "pad(148)")) for headers in itertools.product(
-        HEADERS, repeat=7) for end in ENDS)
-    return {f"p{i}": text for i, text in enumerate(itertools.islice(texts, count))}
 
 
 class Sockets:
@@ -95,7 +82,7 @@ def compare(cases, packets, name):
 
 def by_paths(net):
     counts = lib.full((1, 100, 1000, 10_000), (1, 100))
-    compare({count: Case(net, many_paths(count)) for count in counts}, lib.full(150_000, 3000),
+    compare({count: Case(net, lib.many_paths(count)) for count in counts}, lib.full(150_000, 3000),
             lambda count: f"{count} live path{'s' if count > 1 else ''}")
 
 

@@ -4,6 +4,7 @@
 Their numbers are those of the JSON report, and no counter ever goes backwards."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import live
 import metrics
 import netns
 import packets
+import place
 import tap
 from metrics import parsed, paths
 
@@ -121,12 +123,39 @@ def over_time(net):
     tap.ok(rows.get("other") and sum(rows.values()) == 119, "the rows of a hook, and a sum of those that are over", rows)
 
 
+def shipped():
+    """The rules and the dashboard: promtool's tests, and only metrics that there are."""
+    folder = os.path.join(place.SOURCES, "examples")
+    with open(os.path.join(folder, "grafana-dashboard.json"), encoding="utf-8") as file:
+        dashboard = json.load(file)
+    with open(os.path.join(folder, "prometheus-rules.yml"), encoding="utf-8") as file:
+        texts = [line for line in file if not line.strip().startswith("#")]
+    texts += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    used = {name for text in texts for name in re.findall(r"\bsocktally_[a-z_]+", text)}
+    with open(os.path.join(place.SOURCES, "tools/formats/openmetrics.c"), encoding="utf-8") as file:
+        source = file.read()
+    names = re.findall(r'\{\s*"([a-z_]+)",\s*"[A-Z]', source)
+    have = ({f"socktally_{prefix}{name}_total" for name in names for prefix in ("", "class_", "hook_")} |
+            {f"socktally_{name}" for name in re.findall(r'begin_gauge\(writer, "([a-z_]+)"', source)})
+    tap.ok(len(used) > 6 and used <= have, "rules and dashboard ask for metrics that there are", used - have)
+    if not shutil.which("promtool"):
+        tap.skip("promtool test rules", "no promtool")
+        return
+    done = subprocess.run(["promtool", "test", "rules", "prometheus-rules-test.yml"], cwd=folder, capture_output=True,
+                          text=True, check=False, timeout=60)
+    tap.same((done.returncode, "FAILED" in done.stdout), (0, False), "promtool test rules")
+    done = subprocess.run(["promtool", "check", "rules", "prometheus-rules.yml"], cwd=folder, capture_output=True,
+                          text=True, check=False, timeout=60)
+    tap.same(done.returncode, 0, "promtool check rules")
+
+
 def main():
     tap.time_limit(120)
     metrics.need()
     as_json()
     hooks()
     refuses()
+    shipped()
     live.need()
     over_time(netns.Net())
     tap.done()
