@@ -37,9 +37,9 @@
 	INSN(BPF_LD | BPF_DW | BPF_IMM, DST, BPF_PSEUDO_MAP_FD, 0, FD), ((struct bpf_insn){0})
 #define SIZE(ARRAY) (sizeof(ARRAY) / sizeof(*(ARRAY)))
 
-enum program { EMPTY, TUTORIAL, TUTORIAL_ATOMIC, FILTER, WHOLE, PROGRAMS };
-static const char *const program_names[PROGRAMS] = {"empty", "tutorial", "tutorial-atomic",
-						    "filter", "whole"};
+enum program { EMPTY, TUTORIAL, TUTORIAL_ATOMIC, FILTER, PLAIN, WHOLE, PROGRAMS };
+static const char *const program_names[PROGRAMS] = {"empty",  "tutorial", "tutorial-atomic",
+						    "filter", "plain",    "whole"};
 static int programs[PROGRAMS];
 
 /* "ip and tcp and dst host 10.0.0.2 and greater 60": ten instructions, an everyday filter. */
@@ -128,12 +128,26 @@ static int load_filter(void)
 	return prog;
 }
 
+/* Without applications. It stays open. */
+static int load_plain(void)
+{
+	const struct socktally_open_opts opts = {.sz = sizeof(opts),
+						 .flags = SOCKTALLY_OPEN_NO_APPLICATIONS};
+	struct socktally *meter;
+	int result = socktally_open(&meter, &opts);
+
+	if (result)
+		die("meter", result);
+	return load_whole(meter);
+}
+
 static void load_all(struct socktally *meter)
 {
 	programs[EMPTY] = load_empty();
 	programs[TUTORIAL] = load_tutorial(0);
 	programs[TUTORIAL_ATOMIC] = load_tutorial(1);
 	programs[FILTER] = load_filter();
+	programs[PLAIN] = load_plain();
 	programs[WHOLE] = load_whole(meter);
 }
 

@@ -11,6 +11,7 @@
 
 static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
 #define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
+#include "bpf/apps/look_packet.h"
 #include "bpf/parse/segments.h"
 
 /* The walk is in the region, too. */
@@ -46,6 +47,23 @@ static __always_inline void st_note_common(struct socktally_packet *packet, stru
 	packet->offsets[2] = network == ST_IP ? 14 + 20 : 14 + 40;
 }
 
+/* The application, if there is one and the path has room for it. */
+static __always_inline void st_note_app(struct st_region *region, __u32 app)
+{
+	struct socktally_packet *packet = &region->chain.packet;
+	struct st_path path = {packet->path.hi, packet->path.lo};
+	__u32 at = packet->layer_count & (SOCKTALLY_PACKET_LAYERS - 1);
+
+	st_flow_push(&path, app);
+	if (path.lo == packet->path.lo)
+		return;
+	packet->path.hi = path.hi;
+	packet->path.lo = path.lo;
+	packet->layers[at] = app;
+	packet->offsets[at] = st_look_of(region)->flow.payload;
+	packet->layer_count++;
+}
+
 static __always_inline struct st_region *st_region_of(__u32 cpu)
 {
 	return bpf_map_lookup_elem(ST_EXTERN_PTR(socktally_regions), &cpu);
@@ -73,7 +91,7 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 
 SEC("socket") int chain_parse(struct __sk_buff *skb)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 cpu = bpf_get_smp_processor_id(), app;
 	__u32 verdict = skb->cb[ST_CB_VERDICT];
 	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
@@ -94,8 +112,27 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 		st_note_common(&region->chain.packet, *path);
 	if (!region->chain.packet.segments)
 		region->chain.packet.segments = st_segments(&packet, *path);
+	if (st_flow_wanted()) {
+		app = st_flow_app(&packet, st_look_of(region), *path);
+		if (app == ST_FLOW_LOOK) {
+			bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_LOOK_HOOKS);
+			app = 0;
+		}
+		st_note_app(region, app);
+	}
 	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
 	return verdict;
+}
+
+SEC("socket") int chain_look(struct __sk_buff *skb)
+{
+	struct st_region *region = st_region_of(bpf_get_smp_processor_id());
+
+	if (!region)
+		return skb->cb[ST_CB_VERDICT];
+	st_note_app(region, st_look_now(skb, st_look_of(region)));
+	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
+	return skb->cb[ST_CB_VERDICT];
 }
 
 SEC("socket") int chain_tally(struct __sk_buff *skb)

@@ -58,7 +58,9 @@ struct st_cell {
 #define ST_CHAIN_ENTRY 0
 #define ST_CHAIN_COUNT 1 /* where `count` goes on with a packet of many layers, see ST_CB_PART */
 #define ST_CHAIN_PARSE 2 /* where `chain_parse` does */
-#define ST_CHAIN_BANK(bank) (3 + (bank) * (ST_MAX_HOOKS + 1))
+#define ST_CHAIN_LOOK 3  /* looks at payload, then counts: empty without applications */
+#define ST_CHAIN_LOOK_HOOKS 4 /* the same with hooks: goes on with them */
+#define ST_CHAIN_BANK(bank) (5 + (bank) * (ST_MAX_HOOKS + 1))
 #define ST_CHAIN_SLOTS ST_CHAIN_BANK(2)
 
 /* Counters of hooks: more than hooks, as one that takes another's place is there with it. */
@@ -69,6 +71,7 @@ struct st_region {
 	__u32 zero; /* never written */
 	__u32 spare[14];
 	__u64 walk[16];               /* scratch of the parser: a struct st_walk */
+	__u64 look[32];               /* scratch for packets that are looked at: a struct st_look */
 	struct socktally_chain chain; /* scratch of the chain with hooks */
 	__u64 spare_chain[4];
 	struct socktally_taken taken[ST_HOOK_SLOTS];

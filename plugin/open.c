@@ -57,6 +57,10 @@ static void meter_free(struct socktally *meter)
 		close(meter->timer);
 	if (meter->remote >= 0)
 		close(meter->remote);
+	if (meter->flow_map >= 0)
+		close(meter->flow_map);
+	if (meter->look_prog >= 0)
+		close(meter->look_prog);
 	if (meter->chain_map >= 0)
 		close(meter->chain_map);
 	if (meter->count_prog >= 0)
@@ -116,6 +120,9 @@ int socktally_open(struct socktally **result, const struct socktally_open_opts *
 	meter->gap_ctx = own.gap_ctx;
 	meter->cells_map = meter->header_buffer.map = meter->chain_map = -1;
 	meter->count_prog = meter->remote = meter->timer = meter->events = meter->label_fd = -1;
+	meter->flow_map = meter->look_prog = -1;
+	if (!(own.flags & SOCKTALLY_OPEN_NO_APPLICATIONS))
+		meter->flow_count = own.flows ? own.flows : ST_FLOW_DEFAULT;
 	st_hooks_init(&meter->hooks);
 	meter->ports = ports;
 	meter->userspace = own.flags & SOCKTALLY_OPEN_USERSPACE;

@@ -14,7 +14,7 @@
 
 #define BROKER_MAGIC 0x76736b73u
 /* Goes up with each change here or in bpf/table.h: a client reads the broker's table directly. */
-#define BROKER_VERSION 3
+#define BROKER_VERSION 4
 
 #define BROKER_MAX_INSNS 4096 /* BPF_MAXINSNS */
 #define BROKER_MAX_PORTS 8
@@ -39,7 +39,9 @@ struct broker_request {
 	int32_t ifindex; /* as in struct st_socket_link */
 	uint32_t link;
 	uint32_t paths; /* BROKER_OPEN */
-	uint32_t flags; /* BROKER_OPEN: SOCKTALLY_OPEN_RECORDS */
+	uint32_t flags; /* BROKER_OPEN: SOCKTALLY_OPEN_RECORDS, SOCKTALLY_OPEN_NO_APPLICATIONS */
+	uint32_t flows; /* BROKER_OPEN: as in struct socktally_open_opts */
+	uint32_t reserved;
 	struct broker_port
 		ports[BROKER_MAX_PORTS]; /* BROKER_OPEN; the first with port 0 ends them */
 	char what[64];                   /* the socket, for messages */
@@ -57,7 +59,7 @@ struct broker_reply {
 	char text[320];
 };
 
-_Static_assert(sizeof(struct broker_request) == 136, "no padding");
+_Static_assert(sizeof(struct broker_request) == 144, "no padding");
 _Static_assert(sizeof(struct broker_reply) == 348, "no padding");
 
 #endif

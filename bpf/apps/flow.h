@@ -21,13 +21,8 @@ struct st_flow_packet {
 	__u8 spare;
 };
 
-/* What st_flow_known() says beside a number of an application, or 0: it has none. */
+/* Beside a number of an application, and 0: it has none. */
 #define ST_FLOW_LOOK 0x100
-
-static __always_inline __u64 st_flow_get64(const __u8 *bytes)
-{
-	return (__u64)st_get32(bytes) << 32 | st_get32(bytes + 4);
-}
 
 static __always_inline __u64 st_flow_mix(__u64 hash)
 {
@@ -35,34 +30,27 @@ static __always_inline __u64 st_flow_mix(__u64 hash)
 	return hash ^ hash >> 32;
 }
 
-/* An end of an IPv4 flow is a number of 48 bits, one of an IPv6 flow is hashed to 64. */
-static __always_inline __u64 st_flow_end6(const __u8 *address, __u32 port, __u64 key)
-{
-	return st_flow_mix(st_flow_mix(st_flow_get64(address) ^ key) + st_flow_get64(address + 8)) +
-	       port;
-}
-
 /*
- * n, t: IP's and the transport's header, the fixed part of each. key: random, so that nobody chooses
- * ports of which all flows come to one bucket.
+ * n: the fixed part of IP's header; from, to: the ports. key: random, so that nobody chooses ports of which
+ * all flows come to one bucket. Bytes are in the machine's order: to hash them, one is as good as the other.
+ * Without a branch on the direction, which no CPU could foresee.
  */
-static __always_inline void st_flow_hash(struct st_flow_packet *flow, const __u8 *n, __u32 tags,
-					 __u64 key)
+static __always_inline void st_flow_hash(struct st_flow_packet *flow, const __u8 *n, __u64 from,
+					 __u64 to, __u32 tags, __u64 key)
 {
-	__u64 from, to, smaller, larger;
+	const __u64 more = (__u64)tags << 8 | flow->transport;
 
 	if (n[0] >> 4 == 6) {
-		from = st_flow_end6(n + 8, flow->from, key);
-		to = st_flow_end6(n + 24, flow->to, key);
+		from *= 0x9e3779b97f4a7c15ull;
+		to *= 0x9e3779b97f4a7c15ull;
+		from += (st_raw64(n + 8) ^ key) * 0xd6e8feb86659fd93ull + st_raw64(n + 16);
+		to += (st_raw64(n + 24) ^ key) * 0xd6e8feb86659fd93ull + st_raw64(n + 32);
 	} else {
-		from = (__u64)st_get32(n + 12) << 16 | flow->from;
-		to = (__u64)st_get32(n + 16) << 16 | flow->to;
+		from |= (__u64)st_raw32(n + 12) << 16;
+		to |= (__u64)st_raw32(n + 16) << 16;
 	}
-	flow->side = from > to;
-	smaller = flow->side ? to : from;
-	larger = flow->side ? from : to;
-	smaller = st_flow_mix(smaller ^ key);
-	flow->hash = st_flow_mix((smaller + larger) ^ ((__u64)tags << 8 | flow->transport) << 24);
+	flow->side = ((to >> 1) - (from >> 1)) >> 63;
+	flow->hash = st_flow_mix((st_flow_mix(from ^ key) + st_flow_mix(to ^ key)) ^ more << 24);
 }
 
 /* Where the packet ends by the lengths in IP's header; 0: it doesn't say. */
@@ -75,27 +63,37 @@ static __always_inline __u32 st_flow_end(const __u8 *n, __u32 network)
 	return network + length + (n[0] >> 4 == 6 ? 40 : 0);
 }
 
-/* The payload of a packet: what is there ends at `end`, what the headers say is `said`. */
-static __always_inline void st_flow_payload(struct st_flow_packet *flow, const __u8 *t,
-					    __u32 transport, __u32 end, __u32 said)
+/* t: the transport's header, at `transport`. Sets what st_flow_hash() and st_flow_lengths() go on with. */
+static __always_inline void st_flow_ports(struct st_flow_packet *flow, const __u8 *t,
+					  __u32 transport)
 {
-	__u32 header = 8, length;
+	__u32 header = 8, length = st_get16(t + 4);
 
-	if (said < end)
-		said = end;
+	flow->from = st_get16(t);
+	flow->to = st_get16(t + 2);
+	flow->begins = 0;
+	flow->length = length ? transport + length : ST_NO_LIMIT;
 	if (flow->transport == ST_TCP) {
 		header = (t[12] >> 4) * 4;
 		flow->begins = t[13] >> 1 & 1;
+		flow->length = ST_NO_LIMIT;
 		if (header < 20)
-			header = ST_NO_LIMIT;
-	} else {
-		length = st_get16(t + 4);
-		if (length && transport + length < said)
-			said = transport + length;
-		if (end > said)
-			end = said;
+			header = ST_NO_LIMIT - 0xffff;
 	}
 	flow->payload = transport + header;
+}
+
+/* What is there of the packet ends at `end`, 0: where it does by IP's header, which is `said`. */
+static __always_inline void st_flow_lengths(struct st_flow_packet *flow, __u32 end, __u32 said)
+{
+	if (!end)
+		end = said;
+	if (said < end)
+		said = end;
+	if (flow->length < said)
+		said = flow->length;
+	if (end > said)
+		end = said;
 	flow->there = flow->payload < end ? end - flow->payload : 0;
 	flow->length = flow->there ? said - flow->payload : 0;
 }
@@ -117,9 +115,10 @@ static __always_inline void st_flow_push(struct st_path *path, __u32 app)
 	path->lo = path->lo << 8 | app;
 }
 
-static __always_inline __u32 st_flow_header(__u32 transport)
+/* Where the header of that layer starts, after the walk. */
+static __always_inline __u32 st_flow_start(__u32 transport, const struct st_walk *walk)
 {
-	return transport == ST_TCP ? 20 : 8;
+	return transport == ST_TCP ? walk->off - 20 : walk->transport;
 }
 
 static __always_inline __u64 st_flow_age(__u64 word, __u32 now)
@@ -164,10 +163,40 @@ static __always_inline __u32 st_flow_looks(__u64 word, __u32 side)
 	return word >> ST_FLOW_LOOKS(side) & 3;
 }
 
+/* What a word says of a packet that changes nothing but when the flow was last seen. */
+static __always_inline __u32 st_flow_say(__u64 *bucket, __u32 at, __u64 word, __u32 now)
+{
+	if (st_flow_age(word, now))
+		st_flow_store(bucket, at, st_flow_seen(word, now));
+	return word & ST_FLOW_NAMED ? word & 0xff : 0;
+}
+
+/* A new flow that was recognised lives on with its second packet, among those that are not new. */
+static __always_inline _Bool st_flow_moves(__u64 word, __u32 at, __u32 young)
+{
+	return word & ST_FLOW_NAMED && at < young && young < ST_FLOW_WORDS;
+}
+
 /*
- * Of a packet whose flow's word is at `at`: the application; 0: none; ST_FLOW_LOOK: st_flow_look() has to
- * say. young: how many words new flows may take, ST_FLOW_WORDS where they may take all.
+ * Of a packet whose flow's word is at `at`, if that flow isn't looked at any more: the application, or 0: none;
+ * else ST_FLOW_LOOK. Of flow only `begins` and `now` are needed. young: how many words of a bucket new flows
+ * may take, ST_FLOW_WORDS where they may take all.
  */
+static __always_inline __u32 st_flow_settled(__u64 *bucket, __u32 at, __u32 young,
+					     const struct st_flow_packet *flow)
+{
+	__u64 word;
+
+	if (at >= ST_FLOW_WORDS)
+		return ST_FLOW_LOOK;
+	word = st_flow_load(bucket, at);
+	if ((word & ST_FLOW_LOOKED) != ST_FLOW_LOOKED || flow->begins ||
+	    st_flow_over(word, flow->now) || st_flow_moves(word, at, young))
+		return ST_FLOW_LOOK;
+	return st_flow_say(bucket, at, word, flow->now);
+}
+
+/* The same of one that may be looked at: ST_FLOW_LOOK: st_flow_look() has to say. */
 static __always_inline __u32 st_flow_known(__u64 *bucket, __u32 at, __u32 young,
 					   const struct st_flow_packet *flow)
 {
@@ -176,17 +205,10 @@ static __always_inline __u32 st_flow_known(__u64 *bucket, __u32 at, __u32 young,
 	if (at >= ST_FLOW_WORDS)
 		return flow->length ? ST_FLOW_LOOK : 0;
 	word = st_flow_load(bucket, at);
-	if (flow->begins || st_flow_over(word, flow->now))
+	if (flow->begins || st_flow_over(word, flow->now) || st_flow_moves(word, at, young) ||
+	    (flow->length && st_flow_looks(word, flow->side) < ST_APP_LOOKS))
 		return ST_FLOW_LOOK;
-	if (flow->length && st_flow_looks(word, flow->side) < ST_APP_LOOKS)
-		return ST_FLOW_LOOK;
-	if (!(word & ST_FLOW_NAMED))
-		return 0;
-	if (at < young && young < ST_FLOW_WORDS)
-		return ST_FLOW_LOOK;
-	if (st_flow_age(word, flow->now))
-		st_flow_store(bucket, at, st_flow_seen(word, flow->now));
-	return word & 0xff;
+	return word & ST_FLOW_NAMED ? st_flow_say(bucket, at, word, flow->now) : 0;
 }
 
 #endif

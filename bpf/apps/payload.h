@@ -18,7 +18,7 @@ struct st_app_payload {
 	__u8 side;      /* which end has sent it, 0 or 1: not who is the client */
 	__u8 nth;       /* packets with payload of this side that were looked at before */
 	__u8 other;     /* the same of the other side */
-};
+} __attribute__((aligned(8)));
 
 /*
  * What st_app_look() of look.h returns, besides what it wants to be given with the flow's next packet, a

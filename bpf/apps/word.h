@@ -37,6 +37,7 @@
 #define ST_FLOW_NAMED (1ull << 8)
 #define ST_FLOW_ENDS (1ull << 9)
 #define ST_FLOW_LOOKS(side) (10 + 2 * (side))
+#define ST_FLOW_LOOKED (15ull << ST_FLOW_LOOKS(0)) /* nothing is looked at any more */
 #define ST_FLOW_AGE 20
 #define ST_FLOW_AGE_MASK 0xfff
 #define ST_FLOW_TAG 32

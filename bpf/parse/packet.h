@@ -50,6 +50,7 @@ struct st_walk {
 	__u32 base;            /* kernel: where in the packet the buffer starts */
 	__u32 size;            /* kernel: of what is in the buffer */
 	__u32 network;         /* where the innermost IP header starts */
+	__u32 transport;       /* and the innermost UDP header */
 	__u32 tags;            /* identifiers of VLANs around it, 12 bits each */
 	struct st_step step;   /* of the layer that is read now */
 };

@@ -15,6 +15,7 @@ struct st_packet {
 	__u8 *buffer;         /* ST_HEADER_BUFFER bytes of a map's value */
 	struct st_walk *walk; /* in a map's value, too */
 	__u32 zero;           /* 0, but unknown to the verifier */
+	const __u8 *common;   /* the packet, if st_common() has found its path; else NULL */
 };
 
 /*
@@ -28,6 +29,10 @@ struct st_packet {
 _Static_assert(ST_HEADERS_LOAD + ST_WINDOW <= ST_HEADER_BUFFER,
 	       "headers and window have to fit the buffer");
 _Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
+
+/* A packet without a walk: who needs its headers finds them in pkt->common. */
+#define ST_NOTE_COMMON(pkt, h, common_, len)                                                       \
+	((pkt)->walk->off = st_common_end(common_), (pkt)->common = (h))
 
 /* A compiler barrier: values are stored before it and loaded again after it. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
@@ -54,6 +59,7 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 	pkt->buffer = header_buffer + (cpu & ST_EXTERN_U64(cpu_mask)) * ST_HEADER_BUFFER;
 	pkt->walk = (struct st_walk *)region->walk;
 	pkt->zero = region->zero;
+	pkt->common = NULL;
 }
 
 /*
@@ -172,6 +178,22 @@ static __always_inline const struct st_ports *st_packet_ports(const struct st_pa
 static __always_inline __u32 st_get16(const __u8 *bytes)
 {
 	return bpf_ntohs(*(const __u16 *)bytes);
+}
+
+/* In the machine's byte order. */
+static __always_inline __u16 st_raw16(const __u8 *bytes)
+{
+	return *(const __u16 *)bytes;
+}
+
+static __always_inline __u32 st_raw32(const __u8 *bytes)
+{
+	return *(const __u32 *)bytes;
+}
+
+static __always_inline __u64 st_raw64(const __u8 *bytes)
+{
+	return *(const __u64 *)bytes;
 }
 
 static __always_inline __u32 st_get32(const __u8 *bytes)

@@ -19,6 +19,7 @@ struct st_packet {
 
 /* See packet_kernel.h. */
 #define ST_FORGET()
+#define ST_NOTE_COMMON(pkt, h, common, len) st_common_walk(&(pkt)->walk, h, common, len)
 
 /* Metadata and packets without a link header exist only on sockets. */
 static __always_inline __u32 st_packet_tag(const struct st_packet *pkt)
@@ -95,6 +96,31 @@ static __always_inline const struct st_ports *st_packet_ports(const struct st_pa
 static __always_inline __u32 st_get16(const __u8 *bytes)
 {
 	return (__u32)bytes[0] << 8 | bytes[1];
+}
+
+/* In the machine's byte order. */
+static __always_inline __u16 st_raw16(const __u8 *bytes)
+{
+	__u16 number;
+
+	memcpy(&number, bytes, sizeof(number));
+	return number;
+}
+
+static __always_inline __u32 st_raw32(const __u8 *bytes)
+{
+	__u32 number;
+
+	memcpy(&number, bytes, sizeof(number));
+	return number;
+}
+
+static __always_inline __u64 st_raw64(const __u8 *bytes)
+{
+	__u64 number;
+
+	memcpy(&number, bytes, sizeof(number));
+	return number;
 }
 
 static __always_inline __u32 st_get32(const __u8 *bytes)

@@ -109,9 +109,11 @@ static __always_inline void st_layer(struct st_walk *walk, struct st_step *step,
 		st_ah(step, h);
 		break;
 	case ST_PARSER_UDP:
+		walk->transport = walk->off;
 		st_udp(step, h, ports);
 		break;
 	case ST_PARSER_UDPLITE: /* its second field says how much the checksum covers */
+		walk->transport = walk->off;
 		st_udp_ports(step, h, ports);
 		break;
 	case ST_PARSER_GRE:
@@ -353,14 +355,26 @@ static __always_inline __u32 st_common(const struct st_packet *pkt, const __u8 *
 	return 0;
 }
 
-/* What the walk would leave behind of a packet that st_common() has found a path for. */
+/* Of a packet whose path is st_common()'s: where its transport's header starts, and the fixed part of it ends. */
+static __always_inline __u32 st_common_start(__u32 common)
+{
+	return (common >> 8 & 0xff) == ST_IPV6 ? 54 : 34;
+}
+
+static __always_inline __u32 st_common_end(__u32 common)
+{
+	return st_common_start(common) + ((common & 0xff) == ST_TCP ? 20 : 8);
+}
+
+/* What the walk would leave behind of such a packet. */
 static __always_inline void st_common_walk(struct st_walk *walk, const __u8 *h, __u32 common,
 					   __u32 len)
 {
 	const _Bool ipv6 = (common >> 8 & 0xff) == ST_IPV6;
 
 	walk->network = 14;
-	walk->off = (ipv6 ? 54 : 34) + ((common & 0xff) == ST_TCP ? 20 : 8);
+	walk->transport = st_common_start(common);
+	walk->off = st_common_end(common);
 	walk->end = ipv6 ? 54 + st_get16(h + 18) : 14 + st_get16(h + 16);
 	walk->tags = 0;
 	walk->len = len;
@@ -379,7 +393,7 @@ static __always_inline __u32 st_parse_start(struct st_packet *pkt, __u32 link)
 	if (link == ST_LINK_ETH) {
 		common = st_common(pkt, h, len);
 		if (common) {
-			st_common_walk(walk, h, common, len);
+			ST_NOTE_COMMON(pkt, h, common, len);
 			return common;
 		}
 	}

@@ -163,18 +163,16 @@ static inline void flow_read(const struct st_flow_memory *memory,
 			     struct st_flow_packet *flow)
 {
 	const uint32_t last = st_flow_transport(path);
-	const uint32_t transport = place->off - st_flow_header(last);
+	const uint32_t transport = last == ST_TCP ? place->off - 20 : place->transport;
 	const uint8_t *n = packet->data + place->network, *t = packet->data + transport;
 
 	flow->transport = (uint8_t)last;
 	if (!last)
 		return;
-	flow->from = (uint16_t)st_get16(t);
-	flow->to = (uint16_t)st_get16(t + 2);
-	flow->begins = 0;
+	st_flow_ports(flow, t, transport);
 	flow->now = packet->seconds / ST_FLOW_UNIT;
-	st_flow_hash(flow, n, place->tags, memory->key);
-	st_flow_payload(flow, t, transport, place->end, st_flow_end(n, place->network));
+	st_flow_hash(flow, n, st_raw16(t), st_raw16(t + 2), place->tags, memory->key);
+	st_flow_lengths(flow, place->end, st_flow_end(n, place->network));
 }
 
 void st_flow_recognise(struct st_flow_memory *memory, const struct st_batch_packet *packets,

@@ -49,6 +49,7 @@ struct st_path st_classify_place(const struct st_ports *ports, __u32 link, const
 
 	*place = (struct st_flow_place){
 		.network = packet.walk.network,
+		.transport = packet.walk.transport,
 		.off = packet.walk.off,
 		.end = packet.walk.end,
 		.tags = packet.walk.tags,

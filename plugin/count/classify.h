@@ -15,7 +15,7 @@ struct st_path st_classify(const struct st_ports *ports, __u32 link, const void 
 /* Where in a packet its flow is told; what is not there has any value. */
 struct st_flow_place {
 	__u32 network;   /* where the innermost IP header starts */
-	__u32 transport; /* and the innermost UDP header: of st_classify_batch() only */
+	__u32 transport; /* and the innermost UDP header */
 	__u32 off;       /* where the fixed part of the last layer's header ends */
 	__u32 end;       /* of what is there of the packet, by the lengths in its headers */
 	__u32 tags;      /* VLANs, 12 bits each */

@@ -177,7 +177,7 @@ static __always_inline void place_common(struct st_flow_place *place, const __u8
 	st_common_walk(&walk, data, common, len);
 	*place = (struct st_flow_place){
 		.network = walk.network,
-		.transport = walk.off - ((common & 0xff) == ST_TCP ? 20 : 8),
+		.transport = walk.transport,
 		.off = walk.off,
 		.end = walk.end,
 	};

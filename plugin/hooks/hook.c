@@ -15,7 +15,7 @@ _Static_assert(SOCKTALLY_MAX_HOOKS == ST_MAX_HOOKS, "the header and the chain sa
 void st_hooks_init(struct st_hooks *hooks)
 {
 	memset(hooks, 0, sizeof(*hooks));
-	hooks->parse_prog = hooks->tally_prog = -1;
+	hooks->parse_prog = hooks->tally_prog = hooks->look_prog = -1;
 	hooks->map_memory = ST_MAP_MEMORY;
 	hooks->bank_map = hooks->inner_map = hooks->outer_map = -1;
 }
@@ -23,8 +23,8 @@ void st_hooks_init(struct st_hooks *hooks)
 void st_hooks_free(struct socktally *meter)
 {
 	struct st_hooks *hooks = &meter->hooks;
-	const int descriptors[] = {hooks->parse_prog, hooks->tally_prog, hooks->bank_map,
-				   hooks->inner_map, hooks->outer_map};
+	const int descriptors[] = {hooks->parse_prog, hooks->tally_prog, hooks->look_prog,
+				   hooks->bank_map,   hooks->inner_map,  hooks->outer_map};
 
 	for (unsigned int i = 0; i < hooks->count; i++)
 		st_hook_free(meter, hooks->hook[i]);

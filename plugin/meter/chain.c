@@ -2,6 +2,7 @@
 /* The programs of a chain with hooks, and how one chain takes another's place. */
 #include "bpf/chain.bpf.h"
 #include "plugin/bpf/syscall.h"
+#include "plugin/meter/flow_map.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
@@ -69,6 +70,7 @@ int st_chain_open(struct socktally *meter)
 				      sizeof(programs) / sizeof(*programs));
 	if (result)
 		return result;
+	st_flow_map_hooks(meter);
 	result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
 	if (result)
 		return chain_failed(meter, result);

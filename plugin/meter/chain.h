@@ -25,9 +25,9 @@ struct st_hook_ops {
 
 /*
  * The kernel ends a program at its 34th tail call (MAX_TAIL_CALL_CNT). One is to the chain, two are to
- * further parts of the parser, and one is to the tally.
+ * further parts of the parser, one is to the program that looks at payload, and one is to the tally.
  */
-#define ST_HOOK_CALLS_MAX (33 - 4)
+#define ST_HOOK_CALLS_MAX (33 - 5)
 
 struct st_hook {
 	const struct st_hook_ops *ops;
@@ -49,7 +49,7 @@ struct st_hooks {
 	struct st_hook *hook[ST_MAX_HOOKS];
 	unsigned int count;
 	uint32_t slots; /* in use, a bit each */
-	int parse_prog, tally_prog;
+	int parse_prog, tally_prog, look_prog;
 	bool ready;               /* all that follows is made, and the parser in its slot */
 	int bank_map;             /* one number: where in chain_map the parser goes on */
 	int inner_map, outer_map; /* to wait for programs: see chain_wait() */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* What a meter has in the kernel: the table of cells, the program that fills it, the chain. */
+#include "plugin/meter/flow_map.h"
 #include "plugin/meter/maps.h"
 #include "bpf/count.bpf.h"
 #include "plugin/bpf/loader.h"
@@ -107,7 +108,7 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 	const struct {
 		const char *name;
 		uint8_t pseudo; /* what the value is */
-		uint32_t value;
+		uint64_t value;
 	} known[] = {
 		{"socktally_regions", BPF_PSEUDO_MAP_FD, (uint32_t)meter->cells_map},
 		{"socktally_programs", BPF_PSEUDO_MAP_FD, (uint32_t)meter->chain_map},
@@ -117,6 +118,12 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 		{"socktally_chain_at", 0, offsetof(struct st_region, chain)},
 		{"paths", 0, meter->sizes.paths},
 		{"slots", 0, meter->sizes.slots},
+		/* without applications nothing comes to it, but a map has to stand there */
+		{"flow_words", BPF_PSEUDO_MAP_VALUE,
+		 (uint32_t)(meter->flow_map >= 0 ? meter->flow_map : meter->header_buffer.map)},
+		{"flow_mask", 0, meter->flow_mask},
+		{"flow_shift", 0, meter->flow_shift},
+		{"flow_key", 0, meter->flow_key},
 		{"port0", 0, meter->ports.pairs[0]},
 		{"port1", 0, meter->ports.pairs[1]},
 		{"port2", 0, meter->ports.pairs[2]},
@@ -132,8 +139,8 @@ bool st_symbol_resolve(const struct socktally *meter, const char *symbol, struct
 		if (strcmp(symbol, known[i].name) != 0)
 			continue;
 		insn[0].src_reg = known[i].pseudo & 0xf;
-		insn[0].imm = (int32_t)known[i].value;
-		insn[1].imm = 0;
+		insn[0].imm = (int32_t)(uint32_t)known[i].value;
+		insn[1].imm = (int32_t)(known[i].value >> 32);
 		return true;
 	}
 	return false;
@@ -214,6 +221,8 @@ int st_meter_maps_open(struct socktally *meter)
 	int result;
 
 	result = maps_make(meter);
+	if (!result)
+		result = st_flow_map_open(meter);
 	if (result)
 		return result;
 	result = st_own_programs_load(meter, st_object_count, sizeof(st_object_count), &count, 1);

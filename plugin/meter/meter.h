@@ -42,6 +42,12 @@ struct socktally {
 	uint32_t user; /* whom its saved filters are from: as it was when the meter was made */
 	int cells_map;
 	struct st_header_buffer header_buffer;
+	uint32_t flow_count; /* flows that the memory is to hold; 0: no applications */
+	int flow_map;        /* -1: none */
+	uint64_t flow_mask; /* for a number of a bucket in it; 0: applications are not recognised */
+	uint32_t flow_shift; /* from a tick of the kernel's to a unit of age */
+	uint64_t flow_key;
+	int look_prog;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
 	int count_prog; /* the whole chain while there are no hooks */
 	struct st_hooks hooks;

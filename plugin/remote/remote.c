@@ -171,7 +171,8 @@ int st_remote_open(struct socktally *meter, const struct socktally_open_opts *op
 	struct broker_request request = {
 		.op = BROKER_OPEN,
 		.paths = meter->sizes.paths,
-		.flags = meter->records ? SOCKTALLY_OPEN_RECORDS : 0,
+		.flags = opts->flags & (SOCKTALLY_OPEN_RECORDS | SOCKTALLY_OPEN_NO_APPLICATIONS),
+		.flows = opts->flows,
 	};
 	struct broker_reply reply;
 	void *mapped;

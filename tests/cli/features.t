@@ -11,7 +11,7 @@ import sys
 import live
 import tap
 
-NAMES = ("bpf meter perfmon jit direct_reads hooks classes functions packet_socket socket_program option_memory "
+NAMES = ("bpf meter perfmon jit direct_reads applications hooks classes functions packet_socket socket_program option_memory "
          "pidfd_getfd packet_diag program_list").split()
 
 

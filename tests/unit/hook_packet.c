@@ -190,12 +190,14 @@ static void remove_builtin(void)
 /* reads: how programs read the packet, by SOCKTALLY_READS. */
 static void try(const char *reads, int cpu)
 {
+	const struct socktally_open_opts opts = {.sz = sizeof(opts),
+						 .flags = SOCKTALLY_OPEN_NO_APPLICATIONS};
 	const uint32_t entry = ST_CHAIN_ENTRY;
 	uint32_t id = 0;
 
 	setenv("SOCKTALLY_READS", reads, 1);
 	checked = different = 0;
-	if (socktally_open(&meter, NULL))
+	if (socktally_open(&meter, &opts))
 		bail("can't meter");
 	if (ok(add_builtin(), "every built-in hook loads (%s)", reads)) {
 		remove_builtin();

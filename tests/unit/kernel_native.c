@@ -380,6 +380,7 @@ static void start(void)
 	};
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = PATHS,
+					   .flags = SOCKTALLY_OPEN_NO_APPLICATIONS,
 					   .ports = named,
 					   .port_count = sizeof(named) / sizeof(*named)};
 	const struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),

@@ -15,7 +15,7 @@ static struct attach_meter *meter_open(struct attach_session *session)
 					   .paths = options->paths,
 					   .ports = options->ports,
 					   .port_count = options->port_count,
-					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .flags = SOCKTALLY_OPEN_RECORDS | options->open_flags,
 					   .log = hook_options_log};
 	struct attach_meter *meter = calloc(1, sizeof(*meter));
 	int error;

@@ -147,7 +147,8 @@ bool broker_load_meter(struct broker *broker)
 					   .paths = broker->options->paths,
 					   .ports = broker->options->ports,
 					   .port_count = broker->options->port_count,
-					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .flags = SOCKTALLY_OPEN_RECORDS |
+						    broker->options->open_flags,
 					   .log = log_line,
 					   .log_ctx = broker};
 

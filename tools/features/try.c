@@ -148,6 +148,21 @@ static struct socktally *try_meter(struct feature *feature)
 	return meter;
 }
 
+static void try_applications(struct feature *feature, const struct socktally *meter)
+{
+	set(feature, meter && meter->flow_mask ? FEATURE_YES : FEATURE_NO, NULL);
+	if (feature->state == FEATURE_YES) {
+		say(feature, "paths end with what a flow was recognised as");
+	} else if (!meter) {
+		say(feature, "not tried without counting packets");
+	} else {
+		say(feature, "this kernel does not take the program that looks at payload, or is a "
+			     "PREEMPT_RT kernel");
+		feature->means =
+			"paths end at the transport; 'socktally read' has them all the same";
+	}
+}
+
 static void try_hooks(struct feature *feature, struct socktally *meter)
 {
 	struct socktally_hook_opts opts = {.sz = sizeof(opts), .builtin = "sizes"};
@@ -311,6 +326,7 @@ void features_try(struct feature features[FEATURE_COUNT])
 		[FEATURE_PERFMON] = {"perfmon", "CAP_PERFMON"},
 		[FEATURE_JIT] = {"jit", "BPF compiler (JIT)"},
 		[FEATURE_DIRECT] = {"direct_reads", "reading in place"},
+		[FEATURE_APPLICATIONS] = {"applications", "tls, dns, ... by payload"},
 		[FEATURE_HOOKS] = {"hooks", "--hook"},
 		[FEATURE_CLASSES] = {"classes", "--class"},
 		[FEATURE_FUNCTIONS] = {"functions", "negative offsets"},
@@ -334,6 +350,7 @@ void features_try(struct feature features[FEATURE_COUNT])
 	try_perfmon(&features[FEATURE_PERFMON], &features[FEATURE_BPF]);
 	try_jit(&features[FEATURE_JIT]);
 	try_direct(&features[FEATURE_DIRECT]);
+	try_applications(&features[FEATURE_APPLICATIONS], meter);
 	try_hooks(&features[FEATURE_HOOKS], meter);
 	try_classes(&features[FEATURE_CLASSES], meter);
 	try_functions(&features[FEATURE_FUNCTIONS], meter);

@@ -28,15 +28,19 @@ static bool open_meter(struct client *client, const struct broker_request *reque
 	struct socktally_port ports[BROKER_MAX_PORTS];
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
 					   .paths = request->paths,
+					   .flows = request->flows,
+					   .flags = request->flags & SOCKTALLY_OPEN_NO_APPLICATIONS,
 					   .ports = ports};
 	struct broker_reply reply = {0};
 	int result;
 
 	if (client->meter)
 		return false;
-	if (request->paths > SERVICE_PATHS || request->flags & ~SOCKTALLY_OPEN_RECORDS) {
+	if (request->paths > SERVICE_PATHS || request->flows > SERVICE_FLOWS ||
+	    request->flags & ~(SOCKTALLY_OPEN_RECORDS | SOCKTALLY_OPEN_NO_APPLICATIONS)) {
 		snprintf(reply.text, sizeof(reply.text),
-			 "the broker makes tables of at most %d paths", SERVICE_PATHS);
+			 "the broker makes tables of at most %d paths and %d flows", SERVICE_PATHS,
+			 SERVICE_FLOWS);
 		reply.error = -EINVAL;
 		return server_reply(client->fd, request, &reply, -1);
 	}

@@ -23,6 +23,8 @@
 #define SERVICE_PROGRAM_BYTES (16u * 1024 * 1024)
 /* Paths in a client's table: the broker pays for its memory. */
 #define SERVICE_PATHS 8192
+/* Flows whose application is remembered, the same. */
+#define SERVICE_FLOWS 131072
 /* Users of whom it is said that they were refused something. */
 #define SERVICE_TOLD 32
 

@@ -281,7 +281,8 @@ static int watch(struct options *options, struct report_output *output)
 					   .paths = options->report.paths,
 					   .ports = options->report.ports,
 					   .port_count = options->report.port_count,
-					   .flags = SOCKTALLY_OPEN_RECORDS,
+					   .flags = SOCKTALLY_OPEN_RECORDS |
+						    options->report.open_flags,
 					   .log = hook_options_log};
 	struct watch_session session = {.options = options,
 					.output = output,
