@@ -35,36 +35,7 @@ static const char help[] =
 	"Exit status: the tool's own for run; else 0, 1 for a failure, 2 for wrong usage;\n"
 	"of diff 0, 1 where the sides differ, 2 for trouble.\n"
 	"\n"
-	"Protocols are named as in Wireshark:";
-
-static const char *const protocols[] = {
-#define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE) NAME,
-#include <socktally/protocols.def>
-#undef SOCKTALLY_PROTOCOL
-};
-
-#define WIDTH 79 /* of the list of protocols */
-
-/* The help with the names of all protocols, wrapped into lines. */
-static int say_help(void)
-{
-	char names[sizeof(protocols) / sizeof(*protocols) * 20] = "";
-	size_t used = 0, column = WIDTH;
-
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
-		size_t length = strlen(protocols[i]);
-
-		if (used + length + 4 > sizeof(names))
-			break;
-		if (column + length + 1 > WIDTH) {
-			used += (size_t)sprintf(names + used, "\n ");
-			column = 1;
-		}
-		used += (size_t)sprintf(names + used, " %s", protocols[i]);
-		column += length + 1;
-	}
-	return command_print("%s%s\n", help, names);
-}
+	"Protocols are named as in Wireshark; socktally-paths(7) has all of them.\n";
 
 /*
  * Opens /dev/null in place of a standard descriptor that the caller has closed: a file of ours must not
@@ -98,7 +69,7 @@ int main(int argc, char **argv)
 				     "detach, features or broker");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (argc == 2 && !strcmp(argv[1], "help")))
-		return command_end(say_help());
+		return command_end(command_print("%s", help));
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
 		return command_end(say_version());
 

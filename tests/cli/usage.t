@@ -104,7 +104,7 @@ WRONG = [
     ("watch -i lo -c 0", "-c '0'"),
     ("watch -i lo -c x", "-c 'x'"),
     ("watch -i lo -I x", "-I 'x'"),
-    ("watch -i lo --format html", "'html'"),
+    ("watch -i lo --format pdf", "'pdf'"),
     ("watch -i lo --paths x", "--paths 'x'"),
     ("watch -i lo -x", "'-x'"),
     ("attach", "no process given"),
