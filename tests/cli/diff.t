@@ -202,6 +202,21 @@ def classes(one, other):
     tap.ok(status == 2 and not out and captures.one_line(err), "a class that is no expression", f"{status} {err}")
 
 
+def groups():
+    def report(name, rows, other, none):
+        counts = dict.fromkeys(COUNTERS, 0)
+        return made_report(name, {}, kind="file", groups=[{
+            "name": "talkers", "fields": ["ip.dst/24", "tcp.dstport"],
+            "rows": [{"key": key, "direction": "in", **counts, "packets": packets} for key, packets in rows],
+            "other": {**counts, "packets": other}, "none": {**counts, "packets": none}}])
+    a = report("a", [(["10.0.0.0/24", 443], 7), (["10.0.0.0/24", 80], 3), (["10.0.0.0/24", 443], 1)], 5, 6)
+    b = report("b", [(["10.0.0.0/24", 443], 8), (["10.0.1.0/24", 80], 3)], 6, 6)
+    status, out, err = run("diff", "--format", "json", a, b)
+    tap.same((status, err, {name: row[:3] for name, row in have(json.loads(out)["groups"], "group").items()}),
+             (1, "", {"talkers: 10.0.0.0/24, 80": [3, 0, -3], "talkers: 10.0.1.0/24, 80": [0, 3, 3],
+                      "talkers: (other)": [5, 6, 1]}), "groups of reports")
+
+
 def refused(name, data, why):
     status, out, err = run("diff", put(data, "refused"), os.path.join(FOLDER.name, "capture"))
     tap.ok(status == 2 and not out and captures.one_line(err) and why in err, f"refused: {name}", f"{status} {err}")
@@ -275,6 +290,7 @@ def main():
     accepted(one)
     cut_short()
     classes(one, other)
+    groups()
     broken(one)
     trouble(one)
     tap.done()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """corpus.py TARGET FOLDER: what a fuzz target starts from, made of the packets of tests/data/paths.txt."""
+import json
 import os
 import re
 import struct
@@ -72,12 +73,28 @@ def class_file(_packets):
         for i in range(0, len(expressions), 3)]
 
 
+def report(_packets):
+    """Reports with each part that the reader looks at."""
+    zeros = {"packets": 0, "segments": 0, "bytes": 0, "accepted_packets": 0, "accepted_bytes": 0}
+    one = dict.fromkeys(zeros, 1)
+    base = {"schema": "socktally/1", "source": {"kind": "socket", "program": "2,48 0 0 23,6 0 0 96"},
+            "totals": {**one, "overflow_packets": 0}, "paths": [{"path": "eth:ip", "direction": "in", **one}]}
+    more = {"source": {"kind": "file", "statistics": {"system_drops": 5}},
+            "notes": [{"time": "2026-01-01T00:00:00.000000Z", "event": "x", "text": "\u00e4\n"}],
+            "classes": [{"name": "a", "expression": "tcp", **zeros}],
+            "groups": [{"name": "g", "fields": ["ip.src"], "rows": [{"key": ["10.0.0.1", 7], **zeros}],
+                        "other": zeros, "none": zeros}], "new": [True, None, -1.5e3]}
+    return [json.dumps(base).encode(), json.dumps({**base, **more}).encode(),
+            b"\n".join([json.dumps(base).encode()] * 3)]
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     make = {"parser": parser, "capture_file": capture_file,
-            "broker": broker, "loader": loader, "class_file": class_file}.get(os.path.basename(sys.argv[1]))
+            "broker": broker, "loader": loader, "class_file": class_file,
+            "report": report}.get(os.path.basename(sys.argv[1]))
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.lstrip("!?") for line in lines))
     os.makedirs(sys.argv[2], exist_ok=True)

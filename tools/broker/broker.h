@@ -96,6 +96,8 @@ struct broker {
 
 	struct broker_watch watch;
 
+	struct report_drops drops; /* what the tool has been told */
+
 	/* of the last report: see run --lost */
 	const struct report_lost *lost;
 	const struct report_note *lost_notes;

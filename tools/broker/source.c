@@ -55,6 +55,7 @@ bool broker_report(struct broker *broker, bool final)
 				       .comm = broker->comm,
 				       .notes = notes,
 				       .note_count = broker_watch_notes(broker, notes),
+				       .drops = &broker->drops,
 				       .lost = broker->lost};
 
 	for (size_t i = 0; i < broker->lost_note_count && i < LOST_NOTES; i++)

@@ -46,6 +46,7 @@ struct report_source {
 	size_t socket_count;
 	const struct report_health *health;          /* NULL: not known */
 	const struct capture_statistics *statistics; /* of a file; NULL: none */
+	const struct report_drops *drops;            /* since the start; NULL: not known */
 	const struct report_lost *lost;              /* NULL: not asked for, or not known yet */
 };
 
@@ -54,11 +55,20 @@ struct report_amount {
 	uint64_t packets, bytes;
 };
 
+/* What the tool was told when it asked its sockets for their statistics, added up. */
+struct report_drops {
+	uint64_t reads; /* how often it has asked */
+	uint64_t packets, drops;
+	uint64_t freezes;     /* times that its ring of TPACKET_V3 was full */
+	struct timespec last; /* when it has asked last */
+};
+
 /* Of a path or a class, in both directions: what the filter accepted, and where it has stayed. */
 struct report_lost_row {
 	char *name;
 	struct report_amount accepted, written, lost;
 	struct report_amount after; /* accepted later than the last packet that is in the files */
+	struct report_amount uncertain; /* of the lost: they may have come later, too */
 };
 
 /* What the tool's files lack of what was accepted since the meter was opened. */
@@ -66,7 +76,6 @@ struct report_lost {
 	struct report_lost_row *paths, *classes; /* sorted by name */
 	size_t path_count, class_count;
 	struct report_lost_row totals;
-	uint64_t uncertain; /* of the lost packets, those that may have come after the last one */
 	uint64_t unmatched; /* packets in files that were accepted by no socket */
 	bool cut;           /* bytes are what the filter leaves of packets */
 };
@@ -181,6 +190,7 @@ struct report_content {
 	const struct report_rows *rows;
 	const struct report_hooks *hooks;
 	const struct report_classes *classes;
+	struct report_drops drops;      /* of the report's time */
 	const struct report_lost *lost; /* where the rows are of the same time as it; else NULL */
 	const struct report_note *notes;
 	size_t note_count;

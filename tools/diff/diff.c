@@ -31,6 +31,7 @@ static const char help[] =
 	"      --format FORMAT     text (default), json or csv\n"
 	"      --paths N           room for N different paths, 1 to 32768\n"
 	"      --port udp/N=TUNNEL this UDP port is vxlan, geneve, gtp, ...\n"
+	"      --no-applications   paths in captures end at tcp, udp\n"
 	"      --class NAME=EXPRESSION   count this in captures; else a report's classes\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
@@ -117,7 +118,7 @@ static int open_meter(const struct diff_session *session, struct socktally **met
 		.paths = options->paths ? options->paths : PATHS_DEFAULT,
 		.ports = options->ports,
 		.port_count = options->port_count,
-		.flags = SOCKTALLY_OPEN_USERSPACE,
+		.flags = SOCKTALLY_OPEN_USERSPACE | options->open_flags,
 	};
 
 	if (socktally_open(meter, &opts))

@@ -201,6 +201,7 @@ int report_json(FILE *out, const struct report_content *content, bool later)
 	print_time(out, &content->end);
 	fprintf(out, ",\"seconds\":%.6f", content->seconds > 0 ? content->seconds : 0);
 	print_notes(out, content);
+	report_json_drops(out, &content->drops);
 	fputs(",\"totals\":{", out);
 	print_counts(out, &content->totals);
 	fprintf(out, ",\"overflow_packets\":%" PRIu64, content->overflow_packets);

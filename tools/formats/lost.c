@@ -18,6 +18,7 @@ static void print_row(FILE *out, const struct report_lost_row *row)
 	print_amount(out, "written", &row->written);
 	print_amount(out, "lost", &row->lost);
 	print_amount(out, "after_end", &row->after);
+	print_amount(out, "uncertain", &row->uncertain);
 }
 
 static void print_rows(FILE *out, const char *list, const char *name,
@@ -33,12 +34,31 @@ static void print_rows(FILE *out, const char *list, const char *name,
 	fputc(']', out);
 }
 
+void report_json_drops(FILE *out, const struct report_drops *drops)
+{
+	if (drops->reads)
+		fprintf(out,
+			",\"tool_count\":{\"reads\":%" PRIu64 ",\"packets\":%" PRIu64
+			",\"drops\":%" PRIu64 ",\"freezes\":%" PRIu64 "}",
+			drops->reads, drops->packets, drops->drops, drops->freezes);
+}
+
+void report_text_drops(FILE *out, const struct report_drops *drops)
+{
+	char packets[NUMBER_TEXT_MAX], dropped[NUMBER_TEXT_MAX];
+
+	if (!drops->reads)
+		return;
+	report_number_exact(dropped, drops->drops);
+	report_number_packets(packets, drops->packets);
+	fprintf(out, "the tool was told: %s dropped of %s accepted\n", dropped, packets);
+}
+
 void report_json_lost(FILE *out, const struct report_lost *lost)
 {
 	fprintf(out, ",\"lost\":{\"bytes\":\"%s\"", lost->cut ? "captured" : "whole");
 	print_row(out, &lost->totals);
-	fprintf(out, ",\"uncertain_packets\":%" PRIu64 ",\"unmatched_packets\":%" PRIu64,
-		lost->uncertain, lost->unmatched);
+	fprintf(out, ",\"unmatched_packets\":%" PRIu64, lost->unmatched);
 	print_rows(out, "paths", "path", lost->paths, lost->path_count);
 	if (lost->class_count)
 		print_rows(out, "classes", "name", lost->classes, lost->class_count);

@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 
+/* A member `,"tool_count":{...}`, or a line, if the tool has asked for its drops. */
+void report_json_drops(FILE *out, const struct report_drops *drops);
+void report_text_drops(FILE *out, const struct report_drops *drops);
+
 /* A member `,"lost":{...}`. */
 void report_json_lost(FILE *out, const struct report_lost *lost);
 

@@ -201,6 +201,7 @@ static void print_totals(FILE *out, const struct report_content *content)
 		fprintf(out, "on the wire: %s segments (offload joins or splits them)\n", packets);
 	}
 	print_delivery(out, content);
+	report_text_drops(out, &content->drops);
 	if (content->source->lost)
 		report_text_lost(out, content->source->lost);
 	if (content->source->statistics)

@@ -29,6 +29,7 @@ static void add_row(struct report_lost_row *sum, const struct report_lost_row *r
 	add(&sum->written, &row->written);
 	add(&sum->lost, &row->lost);
 	add(&sum->after, &row->after);
+	add(&sum->uncertain, &row->uncertain);
 }
 
 static uint64_t lower(uint64_t a, uint64_t b)
@@ -53,9 +54,17 @@ static void fill(struct report_lost *lost, struct report_lost_row *row,
 	};
 }
 
+static struct report_amount less(const struct report_amount *amount,
+				 const struct report_amount *part)
+{
+	return (struct report_amount){
+		.packets = report_less(amount->packets, part->packets),
+		.bytes = report_less(amount->bytes, part->bytes),
+	};
+}
+
 /* Takes from the lost what came after the end. */
-static void set_after(struct report_lost *lost, const struct comparison *comparison,
-		      struct report_lost_row *row)
+static void set_after(const struct comparison *comparison, struct report_lost_row *row)
 {
 	struct report_amount least, most;
 	bool below;
@@ -66,15 +75,16 @@ static void set_after(struct report_lost *lost, const struct comparison *compari
 		!saved_has_below(&comparison->written->paths, row->name);
 	timeline_after(comparison->timeline, row->name, below, comparison->direction, &least,
 		       &most);
-	if (comparison->complete)
-		least = row->lost;
 	row->after.packets = lower(least.packets, row->lost.packets);
 	row->after.bytes = row->after.packets == row->lost.packets
 				   ? row->lost.bytes
 				   : lower(least.bytes, row->lost.bytes);
-	row->lost.packets -= row->after.packets;
-	row->lost.bytes -= row->after.bytes;
-	lost->uncertain += lower(report_less(most.packets, row->after.packets), row->lost.packets);
+	row->lost = less(&row->lost, &row->after);
+	row->uncertain.packets = lower(report_less(most.packets, least.packets), row->lost.packets);
+	row->uncertain.bytes =
+		row->uncertain.packets == row->lost.packets
+			? row->lost.bytes
+			: lower(report_less(most.bytes, least.bytes), row->lost.bytes);
 }
 
 /* Both are sorted. */
@@ -100,7 +110,7 @@ static int compare_paths(struct report_lost *lost, const struct comparison *comp
 		fill(lost, row, accepted ? &accepted->counts : NULL,
 		     written ? &written->counts : NULL);
 		lost->unmatched += report_less(row->written.packets, row->accepted.packets);
-		set_after(lost, comparison, row);
+		set_after(comparison, row);
 		add_row(&lost->totals, row);
 	}
 	return lost->paths ? 0 : -ENOMEM;
@@ -127,6 +137,28 @@ static int compare_classes(struct report_lost *lost, const struct comparison *co
 	return lost->classes ? 0 : -ENOMEM;
 }
 
+static void move_uncertain(struct report_lost_row *row)
+{
+	add(&row->after, &row->uncertain);
+	row->lost = less(&row->lost, &row->uncertain);
+	row->uncertain = (struct report_amount){0};
+}
+
+/*
+ * Until the last packet in the files, not more was lost than the tool has been told to be dropped. What is more
+ * came after it: where that is all that is uncertain, nothing is.
+ */
+static void use_drops(struct report_lost *lost, const struct report_drops *drops)
+{
+	const struct report_lost_row *totals = &lost->totals;
+
+	if (!drops || report_less(totals->lost.packets, drops->drops) < totals->uncertain.packets)
+		return;
+	for (size_t i = 0; i < lost->path_count; i++)
+		move_uncertain(&lost->paths[i]);
+	move_uncertain(&lost->totals);
+}
+
 int lost_compare(struct report_lost *lost, struct comparison *comparison)
 {
 	int error;
@@ -140,5 +172,7 @@ int lost_compare(struct report_lost *lost, struct comparison *comparison)
 	comparison->aligned = error;
 	timeline_find(comparison->timeline, &comparison->last);
 	error = compare_paths(lost, comparison);
+	if (!error)
+		use_drops(lost, comparison->drops);
 	return error ? error : compare_classes(lost, comparison);
 }

@@ -11,8 +11,8 @@ struct comparison {
 	struct timeline *timeline;
 	struct timespec last; /* of the files; 0: none */
 	enum timeline_direction direction;
-	bool aligned;  /* a path may stand for those below it; set by lost_compare() */
-	bool complete; /* the tool's own count of drops is known, and is 0 */
+	bool aligned; /* a path may stand for those below it; set by lost_compare() */
+	const struct report_drops *drops; /* of all the time until `last`; NULL: not known */
 };
 
 /* -ENOMEM. Frees what was in *lost. */

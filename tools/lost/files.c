@@ -78,7 +78,7 @@ struct files *files_new(const struct report_options *options)
 		.paths = PATHS_DEFAULT,
 		.ports = options->ports,
 		.port_count = options->port_count,
-		.flags = SOCKTALLY_OPEN_USERSPACE,
+		.flags = SOCKTALLY_OPEN_USERSPACE | SOCKTALLY_OPEN_NO_APPLICATIONS,
 	};
 
 	if (files)

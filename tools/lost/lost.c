@@ -225,13 +225,22 @@ static bool is_loopback_twice(const struct lost *lost, const struct adding *addi
 	       lost->written.totals.packets <= adding->in;
 }
 
-static int compare(struct lost *lost, struct socktally *meter)
+/* A count that is older than the last packet lacks what was dropped meanwhile. */
+static bool covers(const struct report_drops *drops, const struct timespec *last)
+{
+	return drops->reads &&
+	       (drops->last.tv_sec > last->tv_sec ||
+		(drops->last.tv_sec == last->tv_sec && drops->last.tv_nsec >= last->tv_nsec));
+}
+
+static int compare(struct lost *lost, struct socktally *meter, const struct report_drops *drops)
 {
 	struct comparison comparison = {
 		.accepted = &lost->accepted,
 		.written = &lost->written,
 		.timeline = lost->timeline,
 		.last = lost->counter.facts->last,
+		.drops = covers(drops, &lost->counter.facts->last) ? drops : NULL,
 	};
 	struct adding adding;
 	int error;
@@ -262,11 +271,11 @@ static void note_result(struct lost *lost)
 {
 	const struct report_lost *result = &lost->result;
 
-	if (result->uncertain)
+	if (result->totals.uncertain.packets)
 		note(lost, "uncertain",
 		     "%llu of the lost packets came about the time of the last one in the files, "
 		     "and may have come after it",
-		     (unsigned long long)result->uncertain);
+		     (unsigned long long)result->totals.uncertain.packets);
 	if (result->unmatched)
 		note(lost, "unmatched", "%llu packets in the files were accepted by no socket",
 		     (unsigned long long)result->unmatched);
@@ -275,7 +284,8 @@ static void note_result(struct lost *lost)
 		     "a socket has no filter: what the tool itself leaves out counts as lost");
 }
 
-const struct report_lost *lost_finish(struct lost *lost, struct socktally *meter, int signals)
+const struct report_lost *lost_finish(struct lost *lost, struct socktally *meter,
+				      const struct report_drops *drops, int signals)
 {
 	int error;
 
@@ -293,7 +303,7 @@ const struct report_lost *lost_finish(struct lost *lost, struct socktally *meter
 		     lost->tool);
 		return NULL;
 	}
-	error = compare(lost, meter);
+	error = compare(lost, meter, drops);
 	if (error) {
 		command_fail("--lost: %s", strerror(-error));
 		return NULL;

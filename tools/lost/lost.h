@@ -38,10 +38,11 @@ int lost_timeout(const struct lost *lost);
 void lost_sample(struct lost *lost, const struct socktally *meter);
 
 /*
- * After the tool's end: waits until all files are counted, or `signals` has one, and compares. NULL after a
- * message. The result is freed with `lost`.
+ * After the tool's end: waits until all files are counted, or `signals` has one, and compares. drops:
+ * what the tool has been told. NULL after a message. The result is freed with `lost`.
  */
-const struct report_lost *lost_finish(struct lost *lost, struct socktally *meter, int signals);
+const struct report_lost *lost_finish(struct lost *lost, struct socktally *meter,
+				      const struct report_drops *drops, int signals);
 /* What is to be known about the files and the result; valid until lost_close(). */
 size_t lost_notes(const struct lost *lost, const struct report_note **notes);
 /* NULL is none. */

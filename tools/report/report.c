@@ -28,6 +28,7 @@ struct report {
 	struct report_rows last;
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
+	struct report_drops last_drops;
 	char *program, *filter; /* of the last report: finding an expression takes time */
 };
 
@@ -178,6 +179,19 @@ static void add_up(struct report_content *content)
 	}
 }
 
+/* What the tool has been told in the report's time. */
+static struct report_drops drops_since(const struct report_drops *now,
+				       const struct report_drops *last)
+{
+	struct report_drops since = *now;
+
+	since.reads = report_less(now->reads, last->reads);
+	since.packets = report_less(now->packets, last->packets);
+	since.drops = report_less(now->drops, last->drops);
+	since.freezes = report_less(now->freezes, last->freezes);
+	return since;
+}
+
 /*
  * The rows of the first report are of all the time, as what is lost is. Packets that a file has only the
  * beginning of may be counted at a path that has no row: it gets one.
@@ -326,6 +340,8 @@ static int write_counts(struct report *report, struct socktally *meter,
 	if (!error) {
 		add_up(content);
 		error = add_lost(report, content, &sample.since);
+		if (content->source->drops)
+			content->drops = drops_since(content->source->drops, &report->last_drops);
 	}
 	if (!error) {
 		find_filter(report, meter, content);
@@ -335,8 +351,11 @@ static int write_counts(struct report *report, struct socktally *meter,
 		error = add_history(report, content, since);
 	if (!error)
 		error = write_content(report, content);
-	if (!error && keep)
+	if (!error && keep) {
 		keep_sample(report, &sample);
+		if (content->source->drops)
+			report->last_drops = *content->source->drops;
+	}
 	if (!error && (keep || report->history.count))
 		report->devices_noted = true;
 	free(notes);

@@ -252,7 +252,7 @@ static void find_lost(struct run *run)
 {
 	struct broker *broker = &run->broker;
 
-	broker->lost = lost_finish(run->lost, broker->meter, run->signals.fd);
+	broker->lost = lost_finish(run->lost, broker->meter, &broker->drops, run->signals.fd);
 	broker->lost_note_count = lost_notes(run->lost, &broker->lost_notes);
 }
 
@@ -399,6 +399,9 @@ static int read_options(struct run *run, int argc, char **argv)
 	}
 	if (run->attach && run->lost_options.wanted)
 		return command_usage("--lost needs the library in the tool: not with --attach");
+	/* the packets by which an application is known may be lost themselves */
+	if (run->lost_options.wanted)
+		run->options.open_flags |= SOCKTALLY_OPEN_NO_APPLICATIONS;
 	if (optind == argc || !*argv[optind])
 		return command_usage("no tool to run: socktally run -- tcpdump -i eth0");
 	run->argv = argv + optind;

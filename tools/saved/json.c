@@ -39,7 +39,7 @@ static int take(struct saved_json *json)
 	return byte;
 }
 
-static int peek_past_blanks(struct saved_json *json)
+int saved_json_next(struct saved_json *json)
 {
 	int byte;
 
@@ -58,17 +58,12 @@ static bool fail_at(struct saved_json *json, int byte)
 
 static bool expect(struct saved_json *json, int wanted)
 {
-	int byte = peek_past_blanks(json);
+	int byte = saved_json_next(json);
 
 	if (byte != wanted)
 		return fail_at(json, byte);
 	take(json);
 	return true;
-}
-
-bool saved_json_more(struct saved_json *json)
-{
-	return peek_past_blanks(json) >= 0;
 }
 
 static bool put(struct saved_json *json, unsigned int byte)
@@ -168,7 +163,7 @@ static bool is_digit(int byte)
 
 bool saved_json_number(struct saved_json *json, uint64_t *number)
 {
-	int byte = peek_past_blanks(json);
+	int byte = saved_json_next(json);
 	bool zero = byte == '0';
 
 	*number = 0;
@@ -196,12 +191,12 @@ bool saved_json_object(struct saved_json *json,
 		return false;
 	if (++json->depth > SAVED_JSON_DEPTH)
 		return saved_json_fail(json, "is nested too deeply");
-	if (peek_past_blanks(json) != '}') {
+	if (saved_json_next(json) != '}') {
 		do {
 			if (!saved_json_string(json) || !expect(json, ':') ||
 			    !member(json, json->text, ctx))
 				return false;
-		} while (peek_past_blanks(json) == ',' && take(json) >= 0);
+		} while (saved_json_next(json) == ',' && take(json) >= 0);
 	}
 	json->depth--;
 	return expect(json, '}');
@@ -214,11 +209,11 @@ bool saved_json_array(struct saved_json *json, bool (*element)(struct saved_json
 		return false;
 	if (++json->depth > SAVED_JSON_DEPTH)
 		return saved_json_fail(json, "is nested too deeply");
-	if (peek_past_blanks(json) != ']') {
+	if (saved_json_next(json) != ']') {
 		do {
 			if (!element(json, ctx))
 				return false;
-		} while (peek_past_blanks(json) == ',' && take(json) >= 0);
+		} while (saved_json_next(json) == ',' && take(json) >= 0);
 	}
 	json->depth--;
 	return expect(json, ']');
@@ -277,7 +272,7 @@ static bool skip_number(struct saved_json *json)
 
 bool saved_json_skip(struct saved_json *json)
 {
-	switch (peek_past_blanks(json)) {
+	switch (saved_json_next(json)) {
 	case '{':
 		return saved_json_object(json, skip_member, NULL);
 	case '[':

@@ -24,8 +24,8 @@ struct saved_json {
 bool saved_json_open(struct saved_json *json, struct capture_input *input);
 void saved_json_close(struct saved_json *json);
 
-/* Whether another value follows, after blanks and line ends. */
-bool saved_json_more(struct saved_json *json);
+/* The byte with which the next value begins, after blanks and line ends; -1: there is none. */
+int saved_json_next(struct saved_json *json);
 
 /* Calls member() for each member; it must take the value. The name is valid until it does. */
 bool saved_json_object(struct saved_json *json,

@@ -4,9 +4,8 @@
  * what they are said to be, and rows must add up: a half of a report is no report.
  */
 #include "tools/capture/input.h"
-#include "tools/saved/json.h"
+#include "tools/saved/reading.h"
 #include "tools/content/content.h"
-#include "tools/saved/side.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,11 +27,9 @@ struct reading {
 	char name[NAME_MAX_LENGTH];
 	char *expression;
 	char *event, *text; /* of a note */
-	char group[256];
-	size_t used; /* of `name` */
 };
 
-static bool failed(struct saved_json *json, int error)
+bool saved_failed(struct saved_json *json, int error)
 {
 	if (error == -E2BIG)
 		return saved_json_fail(json, "has too many rows");
@@ -60,15 +57,14 @@ static int counter(struct saved_json *json, const char *name, struct socktally_c
 	return 0;
 }
 
-static bool counter_or_skip(struct saved_json *json, const char *name,
-			    struct socktally_counts *counts)
+bool saved_take_counter(struct saved_json *json, const char *name, struct socktally_counts *counts)
 {
 	int result = counter(json, name, counts);
 
 	return result ? result > 0 : saved_json_skip(json);
 }
 
-static bool take_name(struct saved_json *json, char *name, size_t size)
+bool saved_take_name(struct saved_json *json, char *name, size_t size)
 {
 	if (!saved_json_string(json))
 		return false;
@@ -84,7 +80,7 @@ static bool take_text(struct saved_json *json, char **text)
 		return false;
 	free(*text);
 	*text = strdup(json->text);
-	return *text || failed(json, -ENOMEM);
+	return *text || saved_failed(json, -ENOMEM);
 }
 
 bool saved_program_cuts(const char *program)
@@ -148,14 +144,13 @@ static bool totals_member(struct saved_json *json, const char *name, void *ctx)
 		reading->side->overflow_packets += overflow;
 		return true;
 	}
-	return counter_or_skip(json, name, &reading->totals);
+	return saved_take_counter(json, name, &reading->totals);
 }
 
 static void begin_row(struct reading *reading)
 {
 	reading->counts = (struct socktally_counts){0};
 	reading->name[0] = 0;
-	reading->used = 0;
 	free(reading->expression);
 	reading->expression = NULL;
 }
@@ -165,8 +160,8 @@ static bool path_member(struct saved_json *json, const char *name, void *ctx)
 	struct reading *reading = ctx;
 
 	if (!strcmp(name, "path"))
-		return take_name(json, reading->name, sizeof(reading->name));
-	return counter_or_skip(json, name, &reading->counts);
+		return saved_take_name(json, reading->name, sizeof(reading->name));
+	return saved_take_counter(json, name, &reading->counts);
 }
 
 static bool path_element(struct saved_json *json, void *ctx)
@@ -177,8 +172,8 @@ static bool path_element(struct saved_json *json, void *ctx)
 	if (!saved_json_object(json, path_member, reading))
 		return false;
 	report_counts_add(&reading->paths, &reading->counts);
-	return failed(json,
-		      saved_table_add(&reading->side->paths, reading->name, &reading->counts));
+	return saved_failed(json, saved_table_add(&reading->side->paths, reading->name,
+						  &reading->counts));
 }
 
 static bool class_member(struct saved_json *json, const char *name, void *ctx)
@@ -186,10 +181,10 @@ static bool class_member(struct saved_json *json, const char *name, void *ctx)
 	struct reading *reading = ctx;
 
 	if (!strcmp(name, "name"))
-		return take_name(json, reading->name, sizeof(reading->name));
+		return saved_take_name(json, reading->name, sizeof(reading->name));
 	if (!strcmp(name, "expression"))
 		return take_text(json, &reading->expression);
-	return counter_or_skip(json, name, &reading->counts);
+	return saved_take_counter(json, name, &reading->counts);
 }
 
 static bool class_element(struct saved_json *json, void *ctx)
@@ -198,8 +193,8 @@ static bool class_element(struct saved_json *json, void *ctx)
 
 	begin_row(reading);
 	return saved_json_object(json, class_member, reading) &&
-	       failed(json, saved_class_add(reading->side, reading->name, reading->expression,
-					    &reading->counts));
+	       saved_failed(json, saved_class_add(reading->side, reading->name, reading->expression,
+						  &reading->counts));
 }
 
 static bool note_member(struct saved_json *json, const char *name, void *ctx)
@@ -228,6 +223,13 @@ static bool note_element(struct saved_json *json, void *ctx)
 	return true;
 }
 
+static bool group_element(struct saved_json *json, void *ctx)
+{
+	struct reading *reading = ctx;
+
+	return saved_group(json, reading->side);
+}
+
 static bool report_member(struct saved_json *json, const char *name, void *ctx)
 {
 	struct reading *reading = ctx;
@@ -251,6 +253,8 @@ static bool report_member(struct saved_json *json, const char *name, void *ctx)
 		return saved_json_array(json, note_element, reading);
 	if (!strcmp(name, "classes"))
 		return saved_json_array(json, class_element, reading);
+	if (!strcmp(name, "groups"))
+		return saved_json_array(json, group_element, reading);
 	return saved_json_skip(json);
 }
 
@@ -284,7 +288,7 @@ int saved_reports_read(struct saved_side *side, struct capture_input *input, con
 	if (!saved_json_open(&json, input)) {
 		snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: out of memory", name);
 	} else {
-		while (!json.error && saved_json_more(&json) && read_report(&json, side))
+		while (!json.error && saved_json_next(&json) >= 0 && read_report(&json, side))
 			;
 		if (json.error || input->error)
 			snprintf(message, CAPTURE_MESSAGE_MAX, "%.256s: line %llu %s", name,
