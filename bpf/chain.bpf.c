@@ -92,7 +92,7 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 SEC("socket") int chain_parse(struct __sk_buff *skb)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), app;
-	__u32 verdict = skb->cb[ST_CB_VERDICT];
+	__u32 verdict = ST_CB_READ(skb, ST_CB_VERDICT);
 	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
 	struct st_path *path;
@@ -100,7 +100,7 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 	if (!region)
 		return verdict;
 	path = (struct st_path *)&region->chain.packet.path;
-	if (!skb->cb[ST_CB_PART])
+	if (!ST_CB_READ(skb, ST_CB_PART))
 		st_chain_start(region, skb, verdict);
 	st_packet_start(&packet, skb, cpu, region);
 	if (!st_parse_part(&packet, path)) {
@@ -129,10 +129,10 @@ SEC("socket") int chain_look(struct __sk_buff *skb)
 	struct st_region *region = st_region_of(bpf_get_smp_processor_id());
 
 	if (!region)
-		return skb->cb[ST_CB_VERDICT];
+		return ST_CB_READ(skb, ST_CB_VERDICT);
 	st_note_app(region, st_look_now(skb, st_look_of(region)));
 	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
-	return skb->cb[ST_CB_VERDICT];
+	return ST_CB_READ(skb, ST_CB_VERDICT);
 }
 
 SEC("socket") int chain_tally(struct __sk_buff *skb)
@@ -144,7 +144,7 @@ SEC("socket") int chain_tally(struct __sk_buff *skb)
 	struct st_path path;
 
 	if (!region)
-		return skb->cb[ST_CB_VERDICT];
+		return ST_CB_READ(skb, ST_CB_VERDICT);
 	packet = &region->chain.packet;
 	facts = st_skb_facts_of(skb, packet->verdict);
 	facts.segments = packet->segments;

@@ -27,7 +27,7 @@ static __always_inline void st_tally_packet(struct st_region *region, struct st_
  */
 SEC("socket") int count(struct __sk_buff *skb)
 {
-	struct st_skb_facts facts = st_skb_facts_of(skb, skb->cb[ST_CB_VERDICT]);
+	struct st_skb_facts facts = st_skb_facts_of(skb, ST_CB_READ(skb, ST_CB_VERDICT));
 	__u32 cpu = bpf_get_smp_processor_id(), app;
 	struct st_region *region = st_region_of(cpu);
 	struct st_packet packet;
@@ -56,7 +56,7 @@ SEC("socket") int count(struct __sk_buff *skb)
 
 SEC("socket") int count_look(struct __sk_buff *skb)
 {
-	struct st_skb_facts facts = st_skb_facts_of(skb, skb->cb[ST_CB_VERDICT]);
+	struct st_skb_facts facts = st_skb_facts_of(skb, ST_CB_READ(skb, ST_CB_VERDICT));
 	struct st_region *region = st_region_of(bpf_get_smp_processor_id());
 	struct st_path path;
 

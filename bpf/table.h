@@ -69,7 +69,9 @@ struct st_cell {
 struct st_region {
 	__u32 used; /* cells */
 	__u32 zero; /* never written */
-	__u32 spare[14];
+	__u32 spare[10];
+	__u64 linear_data; /* scratch of the parser: see bpf/parse/packet_direct.h */
+	__s64 linear_limit;
 	__u64 walk[16];               /* scratch of the parser: a struct st_walk */
 	__u64 look[32];               /* scratch for packets that are looked at: a struct st_look */
 	struct socktally_chain chain; /* scratch of the chain with hooks */

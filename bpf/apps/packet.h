@@ -46,7 +46,16 @@ static __always_inline __u64 *st_flow_bucket(__u64 hash)
 static __always_inline _Bool st_flow_header(const struct st_packet *pkt, __u32 off, const __u8 **h)
 {
 	struct st_walk *walk = ST_WALK(pkt);
+	__u64 address;
 
+	if (st_direct()) {
+		ST_FORGET();
+		if (!st_direct_find(pkt->skb, pkt->region->linear_data, pkt->region->linear_limit,
+				    pkt->buffer, off, &address))
+			return 0;
+		*h = st_bytes_at(address);
+		return 1;
+	}
 	if (off < walk->base) {
 		walk->off = off;
 		if (!st_packet_next(pkt, walk))
@@ -100,6 +109,9 @@ static __always_inline __u32 st_flow_app(const struct st_packet *pkt, struct st_
 		return 0;
 	if (pkt->common) {
 		st_flow_common(pkt->common, path, &headers);
+		if (st_direct() && (!st_flow_header(pkt, headers.network_at, &headers.network) ||
+				    !st_flow_header(pkt, headers.transport_at, &headers.transport)))
+			return 0;
 	} else {
 		headers.network_at = walk->network;
 		headers.transport_at = st_flow_start(transport, walk);

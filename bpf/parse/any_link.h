@@ -64,9 +64,8 @@ static __always_inline __u32 st_packet_kind(const struct st_packet *pkt, const _
 			 st_get32(h + 20) == protocol << 16) /* IP over InfiniBand (RFC 4391, 6) */
 			link = ST_LINK_OTHER | ST_LINKTYPE_INFINIBAND;
 	}
-	pkt->skb->cb[ST_CB_LINK] = link;
-	ST_FORGET();
-	return *(const volatile __u32 *)&pkt->skb->cb[ST_CB_LINK];
+	ST_CB_WRITE(pkt->skb, ST_CB_LINK, link);
+	return ST_CB_READ(pkt->skb, ST_CB_LINK);
 }
 
 #endif

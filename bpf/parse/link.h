@@ -54,7 +54,7 @@ static __always_inline void st_ieee8021ad(struct st_step *step, const __u8 *h)
 /* By the version behind a header of fixed length. */
 static __always_inline void st_has_ip(struct st_step *step, const __u8 *h)
 {
-	__u32 version = h[step->header & 31] >> 4;
+	__u32 version = *st_at(h, step->header & 31) >> 4;
 
 	step->more = 1;
 	if (version == 4)
@@ -66,7 +66,7 @@ static __always_inline void st_has_ip(struct st_step *step, const __u8 *h)
 /* Its length is that of the fixed part, which has the type in its last two bytes. */
 static __always_inline void st_tag(struct st_step *step, const __u8 *h)
 {
-	step->next = ST_ETHERTYPE(st_get16(h + ((step->header - 2) & 31)));
+	step->next = ST_ETHERTYPE(st_get16(st_at(h, (step->header - 2) & 31)));
 }
 
 /* IEEE 802.1AE, 9: the identifier of a channel, encrypted, changed */

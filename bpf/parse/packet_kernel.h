@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How the parser reads a packet in the kernel: headers into a buffer, a part of the packet at a time. */
+/*
+ * How the parser reads a packet in the kernel: headers into a buffer, a part of the packet at a time. Where
+ * programs may read in place, st_direct() is a constant 1, and the rest of this is in packet_direct.h.
+ */
 #ifndef SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
 #define SOCKTALLY_BPF_PARSE_PACKET_KERNEL_H
 
@@ -9,6 +12,7 @@
 #include <stddef.h>
 #include "bpf/extern.h"
 #include "bpf/parse/packet.h"
+#include "bpf/parse/packet_direct.h"
 
 struct st_packet {
 	struct __sk_buff *skb;
@@ -16,6 +20,7 @@ struct st_packet {
 	struct st_walk *walk; /* in a map's value, too */
 	__u32 zero;           /* 0, but unknown to the verifier */
 	const __u8 *common;   /* the packet, if st_common() has found its path; else NULL */
+	struct st_region *region;
 };
 
 /*
@@ -30,12 +35,35 @@ _Static_assert(ST_HEADERS_LOAD + ST_WINDOW <= ST_HEADER_BUFFER,
 	       "headers and window have to fit the buffer");
 _Static_assert(sizeof(struct st_walk) <= sizeof(((struct st_region *)0)->walk), "room for a walk");
 
-/* A packet without a walk: who needs its headers finds them in pkt->common. */
+/*
+ * A packet without a walk: who needs its headers finds them in pkt->common, but in place by st_direct_find(), as
+ * the verifier does not take a pointer for reading in place to be other than NULL.
+ */
 #define ST_NOTE_COMMON(pkt, h, common_, len)                                                       \
-	((pkt)->walk->off = st_common_end(common_), (pkt)->common = (h))
+	((pkt)->walk->off = st_common_end(common_),                                                \
+	 (pkt)->common = st_direct() ? (pkt)->buffer : (h))
 
 /* A compiler barrier: values are stored before it and loaded again after it. */
 #define ST_FORGET() __asm__ volatile("" ::: "memory")
+
+/*
+ * A word of cb. In assembler, as the compiler may else keep a pointer to it, and the verifier takes no other
+ * pointer to the context than the context's own. ST_CB_READ: anew each time.
+ */
+#define ST_CB_READ(skb, word)                                                                      \
+	({                                                                                         \
+		__u64 st_value;                                                                    \
+		__asm__ volatile("%0 = *(u32 *)(%1 + %2)"                                          \
+				 : "=r"(st_value)                                                  \
+				 : "r"(skb), "i"(offsetof(struct __sk_buff, cb) + 4 * (word)));    \
+		(__u32) st_value;                                                                  \
+	})
+#define ST_CB_WRITE(skb, word, value)                                                              \
+	__asm__ volatile("*(u32 *)(%0 + %1) = %2"                                                  \
+			 :                                                                         \
+			 : "r"(skb), "i"(offsetof(struct __sk_buff, cb) + 4 * (word)),             \
+			   "r"((__u64)(value))                                                     \
+			 : "memory")
 
 /* Fills the buffer with what starts at off, of which there are size bytes. */
 static __always_inline _Bool st_packet_load(const struct st_packet *pkt, __u32 off, __u32 size)
@@ -60,6 +88,7 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 	pkt->walk = (struct st_walk *)region->walk;
 	pkt->zero = region->zero;
 	pkt->common = NULL;
+	pkt->region = region;
 }
 
 /*
@@ -68,8 +97,18 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
  */
 static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
 {
+	__u64 address;
+	__s64 limit;
+
 	*len = pkt->skb->len;
-	if (pkt->skb->cb[ST_CB_HEADERS] != 1 && !st_packet_load(pkt, 0, *len))
+	if (st_direct()) {
+		limit = st_direct_open(pkt->skb, pkt->region);
+		if (!st_direct_find(pkt->skb, pkt->region->linear_data, limit, pkt->buffer, 0,
+				    &address))
+			*len = 0;
+		return st_bytes_at(address);
+	}
+	if (ST_CB_READ(pkt->skb, ST_CB_HEADERS) != 1 && !st_packet_load(pkt, 0, *len))
 		*len = 0;
 	return pkt->buffer;
 }
@@ -125,7 +164,16 @@ static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st
 					  const __u8 **h)
 {
 	__u32 at = walk->off - walk->base;
+	__u64 address;
 
+	if (st_direct()) {
+		ST_FORGET();
+		if (!st_direct_find(pkt->skb, pkt->region->linear_data, pkt->region->linear_limit,
+				    pkt->buffer, walk->off, &address))
+			return 0;
+		*h = st_bytes_at(address);
+		return 1;
+	}
 	if (at > ST_HEADERS_LOAD - ST_WINDOW && walk->len - walk->base > ST_HEADERS_LOAD &&
 	    !st_packet_next(pkt, walk))
 		return 0;
@@ -173,6 +221,12 @@ static __always_inline const struct st_ports *st_packet_ports(const struct st_pa
 {
 	(void)pkt;
 	return NULL;
+}
+
+/* h + at, which is no constant: a pointer for reading in place is good for constants only. */
+static __always_inline const __u8 *st_at(const __u8 *h, __u32 at)
+{
+	return st_bytes_at((__u64)h + at);
 }
 
 static __always_inline __u32 st_get16(const __u8 *bytes)

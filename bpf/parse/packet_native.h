@@ -93,6 +93,12 @@ static __always_inline const struct st_ports *st_packet_ports(const struct st_pa
 	return pkt->ports;
 }
 
+/* See packet_kernel.h. */
+static __always_inline const __u8 *st_at(const __u8 *h, __u32 at)
+{
+	return h + at;
+}
+
 static __always_inline __u32 st_get16(const __u8 *bytes)
 {
 	return (__u32)bytes[0] << 8 | bytes[1];

@@ -21,7 +21,7 @@ _Static_assert(ST_PARTS *ST_PART_STEPS == ST_MAX_STEPS, "parts have all steps");
  */
 static __always_inline __u32 st_part(const struct __sk_buff *skb)
 {
-	return *(const volatile __u32 *)&skb->cb[ST_CB_PART];
+	return ST_CB_READ(skb, ST_CB_PART);
 }
 
 /* False: the walk goes on in the next run. */
@@ -31,22 +31,24 @@ static __always_inline _Bool st_parse_part(struct st_packet *pkt, struct st_path
 	__u32 common;
 
 	if (!st_part(skb)) {
-		common = st_parse_start(pkt, skb->cb[ST_CB_LINK]);
+		common = st_parse_start(pkt, ST_CB_READ(skb, ST_CB_LINK));
 		/*
 		 * st_common() returns one of a few constants. The verifier would follow the
 		 * rest of the program once for each: the XOR with a 0 that it doesn't know makes
 		 * the value unknown.
 		 */
 		*path = (struct st_path){.lo = common ^ pkt->zero};
+		if (st_direct()) /* the packet's start is not in the buffer: see classes/program.c */
+			ST_WALK(pkt)->base = 1;
 		if (common)
 			return 1;
 	}
 	if (st_parse_steps(pkt, ST_PART_STEPS) && st_part(skb) < ST_PARTS - 1) {
-		skb->cb[ST_CB_PART] = st_part(skb) + 1;
+		ST_CB_WRITE(skb, ST_CB_PART, st_part(skb) + 1);
 		return 0;
 	}
 	st_name_unread(ST_WALK(pkt));
-	st_name_link(ST_WALK(pkt), skb->cb[ST_CB_LINK]);
+	st_name_link(ST_WALK(pkt), ST_CB_READ(skb, ST_CB_LINK));
 	ST_FORGET();
 	*path = ST_WALK(pkt)->path;
 	return 1;
