@@ -39,11 +39,16 @@ static __always_inline __u64 *st_flow_bucket(__u64 hash)
 	return words + (hash & ST_EXTERN_U64(flow_mask)) * ST_FLOW_WORDS;
 }
 
+/* What is looked at: of an IPv6 header all, of a TCP header up to the flags. */
+#define NETWORK_BYTES 40
+#define TRANSPORT_BYTES 14
+
 /*
- * A header that the walk has been at: it is in the buffer, unless that was filled anew since. False: can't be
- * read.
+ * A header that the walk has been at: it is in the buffer, unless that was filled anew since. wanted: how much of it. False:
+ * can't be read.
  */
-static __always_inline _Bool st_flow_header(const struct st_packet *pkt, __u32 off, const __u8 **h)
+static __always_inline _Bool st_flow_header(const struct st_packet *pkt, __u32 off, __u32 wanted,
+					    const __u8 **h)
 {
 	struct st_walk *walk = ST_WALK(pkt);
 	__u64 address;
@@ -51,7 +56,7 @@ static __always_inline _Bool st_flow_header(const struct st_packet *pkt, __u32 o
 	if (st_direct()) {
 		ST_FORGET();
 		if (!st_direct_find(pkt->skb, pkt->region->linear_data, pkt->region->linear_limit,
-				    pkt->buffer, off, &address))
+				    pkt->buffer, off, wanted, &address))
 			return 0;
 		*h = st_bytes_at(address);
 		return 1;
@@ -109,15 +114,15 @@ static __always_inline __u32 st_flow_app(const struct st_packet *pkt, struct st_
 		return 0;
 	if (pkt->common) {
 		st_flow_common(pkt->common, path, &headers);
-		if (st_direct() && (!st_flow_header(pkt, headers.network_at, &headers.network) ||
-				    !st_flow_header(pkt, headers.transport_at, &headers.transport)))
+		if (st_direct() &&
+		    !st_flow_header(pkt, headers.transport_at, TRANSPORT_BYTES, &headers.transport))
 			return 0;
 	} else {
 		headers.network_at = walk->network;
 		headers.transport_at = st_flow_start(transport, walk);
 		headers.end = walk->end;
 		headers.tags = walk->tags;
-		if (!st_flow_header(pkt, headers.transport_at, &headers.transport))
+		if (!st_flow_header(pkt, headers.transport_at, TRANSPORT_BYTES, &headers.transport))
 			return 0;
 	}
 	flow.transport = transport;
@@ -125,7 +130,9 @@ static __always_inline __u32 st_flow_app(const struct st_packet *pkt, struct st_
 	st_flow_ports(&flow, headers.transport, headers.transport_at);
 	from = st_raw16(headers.transport);
 	to = st_raw16(headers.transport + 2);
-	if (!pkt->common && !st_flow_header(pkt, headers.network_at, &headers.network))
+	/* the helper's copy of the other header is no longer there then */
+	if ((st_direct() || !pkt->common) &&
+	    !st_flow_header(pkt, headers.network_at, NETWORK_BYTES, &headers.network))
 		return 0;
 	st_flow_hash(&flow, headers.network, from, to, headers.tags, ST_EXTERN_U64(flow_key));
 	bucket = st_flow_bucket(flow.hash);

@@ -93,18 +93,21 @@ static __always_inline void st_packet_start(struct st_packet *pkt, struct __sk_b
 
 /*
  * The first headers; the attached program may have loaded them already. *len: the packet's length, or 0
- * if it can't be read.
+ * if it can't be read. *there: how many bytes may be looked at, if the packet has so many; ST_WINDOW at least.
  */
-static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len)
+static __always_inline const __u8 *st_packet_open(const struct st_packet *pkt, __u32 *len,
+						  __u32 *there)
 {
 	__u64 address;
 	__s64 limit;
 
 	*len = pkt->skb->len;
+	*there = ST_HEADERS_LOAD;
 	if (st_direct()) {
 		limit = st_direct_open(pkt->skb, pkt->region);
+		*there = limit < 0 ? ST_DIRECT_COPY : limit + ST_WINDOW;
 		if (!st_direct_find(pkt->skb, pkt->region->linear_data, limit, pkt->buffer, 0,
-				    &address))
+				    ST_WINDOW, &address))
 			*len = 0;
 		return st_bytes_at(address);
 	}
@@ -169,7 +172,7 @@ static __always_inline _Bool st_packet_at(const struct st_packet *pkt, struct st
 	if (st_direct()) {
 		ST_FORGET();
 		if (!st_direct_find(pkt->skb, pkt->region->linear_data, pkt->region->linear_limit,
-				    pkt->buffer, walk->off, &address))
+				    pkt->buffer, walk->off, ST_WINDOW, &address))
 			return 0;
 		*h = st_bytes_at(address);
 		return 1;
@@ -248,6 +251,11 @@ static __always_inline __u32 st_raw32(const __u8 *bytes)
 static __always_inline __u64 st_raw64(const __u8 *bytes)
 {
 	return *(const __u64 *)bytes;
+}
+
+static __always_inline __u64 st_get64(const __u8 *bytes)
+{
+	return bpf_be64_to_cpu(*(const __u64 *)bytes);
 }
 
 static __always_inline __u32 st_get32(const __u8 *bytes)

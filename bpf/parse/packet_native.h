@@ -3,6 +3,7 @@
 #ifndef SOCKTALLY_BPF_PARSE_PACKET_NATIVE_H
 #define SOCKTALLY_BPF_PARSE_PACKET_NATIVE_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <string.h>
 #include "bpf/parse/packet.h"
@@ -71,11 +72,11 @@ static __always_inline _Bool st_packet_at(struct st_packet *pkt, const struct st
 	return 1;
 }
 
-static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, __u32 *len)
+static __always_inline const __u8 *st_packet_open(struct st_packet *pkt, __u32 *len, __u32 *there)
 {
 	const __u8 *h;
 
-	*len = pkt->len;
+	*len = *there = pkt->len;
 	st_packet_at(pkt, &(struct st_walk){.len = pkt->len}, &h);
 	return h;
 }
@@ -127,6 +128,14 @@ static __always_inline __u64 st_raw64(const __u8 *bytes)
 
 	memcpy(&number, bytes, sizeof(number));
 	return number;
+}
+
+static __always_inline __u64 st_get64(const __u8 *bytes)
+{
+	__u64 value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return be64toh(value);
 }
 
 static __always_inline __u32 st_get32(const __u8 *bytes)

@@ -195,7 +195,7 @@ static __always_inline void start(struct batch *batch, __u32 link,
 
 		if (uncommon < UNCOMMON_MOST) {
 			batch->paths[i] = (struct st_path){
-				.lo = st_common(&without_tag, packets[i].data, len)};
+				.lo = st_common(&without_tag, packets[i].data, len, len)};
 			if (batch->paths[i].lo) {
 				batch->header[i] = NULL;
 				place_common(&batch->places[i], packets[i].data,
