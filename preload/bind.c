@@ -22,29 +22,23 @@ static unsigned short current_protocol(int fd)
 static bool attach(int fd, const struct sockaddr *tools)
 {
 	struct sockaddr_ll address;
-	struct channel_reply reply;
-	struct rpc rpc;
 	unsigned short now;
-	bool rebound = false;
+	int saved = errno;
+	bool copied = rpc_copy(&address, tools, sizeof(address));
 
-	if (!rpc_begin(&rpc))
+	now = current_protocol(fd);
+	errno = saved;
+	if (!copied || address.sll_family != AF_PACKET)
 		return false;
-	if (rpc_copy(&rpc, &address, tools, sizeof(address)) && address.sll_family == AF_PACKET) {
-		now = current_protocol(fd);
-		if (now || address.sll_protocol) { /* protocol 0 keeps the one before */
-			filter_cache_read_kernel(fd);
-			rebound = rpc_ask(&rpc, fd, CHANNEL_ATTACH, address.sll_ifindex,
-					  now ? 0 : CHANNEL_BEFORE_BIND, NULL, &reply) &&
-				  now && reply.answer == CHANNEL_DONE;
-		}
-	}
-	rpc_end(&rpc);
-	return rebound;
+	/* protocol 0 keeps the one before; the kernel says that there is no interface with such a number */
+	if ((!now && !address.sll_protocol) || address.sll_ifindex < 0)
+		return false;
+	return attach_socket(fd, address.sll_ifindex, now ? 0 : BROKER_BEFORE_BIND) && now;
 }
 
 static int metered_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
-	int result, error, ignored;
+	int result, error;
 	bool rebound;
 
 	if (!packet_socket_can_ask(fd))
@@ -53,7 +47,7 @@ static int metered_bind(int fd, const struct sockaddr *address, socklen_t length
 	result = next_bind(fd, address, length);
 	if (result && rebound) {
 		error = errno;
-		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &ignored); /* as it still is */
+		attach_socket(fd, 0, 0); /* as it still is */
 		errno = error;
 	}
 	return result;

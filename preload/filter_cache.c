@@ -9,10 +9,6 @@
 #include <linux/filter.h>
 #include <stdatomic.h>
 
-#ifndef SO_COOKIE
-#define SO_COOKIE 57
-#endif
-
 enum { FILTERS = 32 };
 
 /* version is odd while a thread writes here; cookie 0: no socket's. */
@@ -20,19 +16,11 @@ struct cached_filter {
 	_Atomic uint64_t cookie;
 	atomic_uint version;
 	_Atomic uint32_t count;
-	struct sock_filter insns[CHANNEL_MAX_INSNS];
+	struct sock_filter insns[BROKER_MAX_INSNS];
 };
 
 static struct cached_filter filters[FILTERS];
 static atomic_uint next_filter;
-
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return raw_getsockopt(fd, SO_COOKIE, &cookie, &size) ? 0 : cookie;
-}
 
 static struct cached_filter *find(uint64_t cookie)
 {
@@ -66,7 +54,7 @@ static struct cached_filter *take_free(void)
 /* Another socket's, all in turn. The socket keeps its present filter until it has the new one. */
 static struct cached_filter *take_used(int fd)
 {
-	const struct cached_filter *present = find(cookie_of(fd));
+	const struct cached_filter *present = find(socket_cookie(fd));
 	struct cached_filter *filter;
 
 	do
@@ -103,7 +91,7 @@ void filter_cache_drop(struct cached_filter *filter)
 void filter_cache_forget(int fd)
 {
 	int saved = errno;
-	struct cached_filter *filter = find(cookie_of(fd));
+	struct cached_filter *filter = find(socket_cookie(fd));
 
 	if (filter)
 		filter->cookie = 0;
@@ -118,45 +106,37 @@ void filter_cache_keep(struct cached_filter *filter, int fd, uint32_t count)
 	if (!filter)
 		return;
 	filter->count = count;
-	filter->cookie = cookie_of(fd);
+	filter->cookie = socket_cookie(fd);
 	errno = saved;
 	filter_cache_drop(filter);
 }
 
-void filter_cache_read_kernel(int fd)
+int filter_cache_read_kernel(int fd)
 {
-	int saved = errno;
-	socklen_t count = 0;
-	struct cached_filter *filter;
+	int saved = errno, count = slot_look(fd);
+	socklen_t length = BROKER_MAX_INSNS; /* it may have grown since */
+	struct cached_filter *filter = count >= 0 ? filter_cache_take(fd) : NULL;
 
-	if (!raw_getsockopt(fd, SO_GET_FILTER, NULL, &count)) {
-		filter = filter_cache_take(fd);
-		if (filter && count) {
-			count = CHANNEL_MAX_INSNS;
-			if (raw_getsockopt(fd, SO_GET_FILTER, filter->insns, &count)) {
-				filter_cache_drop(filter);
-				filter = NULL;
-			}
+	if (count >= 0 && !filter)
+		count = count ? SLOT_UNKNOWN : 0;
+	if (count > 0) {
+		count = raw_getsockopt(fd, SO_GET_FILTER, filter->insns, &length) ? SLOT_UNKNOWN
+										  : (int)length;
+		if (count < 0) {
+			filter_cache_drop(filter);
+			filter = NULL;
 		}
-		filter_cache_keep(filter, fd, count);
 	}
+	if (filter)
+		filter_cache_keep(filter, fd, (uint32_t)count);
 	errno = saved;
+	return count;
 }
 
-/* Whether the kernel has a filter that it doesn't show. */
-static bool is_hidden(int fd)
+bool filter_cache_view(int fd, struct filter_view *view)
 {
-	socklen_t none = 0;
+	const struct cached_filter *filter = find(socket_cookie(fd));
 
-	return raw_getsockopt(fd, SO_GET_FILTER, NULL, &none) && errno == EACCES;
-}
-
-bool filter_cache_get(int fd, struct filter_view *view)
-{
-	int saved = errno;
-	const struct cached_filter *filter = is_hidden(fd) ? find(cookie_of(fd)) : NULL;
-
-	errno = saved;
 	if (!filter)
 		return false;
 	*view = (struct filter_view){.filter = filter,
@@ -164,6 +144,15 @@ bool filter_cache_get(int fd, struct filter_view *view)
 				     .insns = filter->insns,
 				     .count = filter->count};
 	return !(view->version & 1);
+}
+
+bool filter_cache_get(int fd, struct filter_view *view)
+{
+	int saved = errno;
+	bool hidden = slot_look(fd) == SLOT_HIDDEN;
+
+	errno = saved;
+	return hidden && filter_cache_view(fd, view);
 }
 
 bool filter_cache_holds(const struct filter_view *view)

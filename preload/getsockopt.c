@@ -6,95 +6,100 @@
 
 PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 
-/* CHANNEL_PASS, or CHANNEL_DONE with *error, or with 0 and *count to be put into *length. */
-static enum channel_answer ask_broker(int fd, void *value, const socklen_t *length, int *error,
-				      int *count)
-{
-	enum channel_answer answer = CHANNEL_PASS;
-	struct rpc_body body = {.receive = value};
-	struct channel_reply reply;
-	struct rpc rpc;
-	int room;
+/* PASS: the kernel says it. Else *error, or 0 and *count to be put into *length. */
+enum outcome { PASS, DONE };
 
-	if (rpc_try(&rpc)) /* no descriptors are left: the cache may know */
-		return CHANNEL_PASS;
-	if (rpc_copy(&rpc, &room, length, sizeof(room)) && room >= 0) {
-		if (room > CHANNEL_MAX_INSNS)
-			room = CHANNEL_MAX_INSNS;
-		body.receive_size = (size_t)room * sizeof(struct sock_filter);
-		errno = 0;
-		if (rpc_ask(&rpc, fd, CHANNEL_GET_FILTER, 0, (uint32_t)room, &body, &reply)) {
-			answer = reply.answer;
-			*error = reply.error;
-			*count = (int)reply.count;
-		} else if (errno == EFAULT) {
-			answer = CHANNEL_DONE;
-			*error = EFAULT;
-		}
-	}
-	rpc_end(&rpc);
-	return answer;
+static enum outcome answer_with(int value, int *error)
+{
+	*error = value;
+	return DONE;
 }
 
 /* As sk_get_filter() in net/core/filter.c answers. */
-static enum channel_answer show(const struct filter_view *view, void *value,
-				const socklen_t *length, int *error)
+static enum outcome ask_broker(int fd, void *value, int room, int *error, int *count)
 {
-	enum channel_answer answer = CHANNEL_DONE;
+	struct broker_request request;
+	struct broker_reply reply;
+	struct rpc_body body = {.receive = value};
+	enum outcome outcome = PASS;
 	struct rpc rpc;
-	int room;
 
-	rpc_begin_copies(&rpc);
-	*error = 0;
-	if (!rpc_copy(&rpc, &room, length, sizeof(room)) || room < 0)
-		answer = CHANNEL_PASS; /* the kernel says so itself */
-	else if (room && (uint32_t)room < view->count)
-		*error = EINVAL;
-	else if (room && view->count &&
-		 !rpc_copy(&rpc, value, view->insns, view->count * sizeof(*view->insns)))
-		*error = EFAULT;
+	if (room > BROKER_MAX_INSNS)
+		room = BROKER_MAX_INSNS;
+	body.receive_size = (size_t)room * sizeof(struct sock_filter);
+	rpc_begin(&rpc);
+	question_begin(&request, BROKER_GET_FILTER, fd);
+	request.count = (uint32_t)room;
+	errno = 0;
+	if (rpc_ask(&rpc, &request, &body, &reply, NULL)) {
+		*count = (int)reply.count;
+		if (reply.answer == BROKER_DONE && reply.count <= BROKER_MAX_INSNS)
+			outcome = answer_with(reply.error, error);
+	} else if (errno == EFAULT) {
+		outcome = answer_with(EFAULT, error);
+	}
 	rpc_end(&rpc);
-	return answer;
+	return outcome;
+}
+
+static enum outcome show(const struct filter_view *view, void *value, int room, int *error)
+{
+	int saved = errno;
+	bool copied = true;
+
+	if (room && (uint32_t)room < view->count)
+		return answer_with(EINVAL, error);
+	if (room && view->count)
+		copied = rpc_copy(value, view->insns, view->count * sizeof(*view->insns));
+	errno = saved;
+	return answer_with(copied ? 0 : EFAULT, error);
 }
 
 /* The same from the cache. */
-static enum channel_answer ask_cache(int fd, void *value, const socklen_t *length, int *error,
-				     int *count)
+static enum outcome ask_cache(int fd, void *value, int room, int *error, int *count)
 {
-	enum channel_answer answer;
+	enum outcome outcome;
 	struct filter_view view;
 
 	for (int tries = 0; tries < 3 && filter_cache_get(fd, &view); tries++) {
-		answer = show(&view, value, length, error);
+		outcome = show(&view, value, room, error);
 		*count = (int)view.count;
 		if (filter_cache_holds(&view))
-			return answer;
+			return outcome;
 	}
-	return CHANNEL_PASS;
+	return PASS;
 }
 
-static bool put_length(socklen_t *length, int count)
+static enum outcome find_filter(int fd, void *value, const socklen_t *length, int *error,
+				int *count)
 {
-	struct rpc rpc;
-	bool put;
+	bool can_ask = packet_socket_can_ask(fd);
+	int room, saved = errno;
+	bool copied;
 
-	rpc_begin_copies(&rpc);
-	put = rpc_copy(&rpc, length, &count, sizeof(count));
-	rpc_end(&rpc);
-	return put;
+	if (!packet_socket_noted(fd) || slot_look(fd) != SLOT_HIDDEN) {
+		errno = saved;
+		return PASS;
+	}
+	copied = rpc_copy(&room, length, sizeof(room));
+	errno = saved;
+	if (!copied || room < 0)
+		return PASS;
+	if (can_ask && ask_broker(fd, value, room, error, count) == DONE)
+		return DONE;
+	return ask_cache(fd, value, room, error, count);
 }
 
 static int get_filter(int fd, void *value, socklen_t *length)
 {
-	int error = 0, count = 0;
+	int error = 0, count = 0, saved = errno;
 
-	if (!(packet_socket_can_ask(fd) &&
-	      ask_broker(fd, value, length, &error, &count) == CHANNEL_DONE) &&
-	    !(packet_socket_noted(fd) &&
-	      ask_cache(fd, value, length, &error, &count) == CHANNEL_DONE))
+	if (find_filter(fd, value, length, &error, &count) == PASS)
 		return next_getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, value, length);
-	if (!error && put_length(length, count))
+	if (!error && rpc_copy(length, &count, sizeof(count))) {
+		errno = saved;
 		return 0;
+	}
 	errno = error ? error : EFAULT;
 	return -1;
 }

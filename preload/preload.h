@@ -13,7 +13,10 @@
 #include "preload/syscall.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
+
+struct sock_filter;
 
 #define PRELOAD_EXPORT __attribute__((visibility("default")))
 
@@ -69,26 +72,24 @@ void environment_remove(const char *name);
 bool environment_put(char *entry);
 
 /*
- * rpc.c: one question to the broker, while signals are blocked. Begin, any number of copies, at most
- * one question, end.
+ * rpc.c: one question to the broker, while signals are blocked: a second at most, which is no longer than the
+ * kernel may take for the tool's call. Begin, at most one question, end.
  */
 struct rpc {
-	int mine, theirs; /* a pair of sockets; the broker gets theirs, and replies there */
+	int connection; /* to the broker, of this question; -1: none yet */
 	int saved_errno;
+	int64_t deadline;           /* in raw_milliseconds() */
 	struct raw_signals signals; /* that were blocked before */
 };
 
-bool rpc_begin(struct rpc *rpc);
-/* The same, and nothing is said: 0, or an errno value; errno itself stays. */
-int rpc_try(struct rpc *rpc);
-/* For copies only: also where no descriptors are left. */
-void rpc_begin_copies(struct rpc *rpc);
+void rpc_begin(struct rpc *rpc);
 /* errno becomes what it was before the call. */
 void rpc_end(struct rpc *rpc);
-/* In a forked child: closes what other threads of the parent were just using. */
+/* A socket that this thread is just using; in a forked child, closes those that other threads were using. */
+void rpc_note_descriptor(int fd);
 void rpc_forked(void);
 /* Copies from or to the tool's memory. false: errno is EFAULT if that isn't there, or it can't be done. */
-bool rpc_copy(struct rpc *rpc, void *to, const void *from, size_t size);
+bool rpc_copy(void *to, const void *from, size_t size);
 
 /* What goes with a question, besides the request itself: either may be memory of the tool's. */
 struct rpc_body {
@@ -99,21 +100,50 @@ struct rpc_body {
 };
 
 /*
- * Asks the broker about the socket fd. false: no answer, and the reason has been said. errno EFAULT
- * if the body is not there, which is not said.
+ * Asks the broker. false: no answer, and the reason has been said. errno EFAULT if the body is not there,
+ * which is not said. *program: with BROKER_PROGRAM its descriptor, which the caller closes; else -1.
  */
-bool rpc_ask(struct rpc *rpc, int fd, enum channel_op op, int ifindex, uint32_t flags,
-	     const struct rpc_body *body, struct channel_reply *reply);
-/* From begin to end, for a question without a body. The answer, or CHANNEL_PASS without one. */
-enum channel_answer rpc_call(int fd, enum channel_op op, int ifindex, uint32_t flags, int *error);
+bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_body *body,
+	     struct broker_reply *reply, int *program);
+/* The program of the last reply is on its socket; or error: an errno value, EAGAIN: it was not tried. */
+void rpc_tell_attached(struct rpc *rpc, int fd, int error);
+/* The tool has put a filter on the socket itself. */
+void rpc_forget(int fd, uint32_t flags);
 /* Whether no process of this run has set a seccomp filter before; true also without an answer. */
 bool rpc_first_seccomp(void);
 /* Says that this process exits, and waits for the report for a while. */
 void rpc_finish(const struct channel_address *address);
 
+/* question.c: what the broker has to know of a socket. */
+void question_begin(struct broker_request *request, enum broker_op op, int fd);
+/* Also of what its packets are; ifindex: of the interface that it is going to have; 0: as it is. */
+void question_of_socket(struct broker_request *request, enum broker_op op, int fd, int ifindex);
+int socket_option(int fd, int name); /* -1: there is none */
+uint64_t socket_cookie(int fd);      /* 0: not known. errno stays. */
+
+/* How many instructions the filter of a socket has; or one of these. */
+enum { SLOT_HIDDEN = -1, SLOT_UNKNOWN = -2 };
+int slot_look(int fd);
+/* 0, or an errno value. count 0: no filter. */
+int slot_put_program(int fd, int program);
+int slot_put_filter(int fd, const struct sock_filter *insns, uint32_t count);
+/* The tool's own filter takes the place of our program, which takes more option memory. errno stays. */
+void slot_give_back(int fd);
+/* What the kernel says to a filter on a socket without ours: 0 or an errno value. */
+enum { SLOT_CANT_TRY = -1 };
+int slot_try_filter(int fd, const struct sock_filter *insns, uint32_t count);
+
+/*
+ * attach.c: the socket gets a program, with the filter that it has. ifindex: of the interface that it is going
+ * to be bound to. Returns whether it is metered now.
+ */
+bool attach_socket(int fd, int ifindex, uint32_t flags);
+
 /* warn.c: one line on the tool's standard error, once a process. error: errno, or 0. */
 void warn(const char *what, int error);
 void warn_init(void);
+/* The broker's start takes long, and the tool's begins after it. */
+void warn_waits(void);
 /* The tool is about to set a seccomp filter: once for all of its processes. */
 void warn_filter_comes(void);
 /* The tool was started under a seccomp filter: only calls that every program makes, and no waiting. */
@@ -130,7 +160,7 @@ bool packet_socket_noted(int fd);
 
 /*
  * filter_cache.c: the tool's filters, in the shim's own memory. First take a place for the socket's new
- * filter (NULL: there is none), then put up to CHANNEL_MAX_INSNS instructions into it, then keep it
+ * filter (NULL: there is none), then put up to BROKER_MAX_INSNS instructions into it, then keep it
  * instead of the one before, or drop it.
  */
 struct cached_filter;
@@ -139,8 +169,11 @@ struct sock_filter *filter_cache_insns(struct cached_filter *filter);
 void filter_cache_keep(struct cached_filter *filter, int fd, uint32_t count);
 void filter_cache_drop(struct cached_filter *filter);
 void filter_cache_forget(int fd);
-/* Keeps the filter that the socket has now, if the kernel shows it. */
-void filter_cache_read_kernel(int fd);
+/*
+ * Keeps the filter that the socket has now, if the kernel shows it. Returns how many instructions, or what
+ * slot_look() does; SLOT_UNKNOWN also where there is no place.
+ */
+int filter_cache_read_kernel(int fd);
 /* The tool's filter where the kernel doesn't show it. Other threads may change it meanwhile. */
 struct filter_view {
 	const struct cached_filter *filter;
@@ -150,6 +183,8 @@ struct filter_view {
 };
 /* false: not known. */
 bool filter_cache_get(int fd, struct filter_view *view);
+/* The same of whatever is kept. */
+bool filter_cache_view(int fd, struct filter_view *view);
 /* After it was used: whether it was the same all the time. */
 bool filter_cache_holds(const struct filter_view *view);
 

@@ -6,13 +6,23 @@
 #include <linux/filter.h>
 #include <stdatomic.h>
 
-/* Milliseconds for the broker to begin, to be done once it has begun, and to write its report. */
-enum { BEGIN_TIMEOUT = 5000, DONE_TIMEOUT = 30000, FINISH_TIMEOUT = 2000 };
+/*
+ * Milliseconds for a question in all. When the broker has not answered in time, the next question has what is
+ * left, and then the least: so a broker that hangs costs a process this long once. One that answers again is
+ * trusted again.
+ */
+enum { PATIENCE = 1000, LEAST_PATIENCE = 20 };
+/* For the broker to write its report. */
+enum { FINISH_TIMEOUT = 2000 };
+/* Connections in the channel that the broker has given up since: more than it has at a time. */
+enum { CONNECTION_TRIES = 64 };
+
+static atomic_int patience = PATIENCE;
 
 /*
  * The shim's last descriptors. A child that is forked by another thread meanwhile has copies of those that
  * are open, and must close them. fork() copies memory after descriptors, so the list may be of a later
- * moment than the child's descriptors: the inode tells whether a number is still that socket.
+ * moment than the child's descriptors: the inode tells whether a number is still that file.
  */
 enum { RECENT = 32 };
 static struct {
@@ -21,7 +31,7 @@ static struct {
 } recent[RECENT];
 static atomic_uint next_recent;
 
-static void note_descriptor(int fd)
+void rpc_note_descriptor(int fd)
 {
 	unsigned int at = atomic_fetch_add(&next_recent, 1) % RECENT;
 	struct stat status;
@@ -49,51 +59,22 @@ void rpc_forked(void)
 	errno = saved;
 }
 
-static int open_pair(struct rpc *rpc)
+static void close_one(int *fd)
 {
-	int pair[2];
+	if (*fd >= 0)
+		raw_close(*fd);
+	*fd = -1;
+}
 
-	rpc->mine = rpc->theirs = -1;
-	rpc->saved_errno = errno;
+void rpc_begin(struct rpc *rpc)
+{
+	*rpc = (struct rpc){.connection = -1, .saved_errno = errno};
 	raw_block_signals(&rpc->signals);
-	if (raw_syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return errno;
-	rpc->mine = pair[0];
-	rpc->theirs = pair[1];
-	note_descriptor(rpc->mine);
-	note_descriptor(rpc->theirs);
-	return 0;
-}
-
-int rpc_try(struct rpc *rpc)
-{
-	int error = open_pair(rpc);
-
-	if (error)
-		rpc_end(rpc);
-	return error;
-}
-
-bool rpc_begin(struct rpc *rpc)
-{
-	int error = rpc_try(rpc);
-
-	if (error)
-		warn("can't ask the broker", error);
-	return !error;
-}
-
-void rpc_begin_copies(struct rpc *rpc)
-{
-	open_pair(rpc);
 }
 
 void rpc_end(struct rpc *rpc)
 {
-	if (rpc->mine >= 0)
-		raw_close(rpc->mine);
-	if (rpc->theirs >= 0)
-		raw_close(rpc->theirs);
+	close_one(&rpc->connection);
 	raw_restore_signals(&rpc->signals);
 	errno = rpc->saved_errno;
 }
@@ -108,37 +89,101 @@ static bool copy_memory(const struct iovec *to, const struct iovec *from)
 	return copied == (long)to->iov_len;
 }
 
-bool rpc_copy(struct rpc *rpc, void *to, const void *from, size_t size)
+bool rpc_copy(void *to, const void *from, size_t size)
 {
 	struct iovec out = {.iov_base = (void *)from, .iov_len = size};
 	struct iovec in = {.iov_base = to, .iov_len = size};
 	struct msghdr send = {.msg_iov = &out, .msg_iovlen = 1};
 	struct msghdr receive = {.msg_iov = &in, .msg_iovlen = 1};
+	int pair[2], error;
+	bool copied;
 
-	if (rpc->mine < 0)
+	if (raw_syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return copy_memory(&in, &out);
-	return raw_sendmsg(rpc->mine, &send) == (long)size &&
-	       raw_recvmsg(rpc->theirs, &receive) == (long)size;
+	rpc_note_descriptor(pair[0]);
+	rpc_note_descriptor(pair[1]);
+	copied = raw_sendmsg(pair[0], &send) == (long)size &&
+		 raw_recvmsg(pair[1], &receive) == (long)size;
+	error = errno;
+	raw_close(pair[0]);
+	raw_close(pair[1]);
+	errno = error;
+	return copied;
 }
 
-/* Waits for room, for a while: the broker may be behind. */
-static bool send_waiting(int fd, const struct msghdr *message)
+/* The next message, with a descriptor or -1; -1: errno. A descriptor for which there is no number is lost. */
+static long receive(int fd, struct iovec *parts, size_t count, int *descriptor)
 {
-	int64_t deadline = raw_milliseconds() + BEGIN_TIMEOUT;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {.msg_iov = parts,
+				 .msg_iovlen = count,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	long got = raw_recvmsg(fd, &message);
 
-	while (raw_sendmsg(fd, message) < 0) {
-		if (errno != EAGAIN)
-			return false;
-		if (!raw_wait(fd, POLLOUT, deadline)) {
-			errno = ETIMEDOUT;
-			return false;
-		}
+	*descriptor = -1;
+	if (got < 0)
+		return got;
+	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    control.header.cmsg_level == SOL_SOCKET && control.header.cmsg_type == SCM_RIGHTS &&
+	    control.header.cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(descriptor, CMSG_DATA(&control.header), sizeof(*descriptor));
+		rpc_note_descriptor(*descriptor);
+	} else if (message.msg_flags & MSG_CTRUNC) {
+		errno = EMFILE;
+		return -1;
 	}
-	return true;
+	return got;
 }
 
 /*
- * A new connection, for a process that has closed the channel. An address in use can be seen by anybody
+ * A connection of those in the channel. For each that is taken the broker puts in another one. It is told so
+ * also where there is none: whoever took the last ones may have ended before telling. -1: errno; EPIPE: the
+ * channel has ended.
+ */
+static int take_connection(int channel, int64_t deadline)
+{
+	char byte = 0;
+	struct iovec part = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr more = {.msg_iov = &part, .msg_iovlen = 1};
+
+	for (;;) {
+		int fd, error;
+		long got = receive(channel, &part, 1, &fd);
+
+		error = errno;
+		if (!got) {
+			errno = EPIPE;
+			return -1;
+		}
+		raw_sendmsg(channel, &more);
+		if (got > 0 && fd >= 0)
+			return fd;
+		errno = error;
+		if (got < 0 && errno != EAGAIN)
+			return -1;
+		if (got < 0 && !raw_wait(channel, POLLIN, deadline)) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+	}
+}
+
+static bool say_hello(int fd, const struct channel_address *address)
+{
+	struct broker_hello hello = {.magic = BROKER_MAGIC, .version = BROKER_VERSION};
+	struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	memcpy(hello.token, address->token, sizeof(hello.token));
+	return raw_sendmsg(fd, &message) == sizeof(hello);
+}
+
+/*
+ * A connection for a process that has closed the channel. An address in use can be seen by anybody
  * (/proc/net/unix), who could listen on it after the broker's end: so look who listens.
  */
 static int connect_broker(const struct channel_address *address)
@@ -146,197 +191,178 @@ static int connect_broker(const struct channel_address *address)
 	struct sockaddr_un name;
 	socklen_t length = channel_sockaddr(&name, address), size;
 	struct ucred peer;
-	int fd = (int)raw_syscall(SYS_socket, AF_UNIX,
-				  SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error, fd = (int)raw_syscall(SYS_socket, AF_UNIX,
+					 SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -1;
-	note_descriptor(fd);
+	rpc_note_descriptor(fd);
 	size = sizeof(peer);
 	if (raw_syscall(SYS_connect, fd, &name, length) ||
-	    raw_getsockopt(fd, SO_PEERCRED, &peer, &size)) {
-		int error = errno;
-
-		raw_close(fd);
-		errno = error;
-		return -1;
-	}
-	if (peer.uid != address->uid || (uint32_t)peer.pid != address->pid) {
-		raw_close(fd);
-		errno = ECONNREFUSED;
-		return -1;
-	}
-	return fd;
-}
-
-static bool send_request(const struct channel_address *address, const struct msghdr *message)
-{
-	int fd, error;
-	bool sent;
-
-	if (preload_channel_is_open(address)) {
-		if (send_waiting(address->fd, message))
-			return true;
-		if (errno != EPIPE && errno != ECONNRESET && errno != EBADF && errno != ENOTCONN)
-			return false;
-	}
-	fd = connect_broker(address);
-	if (fd < 0)
-		return false;
-	sent = send_waiting(fd, message);
-	error = errno;
+	    raw_getsockopt(fd, SO_PEERCRED, &peer, &size))
+		error = errno;
+	else if (peer.uid != address->uid || (uint32_t)peer.pid != address->pid)
+		error = ECONNREFUSED;
+	else
+		error = say_hello(fd, address) ? 0 : errno;
+	if (!error)
+		return fd;
 	raw_close(fd);
 	errno = error;
-	return sent;
+	return -1;
+}
+
+static bool is_gone(int error)
+{
+	return error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+}
+
+/* The request is as large as a connection has room for, and is the first thing on it. */
+static bool send_request(struct rpc *rpc, const struct channel_address *address,
+			 const struct msghdr *message)
+{
+	bool open = preload_channel_is_open(address);
+
+	for (int tries = 0; open && tries < CONNECTION_TRIES; tries++) {
+		rpc->connection = take_connection(address->fd, rpc->deadline);
+		if (rpc->connection < 0 && !is_gone(errno))
+			return false;
+		if (rpc->connection < 0)
+			break;
+		if (raw_sendmsg(rpc->connection, message) >= 0)
+			return true;
+		if (!is_gone(errno))
+			return false;
+		close_one(&rpc->connection);
+	}
+	rpc->connection = connect_broker(address);
+	return rpc->connection >= 0 && raw_sendmsg(rpc->connection, message) >= 0;
 }
 
 static bool ask(struct rpc *rpc, const struct channel_address *address,
-		struct channel_request *request, int fd, const void *body, size_t size)
+		struct broker_request *request, const void *body, size_t size)
 {
-	int descriptors[2] = {rpc->theirs, fd};
-	size_t count = fd >= 0 ? 2 : 1;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(descriptors))];
-	} control = {0};
 	struct iovec parts[2] = {{.iov_base = request, .iov_len = sizeof(*request)},
 				 {.iov_base = (void *)body, .iov_len = size}};
-	struct msghdr message = {.msg_iov = parts,
-				 .msg_iovlen = size ? 2 : 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = size ? 2 : 1};
 
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-	request->magic = CHANNEL_MAGIC;
-	request->version = CHANNEL_VERSION;
-	memcpy(request->token, address->token, sizeof(request->token));
-	request->fd = fd;
-	request->count = (uint32_t)(size / sizeof(struct sock_filter));
-	if (!send_request(address, &message))
-		return false;
-	raw_close(rpc->theirs); /* the broker's copy is the last one: its end is seen here */
-	rpc->theirs = -1;
-	return true;
+	request->magic = BROKER_MAGIC;
+	request->version = BROKER_VERSION;
+	return send_request(rpc, address, &message);
 }
 
-/* The answer in the broker's next message; 0 with errno: there is none. */
-static int receive(const struct rpc *rpc, struct channel_reply *reply, void *body, size_t size,
-		   int64_t deadline)
+/* false, with errno: there is no answer. */
+static bool take_reply(const struct rpc *rpc, struct broker_reply *reply, void *body, size_t size,
+		       int *program)
 {
 	struct iovec parts[2] = {{.iov_base = reply, .iov_len = sizeof(*reply)},
 				 {.iov_base = body, .iov_len = size}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = size ? 2 : 1};
 	long got;
 
-	if (!raw_wait(rpc->mine, POLLIN, deadline)) {
+	if (!raw_wait(rpc->connection, POLLIN, rpc->deadline)) {
 		errno = ETIMEDOUT;
-		return 0;
+		return false;
 	}
-	got = raw_recvmsg(rpc->mine, &message);
+	got = receive(rpc->connection, parts, size ? 2 : 1, program);
 	if (got < 0)
-		return 0;
-	if (!got) {
-		errno = EPIPE;
-		return 0;
-	}
-	if (got < (long)sizeof(*reply) || reply->magic != CHANNEL_MAGIC ||
-	    reply->version != CHANNEL_VERSION) {
-		errno = EPROTO;
-		return 0;
-	}
-	return reply->answer;
+		return false;
+	if (got >= (long)sizeof(*reply) && reply->magic == BROKER_MAGIC &&
+	    reply->version == BROKER_VERSION &&
+	    (reply->answer == BROKER_PROGRAM) == (*program >= 0))
+		return true;
+	close_one(program);
+	errno = got ? EPROTO : EPIPE;
+	return false;
 }
 
-/*
- * The broker hasn't begun in time. After the shutdown() it can't any more. If it has begun just before, it
- * changes the socket until it closes its end: wait for that. Later calls of the tool's don't ask.
- */
-static void give_up(const struct rpc *rpc)
-{
-	struct channel_reply reply;
-
-	raw_syscall(SYS_shutdown, rpc->mine, SHUT_RD);
-	if (receive(rpc, &reply, NULL, 0, 0) == CHANNEL_BEGIN)
-		raw_wait(rpc->mine, 0, raw_milliseconds() + DONE_TIMEOUT);
-	preload_channel_end();
-	errno = ETIMEDOUT;
-}
-
-bool rpc_ask(struct rpc *rpc, int fd, enum channel_op op, int ifindex, uint32_t flags,
-	     const struct rpc_body *body, struct channel_reply *reply)
+bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_body *body,
+	     struct broker_reply *reply, int *program)
 {
 	static const struct rpc_body nothing;
 	const struct channel_address *address = preload_channel();
-	struct channel_request request = {.op = op, .ifindex = ifindex, .flags = flags};
-	int answer;
+	int own, left = patience;
+	const int64_t began = raw_milliseconds();
 
 	if (!address)
 		return false;
 	if (!body)
 		body = &nothing;
-	if (!ask(rpc, address, &request, fd, body->send, body->send_size)) {
+	if (!program)
+		program = &own;
+	*program = -1;
+	rpc->deadline = began + left;
+	if (!ask(rpc, address, request, body->send, body->send_size)) {
 		if (errno != EFAULT)
 			warn("can't ask the broker", errno);
-		return false;
-	}
-	answer = receive(rpc, reply, body->receive, body->receive_size,
-			 raw_milliseconds() + BEGIN_TIMEOUT);
-	if (answer == CHANNEL_BEGIN)
-		answer = receive(rpc, reply, NULL, 0, raw_milliseconds() + DONE_TIMEOUT);
-	else if (!answer && errno == ETIMEDOUT)
-		give_up(rpc);
-	if (answer == CHANNEL_DONE || answer == CHANNEL_PASS)
+	} else if (take_reply(rpc, reply, body->receive, body->receive_size, program)) {
+		patience = PATIENCE;
 		return true;
-	if (errno != EFAULT)
+	} else if (errno != EFAULT) {
 		warn("can't hear the broker", errno);
+	}
+	if (errno == ETIMEDOUT) {
+		left -= (int)(raw_milliseconds() - began);
+		patience = left > LEAST_PATIENCE ? left : LEAST_PATIENCE;
+	}
 	return false;
 }
 
-enum channel_answer rpc_call(int fd, enum channel_op op, int ifindex, uint32_t flags, int *error)
+void rpc_tell_attached(struct rpc *rpc, int fd, int error)
 {
-	enum channel_answer answer = CHANNEL_PASS;
-	struct channel_reply reply;
+	struct broker_request request;
+
+	question_begin(&request, BROKER_ATTACHED, fd);
+	request.error = error;
+	request.magic = BROKER_MAGIC;
+	request.version = BROKER_VERSION;
+	raw_sendmsg(rpc->connection,
+		    &(struct msghdr){.msg_iov = &(struct iovec){.iov_base = &request,
+								.iov_len = sizeof(request)},
+				     .msg_iovlen = 1});
+	close_one(&rpc->connection);
+}
+
+void rpc_forget(int fd, uint32_t flags)
+{
+	struct broker_request request;
+	struct broker_reply reply;
 	struct rpc rpc;
 
-	if (!rpc_begin(&rpc))
-		return CHANNEL_PASS;
-	if (rpc_ask(&rpc, fd, op, ifindex, flags, NULL, &reply)) {
-		answer = reply.answer;
-		*error = reply.error;
-	}
+	rpc_begin(&rpc);
+	question_begin(&request, BROKER_FORGET, fd);
+	request.flags = flags;
+	rpc_ask(&rpc, &request, NULL, &reply, NULL);
 	rpc_end(&rpc);
-	return answer;
 }
 
 bool rpc_first_seccomp(void)
 {
-	struct channel_reply reply;
+	struct broker_request request = {.op = BROKER_SECCOMP};
+	struct broker_reply reply;
 	struct rpc rpc;
 	bool first;
 
-	if (rpc_try(&rpc))
-		return true;
-	first = !rpc_ask(&rpc, -1, CHANNEL_SECCOMP, 0, 0, NULL, &reply) || reply.error != EALREADY;
+	rpc_begin(&rpc);
+	first = !rpc_ask(&rpc, &request, NULL, &reply, NULL) || reply.error != EALREADY;
 	rpc_end(&rpc);
 	return first;
 }
 
 void rpc_finish(const struct channel_address *address)
 {
-	struct channel_request request = {.op = CHANNEL_FINISH};
-	struct channel_reply reply;
+	struct broker_request request = {.op = BROKER_FINISH};
+	struct broker_reply reply;
 	struct rpc rpc;
+	int program = -1;
 
 	preload_channel_end();
-	if (rpc_try(&rpc))
-		return;
-	if (ask(&rpc, address, &request, -1, NULL, 0)) {
+	rpc_begin(&rpc);
+	rpc.deadline = raw_milliseconds() + FINISH_TIMEOUT;
+	if (ask(&rpc, address, &request, NULL, 0)) {
 		if (preload_channel_is_open(address))
 			raw_close(address->fd);
-		receive(&rpc, &reply, NULL, 0, raw_milliseconds() + FINISH_TIMEOUT);
+		take_reply(&rpc, &reply, NULL, 0, &program);
 	}
+	close_one(&program);
 	rpc_end(&rpc);
 }

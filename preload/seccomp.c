@@ -139,7 +139,6 @@ static void make_all_calls(void)
 {
 	static const struct timespec no_time;
 	char *nothing[] = {NULL};
-	struct rpc rpc;
 	struct raw_signals signals = {{0}};
 	char byte = 0, copy;
 	void *mapped;
@@ -157,7 +156,6 @@ static void make_all_calls(void)
 	raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	raw_syscall(SYS_bind, -1, &byte, 1);
 	raw_syscall(SYS_connect, -1, &byte, 1);
-	raw_syscall(SYS_shutdown, -1, SHUT_RD);
 	raw_syscall(SYS_getsockname, -1, NULL, NULL);
 	raw_syscall(SYS_getsockopt, -1, SOL_SOCKET, SO_DOMAIN, NULL, NULL);
 	raw_syscall(SYS_getrandom, &byte, 0, 0);
@@ -166,11 +164,11 @@ static void make_all_calls(void)
 	raw_syscall(SYS_rt_sigpending, &signals, sizeof(signals));
 	raw_syscall(SYS_rt_sigtimedwait, &signals, NULL, &no_time, sizeof(signals));
 	raw_syscall(SYS_write, -1, &byte, 1);
-	if (rpc_begin(&rpc)) {
-		rpc_copy(&rpc, &copy, &byte, 1);
-		raw_wait(rpc.mine, 0, 0);
-		rpc_end(&rpc);
-	}
+	raw_syscall(SYS_ioctl, -1, 0, NULL);
+	raw_block_signals(&signals);
+	rpc_copy(&copy, &byte, 1);
+	raw_wait(-1, 0, 0);
+	raw_restore_signals(&signals);
 }
 
 /* Whether the filters that were there when this program was executed let us do all that we do. */

@@ -10,116 +10,153 @@
 
 PRELOAD_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
+/* What comes of a call before the kernel is asked. */
+enum outcome {
+	DONE,     /* with an errno value, or 0 */
+	PASS,     /* the call is the kernel's */
+	PASS_NOW, /* the same, but our program must not be in its way, and it is to be put on again */
+};
+
 /* The filter, as it is now, goes into the shim's memory; it is kept once it is set. */
-static struct cached_filter *remember(struct rpc *rpc, int fd, const struct sock_fprog *program)
+static struct cached_filter *remember(int fd, const struct sock_fprog *program)
 {
 	struct cached_filter *filter = filter_cache_take(fd);
 
-	if (filter && rpc_copy(rpc, filter_cache_insns(filter), program->filter,
+	if (filter && rpc_copy(filter_cache_insns(filter), program->filter,
 			       program->len * sizeof(*program->filter)))
 		return filter;
 	filter_cache_drop(filter);
 	return NULL;
 }
 
-/* CHANNEL_DONE: the broker has set the filter, or knows with which error the kernel wouldn't. */
-static enum channel_answer ask_attach(int fd, const void *value, int *error)
+/* Asks for a program and puts it on the socket. */
+static enum outcome attach_program(struct rpc *rpc, int fd, struct broker_request *request,
+				   const struct rpc_body *body, int *error)
 {
-	enum channel_answer answer = CHANNEL_PASS;
-	struct channel_reply reply;
-	struct rpc_body body = {0};
-	struct rpc rpc;
+	struct broker_reply reply;
+	int program;
+
+	if (!rpc_ask(rpc, request, body, &reply, &program))
+		return PASS;
+	if (reply.answer == BROKER_PROGRAM) {
+		*error = slot_put_program(fd, program);
+		raw_close(program);
+		rpc_tell_attached(rpc, fd, *error);
+		return *error ? PASS : DONE;
+	}
+	*error = reply.error;
+	return reply.answer == BROKER_DONE ? DONE : PASS;
+}
+
+static enum outcome set_filter(struct rpc *rpc, int fd, struct cached_filter *filter,
+			       uint32_t count)
+{
+	struct broker_request request;
+	struct rpc_body body = {.send = filter_cache_insns(filter),
+				.send_size = count * sizeof(struct sock_filter)};
+	enum outcome outcome;
+	int error = slot_try_filter(fd, filter_cache_insns(filter), count);
+
+	if (error == ENOMEM) {
+		slot_give_back(fd);
+		return PASS_NOW;
+	}
+	if (error == SLOT_CANT_TRY)
+		warn("can't try a filter", errno);
+	if (error) /* the kernel says so in its own words */
+		return PASS;
+	question_of_socket(&request, BROKER_SET_FILTER, fd, 0);
+	request.count = count;
+	outcome = attach_program(rpc, fd, &request, &body, &error);
+	if (outcome == PASS)
+		slot_give_back(fd);
+	return outcome;
+}
+
+static enum outcome ask_attach(int fd, const void *value)
+{
+	enum outcome outcome = PASS;
 	struct sock_fprog program;
 	struct cached_filter *filter;
+	struct rpc rpc;
 
-	if (!rpc_begin(&rpc))
-		return CHANNEL_PASS;
-	if (rpc_copy(&rpc, &program, value, sizeof(program)) && program.len &&
-	    program.len <= CHANNEL_MAX_INSNS && program.filter) {
-		filter = remember(&rpc, fd, &program);
-		body.send = program.filter;
-		body.send_size = program.len * sizeof(struct sock_filter);
-		if (rpc_ask(&rpc, fd, CHANNEL_SET_FILTER, 0, 0, &body, &reply)) {
-			answer = reply.answer;
-			*error = reply.error;
-		}
-		if (answer == CHANNEL_DONE && !*error)
+	rpc_begin(&rpc);
+	if (rpc_copy(&program, value, sizeof(program)) && program.len &&
+	    program.len <= BROKER_MAX_INSNS && program.filter &&
+	    !socket_option(fd, SO_LOCK_FILTER)) {
+		filter = remember(fd, &program);
+		if (filter)
+			outcome = set_filter(&rpc, fd, filter, program.len);
+		if (outcome == DONE)
 			filter_cache_keep(filter, fd, program.len);
 		else
 			filter_cache_drop(filter);
 	}
 	rpc_end(&rpc);
-	return answer;
+	return outcome;
 }
 
 static int attach_filter(int fd, const void *value, socklen_t length)
 {
-	int error = 0, result;
+	enum outcome outcome = length == sizeof(struct sock_fprog) ? ask_attach(fd, value) : PASS;
+	int result;
 
-	if (length == sizeof(struct sock_fprog) && ask_attach(fd, value, &error) == CHANNEL_DONE) {
-		if (error)
-			errno = error;
-		return error ? -1 : 0;
-	}
+	if (outcome == DONE)
+		return 0;
 	result = next_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, length);
-	if (!result) {
-		rpc_call(fd, CHANNEL_FORGET, 0, 0, &error);
-	} else if (errno == ENOMEM) { /* the broker has given the socket back for this call */
-		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &error);
-		errno = ENOMEM;
-	}
+	if (outcome == PASS_NOW)
+		attach_socket(fd, 0, 0);
+	else if (!result)
+		rpc_forget(fd, 0);
 	return result;
 }
 
 static int attach_bpf(int fd, const void *value, socklen_t length)
 {
-	int error, result = next_setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, value, length);
+	int result = next_setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, value, length);
 
 	if (result)
 		return result;
 	filter_cache_forget(fd);
-	rpc_call(fd, CHANNEL_FORGET, 0, CHANNEL_EBPF, &error);
+	rpc_forget(fd, BROKER_EBPF);
 	return result;
 }
 
 /* The kernel wants to read an int, whatever it is. */
-static bool ask_detach(int fd, const void *value, enum channel_answer *answer, int *error)
+static enum outcome ask_detach(int fd, const void *value, int *error)
 {
-	struct channel_reply reply;
+	struct broker_request request;
+	enum outcome outcome = PASS;
 	struct rpc rpc;
-	bool answered;
 	int unused;
 
-	if (!rpc_begin(&rpc))
-		return false;
-	answered = rpc_copy(&rpc, &unused, value, sizeof(unused)) &&
-		   rpc_ask(&rpc, fd, CHANNEL_DETACH_FILTER, 0, 0, NULL, &reply);
-	rpc_end(&rpc);
-	if (answered) {
-		*answer = reply.answer;
-		*error = reply.error;
+	rpc_begin(&rpc);
+	if (rpc_copy(&unused, value, sizeof(unused)) && !socket_option(fd, SO_LOCK_FILTER) &&
+	    slot_look(fd) == SLOT_HIDDEN) {
+		question_of_socket(&request, BROKER_DETACH_FILTER, fd, 0);
+		outcome = attach_program(&rpc, fd, &request, NULL, error);
 	}
-	return answered;
+	rpc_end(&rpc);
+	return outcome;
 }
 
-static int detach_filter(int fd, const void *value, socklen_t length)
+static int detach_filter(int fd, const void *value, socklen_t length, bool can_ask)
 {
-	enum channel_answer answer = CHANNEL_PASS;
 	struct filter_view view;
 	int result, error = 0;
-	bool answered = length >= sizeof(int) && ask_detach(fd, value, &answer, &error), none;
+	bool none;
 
-	if (answered && answer == CHANNEL_DONE) {
+	if (can_ask && length >= (socklen_t)sizeof(int) && ask_detach(fd, value, &error) == DONE) {
 		if (error)
 			errno = error;
 		else
 			filter_cache_keep(filter_cache_take(fd), fd, 0);
 		return error ? -1 : 0;
 	}
-	none = !answered && filter_cache_get(fd, &view) && !view.count;
+	none = filter_cache_get(fd, &view) && !view.count;
 	result = next_setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, value, length);
-	if (!result && answered) /* an unmetered filter is gone, so it can be metered again */
-		rpc_call(fd, CHANNEL_ATTACH, 0, 0, &error);
+	if (!result && can_ask) /* an unmetered filter is gone, so it can be metered again */
+		attach_socket(fd, 0, 0);
 	if (!result && none) { /* it was ours that the kernel took away */
 		errno = ENOENT;
 		return -1;
@@ -134,7 +171,7 @@ static int metered_setsockopt(int fd, int name, const void *value, socklen_t len
 
 	/* the kernel might take ours away, also when there is no broker any more */
 	if (name == SO_DETACH_FILTER && packet_socket_noted(fd))
-		return detach_filter(fd, value, length);
+		return detach_filter(fd, value, length, can_ask);
 	if (can_ask && name == SO_ATTACH_FILTER)
 		return attach_filter(fd, value, length);
 	if (can_ask)

@@ -15,7 +15,7 @@ static int metered_socket(int type, int protocol)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 				      .sll_protocol = (unsigned short)protocol};
-	int fd, ignored, saved = errno;
+	int fd, saved = errno;
 
 	if (!preload_has_channel())
 		return next_socket(AF_PACKET, type, protocol);
@@ -23,7 +23,7 @@ static int metered_socket(int type, int protocol)
 	if (fd < 0)
 		return fd;
 	filter_cache_keep(filter_cache_take(fd), fd, 0);
-	rpc_call(fd, CHANNEL_ATTACH, 0, CHANNEL_BEFORE_BIND, &ignored);
+	attach_socket(fd, 0, BROKER_BEFORE_BIND);
 	if (!raw_syscall(SYS_bind, fd, &address, sizeof(address)))
 		return fd;
 	raw_close(fd);
@@ -34,11 +34,11 @@ static int metered_socket(int type, int protocol)
 /* Can't be metered; the broker says so. */
 static int obsolete_socket(int domain, int type, int protocol)
 {
-	int fd = next_socket(domain, type, protocol), ignored;
+	int fd = next_socket(domain, type, protocol);
 
 	if (fd >= 0 && preload_enter()) {
 		if (preload_has_channel())
-			rpc_call(fd, CHANNEL_ATTACH, 0, 0, &ignored);
+			attach_socket(fd, 0, 0);
 		preload_leave();
 	}
 	return fd;

@@ -81,12 +81,15 @@ static bool find_command(void)
  * The lock lasts as long as this program or a forked child has the file mapped. The file stays empty: to
  * make it longer is a signal (SIGXFSZ) where the size of files is limited.
  */
-static int make_lifeline(void)
+static int make_lifeline(const struct channel_address *address)
 {
-	int fd = (int)raw_syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	char name[CHANNEL_NAME_LENGTH + 1] = "";
+	int fd;
 
+	channel_name(name, address); /* by which the broker's watcher knows its tool */
+	fd = (int)raw_syscall(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (fd < 0)
-		fd = (int)raw_syscall(SYS_memfd_create, "socktally", MFD_CLOEXEC);
+		fd = (int)raw_syscall(SYS_memfd_create, name, MFD_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (!raw_syscall(SYS_flock, fd, LOCK_EX | LOCK_NB))
@@ -197,6 +200,23 @@ static bool set_environment(void)
 	return environment_put(variable);
 }
 
+/*
+ * Milliseconds for the broker to load its programs, which is done here once, so that no call of the tool's has
+ * to wait for it; and until the user is told.
+ */
+enum { START_TIMEOUT = 60000, START_PATIENCE = 2000 };
+
+/* One that has ended, or is not ready in time, is said where the tool needs it. */
+static void wait_for_broker(int channel)
+{
+	int64_t now = raw_milliseconds();
+
+	if (raw_wait(channel, POLLIN, now + START_PATIENCE))
+		return;
+	warn_waits();
+	raw_wait(channel, POLLIN, now + START_TIMEOUT);
+}
+
 static void start_broker(void)
 {
 	struct channel_address address;
@@ -211,14 +231,14 @@ static void start_broker(void)
 	}
 	if (raw_limit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= (rlim_t)highest)
 		highest = (int)limit.rlim_cur - 1;
-	error = channel_open(&ends, &address, highest);
+	error = channel_open(&ends, &address);
 	if (error) {
 		preload_channel_none("can't start a broker", -error);
 		return;
 	}
 	channel_format(variable + sizeof(CHANNEL_VARIABLE), &address);
 	pidfd = (int)raw_syscall(SYS_pidfd_open, raw_syscall(SYS_getpid), 0);
-	lifeline_fd = make_lifeline();
+	lifeline_fd = make_lifeline(&address);
 	error = ENOMEM;
 	if (set_environment())
 		error = start((int[]){ends.server, ends.listener, pidfd, lifeline_fd}, 4);
@@ -232,6 +252,9 @@ static void start_broker(void)
 		preload_channel_none("can't start a broker", error);
 		return;
 	}
+	wait_for_broker(ends.client);
+	channel_place(&ends, &address, highest);
+	channel_format(variable + sizeof(CHANNEL_VARIABLE), &address);
 	if (ends.client >= 0)
 		raw_syscall(SYS_fcntl, ends.client, F_SETFD, 0); /* for the tool's children, too */
 	preload_channel_set(&address, variable + sizeof(CHANNEL_VARIABLE));

@@ -130,6 +130,21 @@ void warn(const char *what, int error)
 	errno = saved;
 }
 
+/* No reason why something is not metered: that may still be said. */
+void warn_waits(void)
+{
+	char line[512], *to = line;
+	const char *end = line + sizeof(line) - 1;
+
+	if (!stderr_is_the_same())
+		return;
+	to = append(to, end, "socktally: the kernel is still loading its programs: ");
+	to = append(to, end, program_invocation_short_name);
+	to = append(to, end, " starts when they are ready");
+	*to++ = '\n';
+	write_line(line, (size_t)(to - line));
+}
+
 void warn_filter_comes(void)
 {
 	char line[512], *to = line;

@@ -6,19 +6,19 @@
 #ifndef SOCKTALLY_PROTO_CHANNEL_ADDRESS_H
 #define SOCKTALLY_PROTO_CHANNEL_ADDRESS_H
 
-#include "proto/channel.h"
+#include "proto/broker.h"
 #include "proto/decimal.h"
 #include <string.h>
 
 #define CHANNEL_VARIABLE "SOCKTALLY_CHANNEL"
 
 struct channel_address {
-	int32_t fd;       /* the inherited end; -1: none */
+	int32_t fd;       /* the inherited end, see channel_open.h; -1: none */
 	uint64_t inode;   /* of that socket: another one may have its number by now */
 	uint32_t uid;     /* who listens on the abstract address, */
 	uint32_t pid;     /* as SO_PEERCRED tells it */
 	uint8_t name[16]; /* of the abstract address; in it as 32 hexadecimal digits */
-	uint8_t token[CHANNEL_TOKEN_SIZE];
+	uint8_t token[BROKER_TOKEN_SIZE];
 	/* seccomp filters that are known to allow the shim's calls, or CHANNEL_FILTERED */
 	uint32_t filters;
 	bool warned; /* a process of this run has said that it goes on unmetered */
@@ -61,13 +61,13 @@ static inline char *channel_put_filters(char *to, uint32_t filters)
 #define CHANNEL_FILTERS_BACK 5
 #define CHANNEL_WARNED_BACK 1
 
-/* "3:FD:INODE:UID:PID:NAME:TOKEN:FILTERS:WARNED". */
+/* "5:FD:INODE:UID:PID:NAME:TOKEN:FILTERS:WARNED". */
 static inline void channel_format(char text[CHANNEL_TEXT_MAX],
 				  const struct channel_address *address)
 {
 	char *to = text;
 
-	*to++ = '0' + CHANNEL_VERSION;
+	*to++ = '0' + BROKER_VERSION;
 	*to++ = ':';
 	if (address->fd < 0)
 		*to++ = '-';
@@ -127,7 +127,7 @@ static inline bool channel_parse(const char *text, struct channel_address *addre
 	uint64_t fd = 0, inode, uid, pid, filters;
 
 	memset(address, 0, sizeof(*address));
-	if (text[0] != '0' + CHANNEL_VERSION || text[1] != ':')
+	if (text[0] != '0' + BROKER_VERSION || text[1] != ':')
 		return false;
 	text += 2;
 	address->fd = -1;

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Makes a channel: the shim does when it starts a broker, and `socktally run` for its own. */
+/*
+ * Makes a channel: the shim does when it starts a broker, and `socktally run` for its own.
+ *
+ * The channel is a socket that the tool's processes inherit. In it are connections to the broker, each a message
+ * with a descriptor: who has a question takes one, and sends a byte, for which the broker puts in another. So
+ * each question has a connection of its own, without a lock among threads and processes, from every network
+ * namespace and root directory, and nobody but the tool has a way to the broker. Where the channel has been
+ * closed, there is an abstract address; who connects to it says first who it is (struct broker_hello).
+ */
 #ifndef SOCKTALLY_PROTO_CHANNEL_OPEN_H
 #define SOCKTALLY_PROTO_CHANNEL_OPEN_H
 
@@ -13,13 +21,26 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/*
+ * The descriptors that the shim starts a broker with, besides standard error: the broker's end of
+ * the channel, the listening socket, the tool's pidfd, and its lifeline, a file that the tool has
+ * mapped and locked. Mapping and lock go on in a forked child that closes all its descriptors; once
+ * the lock is free, no such process is left.
+ */
+enum channel_descriptor {
+	CHANNEL_SERVER = 3,
+	CHANNEL_LISTENER = 4,
+	CHANNEL_PIDFD = 5,
+	CHANNEL_LIFELINE = 6,
+};
+
 struct channel_ends {
 	int client; /* for the tool and its children */
 	int server; /* for the broker */
 	int listener;
 };
 
-/* Room for the largest request and a few more, whatever net.core.wmem_default is. */
+/* Room on a connection for the largest request, whatever net.core.wmem_default is. */
 #define CHANNEL_BUFFER (256 * 1024)
 
 /* Below this number a tool with few descriptors needs each of them itself. */
@@ -92,16 +113,26 @@ static inline void channel_move(int *client, int highest)
 	*client = -1;
 }
 
+/* Puts the client's end where it is to be, and notes that. */
+static inline void channel_place(struct channel_ends *ends, struct channel_address *address,
+				 int highest_fd)
+{
+	struct stat status;
+
+	channel_move(&ends->client, highest_fd);
+	address->fd = ends->client;
+	if (ends->client >= 0 && !raw_fstat(ends->client, &status))
+		address->inode = status.st_ino;
+}
+
 /*
  * All descriptors are close-on-exec; the client's end has to lose that before the tool is executed.
  * Returns 0 or -errno.
  */
-static inline int channel_open(struct channel_ends *ends, struct channel_address *address,
-			       int highest_fd)
+static inline int channel_open(struct channel_ends *ends, struct channel_address *address)
 {
-	int pair[2], size = CHANNEL_BUFFER, on = 1, error;
 	struct proc_status own;
-	struct stat status;
+	int pair[2], error;
 
 	memset(address, 0, sizeof(*address));
 	error = channel_random(address);
@@ -117,14 +148,7 @@ static inline int channel_open(struct channel_ends *ends, struct channel_address
 	}
 	ends->server = pair[0];
 	ends->client = pair[1];
-	raw_syscall(SYS_setsockopt, ends->client, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	/* who sent a message: from now on, as requests may come before the broker is there */
-	raw_syscall(SYS_setsockopt, ends->server, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	raw_syscall(SYS_setsockopt, ends->listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	channel_move(&ends->client, highest_fd);
-	address->fd = ends->client;
-	if (ends->client >= 0 && !raw_fstat(ends->client, &status))
-		address->inode = status.st_ino;
+	address->fd = -1;
 	address->uid = (uint32_t)raw_syscall(SYS_geteuid);
 	address->pid = (uint32_t)raw_syscall(SYS_getpid);
 	if (proc_status_read(0, &own)) /* the calls above went well under these */

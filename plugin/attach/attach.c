@@ -80,7 +80,7 @@ static void filter_save(struct socktally *meter, int prog, uint64_t cookie,
 	int result = 0;
 
 	if (meter->records)
-		result = st_saved_filter_leave(prog, cookie, meter->user, insns, count);
+		result = st_saved_filter_leave(prog, cookie, meter->user, meter->pid, insns, count);
 
 	if (result)
 		st_log(meter, SOCKTALLY_LOG_WARNING,
@@ -97,7 +97,7 @@ static uint32_t program_id(int prog)
 	return st_bpf_info(prog, &info, sizeof(info)) ? 0 : info.id;
 }
 
-static int attach_failed(struct socktally *meter, int error, size_t count)
+int st_attach_failed(struct socktally *meter, int error, size_t count)
 {
 	switch (error) {
 	case -EPERM:
@@ -161,7 +161,7 @@ static int compose(struct socktally *meter, int fd, uint64_t cookie,
 	close(prog);
 	if (result) {
 		free(attachment);
-		return result < 0 ? attach_failed(meter, result, count) : result;
+		return result < 0 ? st_attach_failed(meter, result, count) : result;
 	}
 	attachment->option_memory = st_option_memory(fd);
 	attachment->cookie = cookie;
@@ -260,7 +260,7 @@ static int attach(struct socktally *meter, int fd, const struct socktally_attach
 
 	for (int i = 0; i < ATTACH_TRIES && result == FILTER_CHANGED; i++)
 		result = attach_once(meter, fd, opts);
-	return result == FILTER_CHANGED ? attach_failed(meter, -EAGAIN, 0) : result;
+	return result == FILTER_CHANGED ? st_attach_failed(meter, -EAGAIN, 0) : result;
 }
 
 int socktally_attach(struct socktally *meter, int fd, const struct socktally_attach_opts *opts)
@@ -352,7 +352,7 @@ static int detach(struct socktally *meter, int fd)
 	}
 	result = st_filter_write(fd, known->insns, known->count);
 	if (result)
-		return attach_failed(meter, result, known->count);
+		return st_attach_failed(meter, result, known->count);
 	st_attachment_remove(meter, cookie);
 	return 0;
 }

@@ -10,6 +10,9 @@
 /* Attaches again where a filter was set past the library. */
 void st_reattach(struct socktally *meter);
 
+/* Notes why the program for a filter of so many instructions is not on its socket; returns error. */
+int st_attach_failed(struct socktally *meter, int error, size_t count);
+
 /* --- plugin/attach/socket_program.c */
 
 /*

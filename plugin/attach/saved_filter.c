@@ -41,14 +41,14 @@ static size_t stored_size(size_t count)
 	return sizeof(struct stored) + count * sizeof(struct sock_filter);
 }
 
-int st_saved_filter_leave(int prog, uint64_t cookie, uint32_t user, const struct sock_filter *insns,
-			  size_t count)
+int st_saved_filter_leave(int prog, uint64_t cookie, uint32_t user, pid_t pid,
+			  const struct sock_filter *insns, size_t count)
 {
 	const struct stored head = {.magic = MAGIC,
 				    .version = VERSION,
 				    .size = sizeof(head),
 				    .cookie = cookie,
-				    .pid = (uint32_t)getpid(),
+				    .pid = (uint32_t)pid,
 				    .user = user,
 				    .count = (uint32_t)count};
 	size_t size = stored_size(count);

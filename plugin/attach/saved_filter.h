@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* One program of ours. insns is malloc'ed. */
 struct st_saved_filter {
@@ -28,9 +29,9 @@ struct st_saved_filter {
 	size_t count; /* 0: the socket had no filter */
 };
 
-/* user: for whom the program is. -errno; -EINVAL before Linux 5.10. */
-int st_saved_filter_leave(int prog, uint64_t cookie, uint32_t user, const struct sock_filter *insns,
-			  size_t count);
+/* user: for whom the program is; pid: the process that meters. -errno; -EINVAL before Linux 5.10. */
+int st_saved_filter_leave(int prog, uint64_t cookie, uint32_t user, pid_t pid,
+			  const struct sock_filter *insns, size_t count);
 
 /*
  * All saved filters of the system. *list is malloc'ed; st_saved_filters_free() frees it, NULL as well.

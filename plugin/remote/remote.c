@@ -106,7 +106,7 @@ static int take_reply(const struct socktally *meter, struct broker_reply *reply,
 	if (size != sizeof(*reply) || reply->magic != BROKER_MAGIC ||
 	    reply->version != BROKER_VERSION || reply->error > 0)
 		return -EPROTO;
-	if ((*fd < 0) != (reply->error != 0))
+	if ((*fd >= 0) != (reply->answer == BROKER_PROGRAM) || (*fd < 0 && !reply->error))
 		return -EPROTO;
 	return 0;
 }
@@ -162,7 +162,10 @@ static int ask(struct socktally *meter, struct broker_request *request,
 		return fd;
 	if (fd >= 0)
 		close(fd);
-	return result ? ask_failed(meter, result) : st_fail(meter, reply->error, "%s", reply->text);
+	if (result)
+		return ask_failed(meter, result);
+	return st_fail(meter, reply->error, "%s",
+		       *reply->text ? reply->text : "the broker refuses it");
 }
 
 int st_remote_open(struct socktally *meter, const struct socktally_open_opts *opts)

@@ -1,32 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * Fuzzes the broker: any message with any descriptors. It keeps none of them but those that it may,
- * answers what is a request and nothing else, and the packet socket's filter is never eBPF that
- * isn't its own. Run as root it has a meter, and else refuses what it understands.
+ * Fuzzes the broker's worker: any messages of a client, with or without descriptors. It keeps none, answers
+ * what is a request and nothing else, and each program that it gives goes with an answer of its own. Run as
+ * root it has a meter, and else refuses what it understands.
  */
-#include "tools/broker/broker.h"
-#include "proto/channel.h"
+#include "tools/broker/worker.h"
+#include "proto/channel_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What a byte of the input stands for. */
-enum kind { REPLY, PACKET, DGRAM_PACKET, UDP, MEMORY_FILE, NOTHING, KINDS };
-enum { MAX_DESCRIPTORS = 7 };
-
-static struct broker broker;
-static struct report_output output;
-static struct report_options options;
-static int descriptors[KINDS];
+static struct worker worker;
+static int told; /* where the worker tells the broker */
+static int nothing;
 
 static void require(bool condition)
 {
@@ -36,105 +29,129 @@ static void require(bool condition)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct channel_address address = {.fd = -1};
+	int pair[2];
 
 	(void)argc;
 	(void)argv;
-	if (unshare(CLONE_NEWNET))
-		errno = 0; /* without the privilege there is no packet socket either */
-	report_output_stream(&output, STDERR_FILENO);
-	broker_init(&broker, &options, &output, &address, -1, -1);
-	if (socktally_open(&broker.meter, NULL))
-		broker.open_error = -EPERM;
-	descriptors[UDP] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	descriptors[PACKET] = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	descriptors[DGRAM_PACKET] = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	descriptors[MEMORY_FILE] = memfd_create("file", MFD_CLOEXEC);
-	descriptors[NOTHING] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int kind = PACKET; kind < KINDS; kind++)
-		if (descriptors[kind] < 0)
-			descriptors[kind] = descriptors[NOTHING];
-	broker.scratch = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	require(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	worker.budget.seconds = 60;
+	worker.broker = pair[0];
+	told = pair[1];
+	worker.channel = worker.listener = -1;
+	worker.why = "no meter";
+	worker.error = socktally_open(&worker.meter, NULL);
+	for (int i = 0; i < WORKER_CONNECTIONS; i++)
+		worker.connections[i].fd = -1;
+	for (int i = 0; i < WORKER_DOORS; i++)
+		worker.doors[i].fd = -1;
+	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;
 }
 
 static int lowest_free(void)
 {
-	int fd = fcntl(descriptors[NOTHING], F_DUPFD_CLOEXEC, 0);
+	int fd = fcntl(nothing, F_DUPFD_CLOEXEC, 0);
 
 	require(fd >= 0);
 	close(fd);
 	return fd;
 }
 
-static void send_message(int to, const uint8_t *data, size_t size, const int *fds, size_t count)
+static void send_message(int to, const uint8_t *data, size_t size, bool with_descriptor)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(MAX_DESCRIPTORS * sizeof(int))];
-	} control = {0};
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
 	struct iovec part = {.iov_base = (void *)data, .iov_len = size};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
-	if (count) {
+	if (with_descriptor) {
+		memcpy(CMSG_DATA(&control.header), &nothing, sizeof(nothing));
 		message.msg_control = control.bytes;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+		message.msg_controllen = sizeof(control.bytes);
 	}
 	sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Answers come to where they were asked for, whole, and at most a beginning and an end. */
-static void check_answers(int fd, const struct channel_request *request, size_t size)
+/* At most one answer to a message, whole, and of its request. */
+static bool take_answer(int fd, const struct broker_request *request)
 {
-	static uint8_t bytes[sizeof(struct channel_reply) + 8 * CHANNEL_MAX_INSNS];
-	struct channel_reply reply;
-	ssize_t got;
-	int answers = 0;
+	static struct {
+		struct broker_reply head;
+		struct sock_filter insns[BROKER_MAX_INSNS + 1];
+	} reply;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {.iov_base = &reply, .iov_len = sizeof(reply)};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int program = -1;
 
-	while ((got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC)) > 0) {
-		require(size >= sizeof(*request) && request->magic == CHANNEL_MAGIC);
-		require(got >= (ssize_t)sizeof(reply) && got <= (ssize_t)sizeof(bytes));
-		memcpy(&reply, bytes, sizeof(reply));
-		require(reply.magic == CHANNEL_MAGIC && reply.version == CHANNEL_VERSION);
-		require(reply.answer >= CHANNEL_BEGIN && reply.answer <= CHANNEL_PASS);
-		require(got == (ssize_t)sizeof(reply) ||
-			got == (ssize_t)(sizeof(reply) + 8 * reply.count));
-		answers++;
+	if (got <= 0)
+		return false;
+	if (CMSG_FIRSTHDR(&message)) {
+		memcpy(&program, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(program));
+		close(program);
 	}
-	require(answers <= 2);
+	require(request->magic == BROKER_MAGIC && reply.head.serial == request->serial);
+	require(reply.head.magic == BROKER_MAGIC && reply.head.version == BROKER_VERSION);
+	require(reply.head.answer >= BROKER_PROGRAM && reply.head.answer <= BROKER_PASS);
+	require((reply.head.answer == BROKER_PROGRAM) == (program >= 0));
+	require(got == (ssize_t)sizeof(reply.head) ||
+		got == (ssize_t)(sizeof(reply.head) + 8 * reply.head.count));
+	require(memchr(reply.head.text, 0, sizeof(reply.head.text)));
+	return true;
 }
 
-/* What a request may leave behind. */
-static void drop_kept(void)
+/* What the worker tells is as it says. */
+static void hear_worker(void)
 {
-	if (broker.finish_reply >= 0)
-		close(broker.finish_reply);
-	broker.finish_reply = -1;
+	static struct worker_message message;
+	ssize_t got;
+
+	while ((got = recv(told, &message, sizeof(message), MSG_DONTWAIT)) > 0) {
+		require(got >= (ssize_t)sizeof(message.note) &&
+			message.note.count <= BROKER_MAX_INSNS);
+		require((size_t)got ==
+			sizeof(message.note) + message.note.count * sizeof(*message.insns));
+	}
 }
 
-static void one_message(const uint8_t *data, size_t size, const uint8_t *kinds, size_t count)
+/* Messages on one connection: each has two bytes of length and one that says whether a descriptor comes. */
+static void converse(const uint8_t *data, size_t size)
 {
-	struct channel_request request = {0};
-	int channel[2], answers[2], fds[MAX_DESCRIPTORS];
+	struct worker_connection *connection = worker.connections;
+	bool open = true;
+	int pair[2];
 
-	require(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel));
-	require(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, answers));
-	descriptors[REPLY] = answers[1];
-	for (size_t i = 0; i < count; i++)
-		fds[i] = descriptors[kinds[i] % KINDS];
-	send_message(channel[0], data, size, fds, count);
-	close(answers[1]);
-	broker_request(&broker, channel[1]);
-	memcpy(&request, data, size < sizeof(request) ? size : sizeof(request));
-	check_answers(answers[0], &request, size);
-	drop_kept();
-	close(channel[0]);
-	close(channel[1]);
-	close(answers[0]);
+	require(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	*connection = (struct worker_connection){.fd = pair[1]};
+	while (open && size > 3) {
+		struct broker_request request = {0};
+		size_t length = data[0] | (size_t)data[1] << 8;
+
+		length = length < size - 3 ? length : size - 3;
+		memcpy(&request, data + 3, length < sizeof(request) ? length : sizeof(request));
+		send_message(pair[0], data + 3, length, data[2] & 1);
+		open = worker_request(&worker, connection);
+		take_answer(pair[0], &request);
+		require(!take_answer(pair[0], &request));
+		hear_worker();
+		data += 3 + length;
+		size -= 3 + length;
+	}
+	worker_drop_given(connection);
+	close(connection->fd);
+	connection->fd = -1;
+	close(pair[0]);
 }
 
 /* The variable in the environment, which a tool may have changed. */
@@ -156,15 +173,10 @@ static void parse_variable(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int before = lowest_free();
-	size_t count;
 
-	if (!size)
-		return 0;
-	if (*data == '0' + CHANNEL_VERSION)
+	if (size && *data == '0' + BROKER_VERSION)
 		parse_variable(data, size);
-	count = *data % (MAX_DESCRIPTORS + 1);
-	if (size > count)
-		one_message(data + 1 + count, size - 1 - count, data + 1, count);
+	converse(data, size);
 	require(lowest_free() == before);
 	return 0;
 }

@@ -28,25 +28,39 @@ def capture_file(all_packets):
         [packets.pcap(of_one_type[i:i + 3]) for i in range(0, len(of_one_type), 10)]
 
 
+BROKER_MAGIC, BROKER_VERSION = 0x76736b73, 5
+
+
+def message(data, descriptor=0):
+    """A message of a conversation, as broker.c and remote.c read it."""
+    return struct.pack("=HB", len(data), descriptor) + data
+
+
 def broker(_packets):
-    """Requests, as proto/channel.h has them, with the descriptors that they need (as in broker.c), and
-    the variable in the environment."""
-    reply, packet, dgram = 0, 1, 2
-    attach, set_filter, detach, get, forget, finish, seccomp = range(1, 8)
-    head = struct.Struct("=IHH16siIiI")
+    """Conversations of requests, as proto/broker.h has them, and the variable in the environment."""
+    open_, set_filter, attach, detach, attached, get, forget, finish, seccomp = range(1, 10)
     accept = struct.pack("=HBBI", 6, 0, 0, 0x40000)
     udp = struct.pack("=HBBI", 0x30, 0, 0, 23) + struct.pack("=HBBI", 0x15, 0, 1, 17) + accept + \
         struct.pack("=HBBI", 6, 0, 0, 0)
 
-    def request(op, kinds, filter_=b"", ifindex=0, flags=0):
-        return bytes([len(kinds), *kinds]) + head.pack(0x79746b73, 3, op, bytes(16), ifindex, flags, 3,
-                                                       len(filter_) // 8) + filter_
-    return [request(attach, [reply, packet]), request(attach, [reply, dgram], ifindex=1, flags=1),
-            request(set_filter, [reply, packet], accept), request(set_filter, [reply, packet], udp),
-            request(set_filter, [reply, dgram], accept * 700), request(detach, [reply, packet]),
-            request(get, [reply, packet], flags=4096), request(forget, [reply, packet], flags=1),
-            request(finish, [reply]), request(seccomp, [reply]),
-            f"3:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
+    def request(op, filter_=b"", count=None, flags=0, error=0, link=0, kind=3, cookie=77):
+        head = struct.pack("=IHHIIQiIIHHiiIIII32s16s64s", BROKER_MAGIC, BROKER_VERSION, op, 1,
+                           len(filter_) // 8 if count is None else count, cookie, 1, link, flags, kind, 1, 3, error,
+                           640, 0, 0, 0, b"", b"eth0", b"")
+        return message(head + filter_)
+    return [request(attach) + request(attached), request(attach, udp) + request(attached) + request(get, count=4096),
+            request(set_filter, accept) + request(attached, error=12), request(set_filter, udp * 100, link=1),
+            request(attach, accept, kind=2) + request(attached) + request(attach, flags=2) + request(detach),
+            request(forget, flags=4), request(finish), request(seccomp), request(open_),
+            f"5:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
+
+
+def remote(_packets):
+    """Replies to the library's request."""
+    def reply(answer, error=0, serial=1, descriptor=0):
+        return message(struct.pack("=IHHIiIIII320s", BROKER_MAGIC, BROKER_VERSION, answer, serial, error, 0, 1, 4096, 9,
+                                   b"why"), descriptor)
+    return [reply(1, descriptor=1), reply(3, -22), reply(1, serial=7, descriptor=1) + reply(3, -16), reply(2), reply(1)]
 
 
 def loader(_packets):
@@ -93,7 +107,7 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     make = {"parser": parser, "capture_file": capture_file,
-            "broker": broker, "loader": loader, "class_file": class_file,
+            "broker": broker, "remote": remote, "loader": loader, "class_file": class_file,
             "report": report}.get(os.path.basename(sys.argv[1]))
     with open(place.data("paths.txt"), encoding="utf-8") as lines:
         all_packets = list(packets.read(line.lstrip("!?") for line in lines))

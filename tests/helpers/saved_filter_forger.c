@@ -24,8 +24,9 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		return 2;
 	prog = st_bpf_prog_load(ST_PROGRAM_NAME, accept_all, 2, NULL, 0);
-	if (prog < 0 || st_saved_filter_leave(prog, strtoull(argv[1], NULL, 10),
-					      (uint32_t)strtoul(argv[2], NULL, 10), accept_none, 1))
+	if (prog < 0 ||
+	    st_saved_filter_leave(prog, strtoull(argv[1], NULL, 10),
+				  (uint32_t)strtoul(argv[2], NULL, 10), getpid(), accept_none, 1))
 		return 1;
 	puts("left");
 	fflush(stdout);

@@ -329,8 +329,13 @@ static long look_at_title(void)
 
 static void run_steps(char **step);
 
+/* Held until pthread_create() has made its last call: the thread may forbid it. */
+static pthread_mutex_t creating = PTHREAD_MUTEX_INITIALIZER;
+
 static void *thread_main(void *rest)
 {
+	pthread_mutex_lock(&creating);
+	pthread_mutex_unlock(&creating);
 	run_steps(rest);
 	return NULL;
 }
@@ -448,7 +453,9 @@ static bool run_process_step(char **step, const char *name, bool *stop)
 	} else if (!strcmp(name, "exec")) {
 		step_exec(step);
 	} else if (!strcmp(name, "thread")) {
+		pthread_mutex_lock(&creating);
 		pthread_create(&thread, NULL, thread_main, step + 1);
+		pthread_mutex_unlock(&creating);
 		pthread_join(thread, NULL);
 		*stop = true;
 	} else if (!strcmp(name, "closeeach")) {

@@ -175,12 +175,12 @@ static void forged(void)
 	ok(!setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &own, sizeof(own)), "forged",
 	   "a socket with an eBPF filter of its own");
 	ok(state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_NONE, "forged", "nothing is saved");
-	ok(!st_saved_filter_leave(first, cookie, 4711, &none, 1) &&
+	ok(!st_saved_filter_leave(first, cookie, 4711, getpid(), &none, 1) &&
 		   state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_UNTRUSTED && user == 4711,
 	   "forged", "from another user: not trusted");
 	ok(state_of(cookie, 4711, &user, fd, &fits) == ST_SAVED_FOUND && fits, "forged",
 	   "from the socket's own user: found");
-	ok(!st_saved_filter_leave(second, cookie, 0, &none, 1) &&
+	ok(!st_saved_filter_leave(second, cookie, 0, getpid(), &none, 1) &&
 		   state_of(cookie, 0, &user, fd, &fits) == ST_SAVED_FOUND && !user && !fits,
 	   "forged", "root's is the one that counts; its size is not that of what is there");
 	ok(state_of(cookie, 4711, &user, fd, &fits) == ST_SAVED_CONTRADICTORY, "forged",

@@ -24,16 +24,16 @@ def status(pid):
         name: lines[name].split() for name in ("Uid", "Gid", "Groups", "NoNewPrivs")}
 
 
-watching = []
+watching, serving = [], []
 
 
-def watchers():
-    """The brokers' children that look whose a socket is."""
+def children(comm):
+    """The brokers' children that look whose a socket is, or that serve the tool."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/comm", encoding="ascii", errors="replace") as file:
-                if file.read() == "socktally-watch\n":
+                if file.read() == f"{comm}\n":
                     found.append(int(entry))
         except OSError:
             continue
@@ -50,11 +50,13 @@ def metered(way, sender, wrap=()):
     guest = shim.Guest("plain" if wrap else way, command)
     seen = []
     while guest.wait_ready():
-        broker = (set(shim.processes("broker")) - before - set(watchers()) or {guest.process.pid}).pop()
+        watchers, workers = children("socktally-watch"), children("socktally-serve")
+        broker = (set(shim.processes("broker")) - before - {*watchers, *workers} or {guest.process.pid}).pop()
         tool, = live.pids(guest.process.pid, "socket_steps")
         seen.append((status(broker), status(tool)))
-        watching.append([status(pid) for pid in shim.processes("broker" if way == "preload" else "run")
-                         if pid in watchers()])
+        ours = shim.processes("broker" if way == "preload" else "run")
+        watching.append([status(pid) for pid in ours if pid in watchers])
+        serving.append([status(pid) for pid in ours if pid in workers])
         netns.send(sender, shim.FRAMES)
         guest.go_on()
         guest.out += b"sent\n"
@@ -63,6 +65,10 @@ def metered(way, sender, wrap=()):
 
 def check(way, name, seen, kept, user):
     broker, tool = seen[-1]
+    if serving and way != "broker --socket":
+        same = {**broker, "CapPrm": kept & ~KILL, "CapEff": kept & ~KILL}
+        tap.ok(len(serving[-1]) == 1 and serving[-1][0] == same, f"{way}, {name}: who serves has no more",
+               f"{serving[-1]} {same}")
     tap.same((broker["CapPrm"], broker["CapEff"]), (kept, kept), f"{way}, {name}: capabilities")
     tap.same((broker["CapInh"], broker["CapAmb"]), (0, 0), f"{way}, {name}: none to hand on")
     tap.same((broker["Uid"], broker["Gid"], broker["Groups"]),

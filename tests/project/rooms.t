@@ -76,6 +76,8 @@ PRIVATE = {
     "plugin/attach/linktype.h": "attach: the link type of a socket, for its report",
     "plugin/attach/saved_filter.h": "attach, detach, list: what killed meters have left",
     "plugin/bpf/direct.h": "features: whether programs read in place",
+    "plugin/classes/classes.h": "the broker: classes for the link of a socket that its worker serves",
+    "plugin/meter/attachment.h": "the broker and its worker: a socket on the meter",
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
     "plugin/count/path.h": "read: the layers of a path",
     "plugin/count_packets.h": "read, diff: many packets in one call",

@@ -2,22 +2,22 @@
 /* The broker's loop, its meter and its messages. */
 #include "tools/broker/broker.h"
 
+#include "plugin/attach/attach.h"
+#include "tools/broker/worker.h"
 #include "tools/options/hooks.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-static void pass_credentials(int fd)
-{
-	int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-}
 
 void broker_init(struct broker *broker, const struct report_options *options,
 		 struct report_output *output, const struct channel_address *address, int channel,
@@ -28,13 +28,11 @@ void broker_init(struct broker *broker, const struct report_options *options,
 				  .address = *address,
 				  .channel = channel,
 				  .listener = listener,
-				  .scratch = -1,
+				  .client = -1,
+				  .worker = -1,
 				  .watch.fd = -1,
 				  .comm_fd = -1,
-				  .signals = -1,
-				  .finish_reply = -1};
-	for (int i = 0; i < BROKER_CONNECTIONS; i++)
-		broker->connections[i] = -1;
+				  .signals = -1};
 }
 
 bool broker_has_descriptors(void)
@@ -50,18 +48,28 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
+/* It ends by itself, too, when it sees that we have. */
+static void end_worker(struct broker *broker)
+{
+	close_if_open(broker->worker);
+	broker->worker = -1;
+	if (broker->worker_pid <= 0)
+		return;
+	kill(broker->worker_pid, SIGKILL);
+	while (waitpid(broker->worker_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	broker->worker_pid = 0;
+}
+
 void broker_close(struct broker *broker)
 {
 	broker_watch_end(broker);
+	end_worker(broker);
 	report_close(broker->report);
 	socktally_close(broker->meter);
 	close_if_open(broker->channel);
 	close_if_open(broker->listener);
-	close_if_open(broker->scratch);
 	close_if_open(broker->comm_fd);
-	close_if_open(broker->finish_reply);
-	for (int i = 0; i < BROKER_CONNECTIONS; i++)
-		close_if_open(broker->connections[i]);
 }
 
 /* The open file shows a later name, too: it changes when the process executes another program. */
@@ -141,6 +149,43 @@ static int write_report(void *ctx, struct socktally *meter)
 	return 0;
 }
 
+/* Milliseconds after which the user is told that the start takes long. */
+enum { START_PATIENCE = 2000 };
+
+static void say_loading(int number)
+{
+	static const char text[] =
+		"socktally: the kernel is still loading its programs: the tool starts "
+		"when they are ready\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		return; /* there is nobody to tell */
+}
+
+/* With an alarm, of which nothing is left afterwards. Where the shim has started us, it tells by itself. */
+static int open_meter(struct broker *broker, const struct socktally_open_opts *opts)
+{
+	const struct sigaction tell = {.sa_handler = say_loading, .sa_flags = SA_RESTART};
+	const struct itimerval time = {.it_value.tv_sec = START_PATIENCE / 1000}, none = {0};
+	struct sigaction before;
+	sigset_t alarm, mask;
+	int result;
+
+	if (broker->tool)
+		return socktally_open(&broker->meter, opts);
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigaction(SIGALRM, &tell, &before);
+	setitimer(ITIMER_REAL, &time, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, &mask);
+	result = socktally_open(&broker->meter, opts);
+	setitimer(ITIMER_REAL, &none, NULL);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	return result;
+}
+
 bool broker_load_meter(struct broker *broker)
 {
 	struct socktally_open_opts opts = {.sz = sizeof(opts),
@@ -153,46 +198,109 @@ bool broker_load_meter(struct broker *broker)
 					   .log_ctx = broker};
 
 	command_lift_memlock();
-	broker->open_error = socktally_open(&broker->meter, &opts);
-	if (!broker->open_error)
-		broker->unprepared = command_prepare_meter(broker->options, broker->meter);
+	broker->open_error = open_meter(broker, &opts);
+	if (broker->open_error)
+		return true;
+	broker->unprepared = command_prepare_meter(broker->options, broker->meter);
+	broker->open_error = report_open(&broker->report, broker->output, &broker->options->style);
+	broker->output->never_wait = true; /* its worker waits for classes, and the tool for that */
+	if (broker->open_error) {
+		socktally_close(broker->meter);
+		broker->meter = NULL;
+	}
 	return !broker->unprepared;
 }
 
-bool broker_open_meter(struct broker *broker)
+static const char *why_unmetered(const struct broker *broker)
 {
-	if (!broker->meter && !broker->open_error)
-		broker_load_meter(broker);
+	if (broker->open_error == -EPERM)
+		return command_not_permitted;
+	return *broker->log ? broker->log : strerror(-broker->open_error);
+}
+
+/* Standard streams and the report are the broker's alone: who waits for their end does not wait for us. */
+static void leave_streams(const struct broker *broker)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	close_if_open(broker->watch.fd);
+	close_if_open(broker->signals);
+	close_if_open(broker->client);
+}
+
+static void be_worker(const struct broker *broker, int to_broker, pid_t parent)
+{
+	static struct worker worker;
+
+	prctl(PR_SET_NAME, "socktally-serve");
+	leave_streams(broker);
+	if (!command_drop_privileges(0) && broker->meter)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* which a change of user undoes */
+	if (getppid() != parent)
+		return;
+	worker.budget.seconds = WORKER_PROCESSOR_SECONDS;
+	worker.meter = broker->meter;
+	worker.error = broker->open_error;
+	worker.why = why_unmetered(broker);
+	worker.classes = broker->options->classes.count;
+	worker.address = broker->address;
+	worker.broker = to_broker;
+	worker.channel = broker->channel;
+	worker.listener = broker->listener;
+	if (worker.meter)
+		worker.meter->log = NULL;
+	worker_serve(&worker);
+}
+
+void broker_start_worker(struct broker *broker)
+{
+	int ends[2];
+	pid_t parent = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return;
+	broker->worker_pid = fork();
+	if (!broker->worker_pid) {
+		close(ends[0]);
+		be_worker(broker, ends[1], parent);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (broker->worker_pid > 0)
+		broker->worker = ends[0];
+	else
+		close(ends[0]);
+	close(broker->listener);
+	broker->listener = -1;
+}
+
+void broker_begin(struct broker *broker)
+{
 	/* as another user we may not see it: /proc may be mounted with hidepid */
 	broker->comm_fd = open_comm(broker->tool);
 	if (!command_drop_privileges(broker->keep))
 		command_fail("privileges that aren't needed can't be dropped: %s", strerror(errno));
-	if (!broker->open_error)
-		broker->open_error =
-			report_open(&broker->report, broker->output, &broker->options->style);
-	if (!broker->open_error) {
-		broker->output->never_wait = true; /* the tool's requests would wait, too */
-		return true;
-	}
-	socktally_close(broker->meter);
-	broker->meter = NULL;
-	return false;
 }
 
-bool broker_has_meter(struct broker *broker, pid_t pid)
+void broker_ping_worker(struct broker *broker)
 {
-	const char *why;
-	int error;
+	const struct worker_answer ping = {.result = WORKER_PING};
 
-	if (broker->meter || (!broker->open_error && broker_open_meter(broker)))
-		return true;
-	error = broker->open_error;
-	if (error == -EPERM)
-		why = command_not_permitted;
-	else
-		why = *broker->log ? broker->log : strerror(-error);
-	broker_say(broker, pid, (uint32_t)-error, "%s: it goes on unmetered", why);
-	return false;
+	broker->watch.pings++;
+	if (broker->worker >= 0)
+		send(broker->worker, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void broker_let_finish(struct broker *broker)
+{
+	const struct worker_answer finished = {.result = WORKER_FINISHED};
+
+	if (broker->finishing && broker->worker >= 0)
+		send(broker->worker, &finished, sizeof(finished), MSG_DONTWAIT | MSG_NOSIGNAL);
+	broker->finishing = false;
 }
 
 void broker_first_socket(struct broker *broker, pid_t pid)
@@ -212,35 +320,12 @@ void broker_first_socket(struct broker *broker, pid_t pid)
 		command_fail("no reports every so often: %s", socktally_error(broker->meter));
 }
 
-/* A process that has closed the channel connects to the abstract address. */
-static void accept_connection(struct broker *broker)
-{
-	int fd = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int *slot = &broker->connections[broker->next_connection];
-
-	if (fd < 0) {
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* out of descriptors */
-		return;
-	}
-	pass_credentials(fd);
-	close_if_open(*slot);
-	*slot = fd;
-	broker->next_connection = (broker->next_connection + 1) % BROKER_CONNECTIONS;
-}
-
-static void serve_connection(struct broker *broker, int *fd)
-{
-	broker_request(broker, *fd); /* one connection, one request */
-	close(*fd);
-	*fd = -1;
-}
-
 bool broker_serve(struct broker *broker, int other, int timeout)
 {
-	enum { CHANNEL, LISTENER, METER, WATCH, OTHER, FIXED };
-	struct pollfd fds[FIXED + BROKER_CONNECTIONS] = {
-		[CHANNEL] = {.fd = broker->channel, .events = POLLIN},
-		[LISTENER] = {.fd = broker->listener, .events = POLLIN},
+	enum { CHANNEL, WORKER, METER, WATCH, OTHER, ALL };
+	struct pollfd fds[ALL] = {
+		[CHANNEL] = {.fd = broker->channel},
+		[WORKER] = {.fd = broker->worker, .events = POLLIN},
 		[METER] = {.fd = broker->meter && broker->options->interval && !broker->report_error
 					 ? socktally_fd(broker->meter)
 					 : -1,
@@ -249,23 +334,18 @@ bool broker_serve(struct broker *broker, int other, int timeout)
 		[OTHER] = {.fd = other, .events = POLLIN},
 	};
 
-	for (int i = 0; i < BROKER_CONNECTIONS; i++)
-		fds[FIXED + i] = (struct pollfd){.fd = broker->connections[i], .events = POLLIN};
 	timeout = broker_watch_timeout(broker, timeout);
-	if (poll(fds, FIXED + BROKER_CONNECTIONS, timeout) < 0) {
+	if (poll(fds, ALL, timeout) < 0) {
 		if (errno != EINTR) /* the caller looks for itself, not too often */
 			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 		return false;
 	}
-	if (fds[CHANNEL].revents && !broker_request(broker, broker->channel)) {
+	if (fds[WORKER].revents)
+		broker_hear_worker(broker);
+	if (fds[CHANNEL].revents && broker->channel >= 0) {
 		close(broker->channel);
 		broker->channel = -1;
 	}
-	for (int i = 0; i < BROKER_CONNECTIONS; i++)
-		if (fds[FIXED + i].revents)
-			serve_connection(broker, &broker->connections[i]);
-	if (fds[LISTENER].revents)
-		accept_connection(broker);
 	if (fds[METER].revents)
 		socktally_poll(broker->meter, 0);
 	broker_watch_step(broker);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The broker holds the privileges and the meter, and serves the requests of the shim in the tool.
- *
- * It trusts no request: a tool that reads hostile packets may be taken over by one. The most that a
- * request can do is to put a socket filter that we have made on a packet socket that came with it.
+ * The broker has the meter of a tool with the shim in it, and its reports. A child, the worker, serves the
+ * shim; another one, the watcher, looks for sockets that went past it.
  */
 #ifndef SOCKTALLY_TOOLS_BROKER_BROKER_H
 #define SOCKTALLY_TOOLS_BROKER_BROKER_H
@@ -18,16 +16,6 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Connections to the abstract address at a time; a new one takes the place of the oldest. */
-#define BROKER_CONNECTIONS 16
-/* Sockets on the meter at a time. */
-#define BROKER_SOCKETS 1024
-/*
- * Limit of requests that load a program: so many a second, and at most so many at once. A tool that
- * changes its filter all the time waits; one that was taken over can't keep a CPU busy.
- */
-#define BROKER_RATE 1000
-#define BROKER_BURST 10000
 /* Different causes of messages; each is said once. */
 #define BROKER_CAUSES 32
 
@@ -46,6 +34,7 @@ struct broker_missed {
 	char comm[16], interface[IF_NAMESIZE];
 	int64_t since, until; /* CLOCK_MONOTONIC in milliseconds */
 	struct timespec time;
+	unsigned int ping;  /* of the worker, which may be behind: for its answer to this one */
 	bool certain, said; /* two looks have found it; the library in the tool has told the user */
 	char text[256];
 };
@@ -61,6 +50,8 @@ struct broker_watch {
 	unsigned int missed_count;
 	uint64_t asked[BROKER_ASKED];
 	unsigned int next_asked;
+	/* questions to the worker whether it has told all, and its answers */
+	unsigned int pings, answered;
 };
 
 struct broker {
@@ -70,21 +61,18 @@ struct broker {
 	int signals; /* signalfd that ends the wait for a report's reader; -1: a time does */
 	struct channel_address address;
 	int channel; /* our end; -1: all processes of the tool have closed theirs */
+	int client;  /* the tool's end, which the worker has not; -1: we haven't either */
 	int listener;
-	int connections[BROKER_CONNECTIONS];
-	unsigned int next_connection;
-	int scratch;       /* a socket of our own, on which the kernel checks filters */
-	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: BROKER_RATE is used up to that time */
-	uint64_t given_back; /* cookie of a socket whose filter the kernel is to judge; 0: none */
+	int worker; /* to the worker; -1: there is none (any more) */
+	pid_t worker_pid;
 
 	pid_t tool; /* the process that was started */
 	pid_t pid;  /* which has opened the first socket, and its name: of the report */
 	char comm[32];
 	int comm_fd; /* /proc/PID/comm of the tool, opened before privileges are dropped; -1: none */
-	int finish_reply;  /* where to reply to CHANNEL_FINISH; -1: it has not come */
-	bool contacted;    /* some request has come */
-	bool seccomp_said; /* a process that sets a seccomp filter has been told to say so */
-	bool attached;     /* some socket has been metered */
+	bool finishing; /* the tool exits, and waits for the report */
+	bool contacted; /* some request has come */
+	bool attached;  /* some socket has been metered */
 
 	int unprepared; /* exit status: a hook or a class was refused, and the user has been told */
 	struct socktally *meter;
@@ -123,30 +111,30 @@ void broker_close(struct broker *broker);
  */
 bool broker_serve(struct broker *broker, int other, int timeout);
 
-/* Receives one request from fd and serves it. false: fd is at its end or broken. */
-bool broker_request(struct broker *broker, int fd);
-
 /*
  * Opens the meter and adds the hooks and classes. false, after a message: one of those can't be added.
  * That the meter itself can't be opened is kept in open_error, and said when it is needed.
  */
 bool broker_load_meter(struct broker *broker);
-/*
- * Opens the meter unless it is open, which takes some milliseconds, and drops privileges. Else the first
- * request does both.
- */
-bool broker_open_meter(struct broker *broker);
-/* Whether there is a meter for the request of pid; false after a message. */
-bool broker_has_meter(struct broker *broker, pid_t pid);
+/* Starts the worker, which serves from now on; to be called before privileges are dropped. */
+void broker_start_worker(struct broker *broker);
+/* Drops privileges; broker->tool is known by now. */
+void broker_begin(struct broker *broker);
+/* Asks the worker for a sign of life. */
+void broker_ping_worker(struct broker *broker);
+/* Says that the report is written, or that another process of the tool goes on. */
+void broker_let_finish(struct broker *broker);
 /* A socket of that process is metered now: from here on there is something to report. */
 void broker_first_socket(struct broker *broker, pid_t pid);
-/* Whether the socket is on the meter, or there is room for it. */
-bool broker_has_room(struct broker *broker, uint64_t cookie);
-
 /* Writes a report of the time since the last one; false after a message. */
 bool broker_report(struct broker *broker, bool final);
 /* Keeps the names of a socket's interface and link type for the report; then the meter may forget it. */
 void broker_keep_names(struct broker *broker, uint64_t cookie);
+
+/* --- notes.c */
+
+/* What the worker says. */
+void broker_hear_worker(struct broker *broker);
 
 /* --- missed.c: sockets of the tool that are not metered, or no longer */
 

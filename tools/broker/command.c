@@ -4,6 +4,7 @@
  * when the tool and all processes that it has forked have ended, and then writes the report.
  */
 #include "tools/broker/broker.h"
+#include "proto/channel_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,26 +125,13 @@ static bool tool_is_gone(const struct broker *broker, struct tool_life *life)
 		close(life->pidfd);
 		life->pidfd = -1;
 	}
-	if (broker->channel >= 0 || (life->pidfd >= 0 && broker->finish_reply < 0))
+	if (broker->channel >= 0 || (life->pidfd >= 0 && !broker->finishing))
 		return false;
 	if (life->lifeline >= 0 && !flock(life->lifeline, LOCK_EX | LOCK_NB)) {
 		close(life->lifeline);
 		life->lifeline = -1;
 	}
 	return life->lifeline < 0;
-}
-
-static void let_finish(struct broker *broker)
-{
-	struct channel_reply reply = {.magic = CHANNEL_MAGIC,
-				      .version = CHANNEL_VERSION,
-				      .answer = CHANNEL_DONE};
-
-	if (broker->finish_reply < 0)
-		return;
-	send(broker->finish_reply, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(broker->finish_reply);
-	broker->finish_reply = -1;
 }
 
 /*
@@ -174,7 +162,7 @@ static void release_stderr(const struct broker *broker, struct tool_life *life)
 static void serve_until_gone(struct broker *broker, struct tool_life *life)
 {
 	while (!tool_is_gone(broker, life) && !is_readable(life->signals)) {
-		bool finishing = broker->finish_reply >= 0, alone = life->pidfd < 0;
+		bool finishing = broker->finishing, alone = life->pidfd < 0;
 		int64_t began = broker_milliseconds();
 		int timeout = -1;
 
@@ -192,7 +180,7 @@ static void serve_until_gone(struct broker *broker, struct tool_life *life)
 			return;
 		/* another process of the tool goes on, so this one needn't wait */
 		if (finishing)
-			let_finish(broker);
+			broker_let_finish(broker);
 		if (alone && !life->stderr_released &&
 		    broker_milliseconds() - life->alone_since >= FINISH_GRACE)
 			release_stderr(broker, life);
@@ -229,10 +217,17 @@ int command_broker(int argc, char **argv)
 	broker_init(&broker, &options, &output, &address, CHANNEL_SERVER, CHANNEL_LISTENER);
 	broker.tool = (pid_t)address.pid;
 	broker_watch_start(&broker);
+	broker_load_meter(
+		&broker); /* a hook that can't be added has been said: the tool runs all the same */
+	broker_start_worker(&broker);
+	broker_begin(&broker);
 	serve_until_gone(&broker, &life);
+	if (broker.finishing && !life.finish_seen)
+		broker_watch_now(&broker); /* as long as it has its sockets */
+	broker_hear_worker(&broker);
 	if (broker.attached)
 		broker_report(&broker, true);
-	let_finish(&broker);
+	broker_let_finish(&broker);
 	broker_close(&broker);
 	return command_output_close(&options, &output, 0);
 }

@@ -159,9 +159,16 @@ static void take(struct broker *broker, const struct watch_finding *finding, boo
 		snprintf(missed->interface, sizeof(missed->interface), "%s", name);
 		watch->period = FIRST_PERIOD;
 		watch->next = broker_milliseconds() + FIRST_PERIOD;
+		broker_ping_worker(broker);
+		missed->ping = watch->pings;
 		if (!final)
 			return;
 	}
+	missed->said |= finding->said != 0;
+	/* while the worker hangs it can't tell that the socket has got another program */
+	if (missed->kind == WATCH_LOST && !final && broker->worker >= 0 &&
+	    watch->answered < missed->ping)
+		return;
 	missed->until = broker_milliseconds();
 	if (!missed->certain)
 		say(broker, missed);
@@ -226,6 +233,7 @@ void broker_watch_now(struct broker *broker)
 		wait_for_answer(broker, false);
 	if (watch->fd < 0 || watch->waiting)
 		return;
+	broker_hear_worker(broker);
 	ask(broker);
 	if (watch->waiting)
 		wait_for_answer(broker, true);

@@ -1,475 +1,436 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* One request of the shim: all of it is checked, then the library does it. */
-#include "tools/broker/broker.h"
-#include "plugin/attach/attach.h"
-#include "tools/proc/packet_diag.h"
+/* One request of the shim. */
+#include "tools/broker/worker.h"
+#include "plugin/attach/linktype.h"
+#include "plugin/attach/saved_filter.h"
 
 #include <errno.h>
-#include <linux/filter.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
-#endif
-
-enum { REPLY, TOOL_SOCKET, DESCRIPTORS };
-
-struct request {
-	struct channel_request head;
-	struct sock_filter insns[CHANNEL_MAX_INSNS];
-};
-
-/* A message as it came. */
-struct message {
-	struct request *request;
-	size_t size;
+/* A request on its way, and who has sent it. */
+struct question {
+	struct worker *worker;
+	struct worker_connection *connection;
+	const struct server_message *message;
 	pid_t pid;
-	int fds[DESCRIPTORS];
-	unsigned int fd_count;
-	bool intact;
 };
 
-static int socket_option(int fd, int name)
+static const struct broker_request *head_of(const struct question *question)
 {
-	int value;
-	socklen_t size = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, name, &value, &size) ? -1 : value;
+	return &question->message->head;
 }
 
-/* Descriptors beyond those that a request has are closed. */
-static void take_control(struct message *message, struct msghdr *header)
+static bool answer(const struct question *question, enum broker_answer answer, int error)
 {
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
-		size_t size = part->cmsg_len - CMSG_LEN(0);
+	struct broker_reply reply = {.answer = (uint16_t)answer, .error = error};
 
-		if (part->cmsg_level != SOL_SOCKET)
-			continue;
-		if (part->cmsg_type == SCM_CREDENTIALS && size >= sizeof(struct ucred)) {
-			struct ucred sender;
-
-			memcpy(&sender, CMSG_DATA(part), sizeof(sender));
-			message->pid = sender.pid;
-		} else if (part->cmsg_type == SCM_RIGHTS) {
-			for (size_t at = 0; at + sizeof(int) <= size; at += sizeof(int)) {
-				int fd;
-
-				memcpy(&fd, CMSG_DATA(part) + at, sizeof(fd));
-				if (message->fd_count < DESCRIPTORS) {
-					message->fds[message->fd_count++] = fd;
-				} else {
-					close(fd);
-					message->intact = false;
-				}
-			}
-		}
-	}
+	return server_reply(question->connection->fd, head_of(question), &reply, -1);
 }
 
-/* false: no more messages will come. */
-static bool take_message(int from, struct message *message)
+static bool pass_on(const struct question *question)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(struct ucred)) +
-			   CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-	} control;
-	struct iovec part = {.iov_base = message->request, .iov_len = sizeof(*message->request)};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	ssize_t size = recvmsg(from, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	message->size = 0;
-	message->fd_count = 0;
-	message->pid = 0;
-	message->intact = true;
-	if (size < 0) {
-		message->intact = false;
-		return errno != ECONNRESET && errno != EPIPE && errno != ENOTCONN;
-	}
-	take_control(message, &header);
-	message->size = (size_t)size;
-	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		message->intact = false;
-	/* 0: the end of the connection, or an empty message, which the shim never sends */
-	return size > 0;
+	return answer(question, BROKER_PASS, 0);
 }
 
-/* In constant time: how long it takes tells nothing about the token. */
-static bool token_is_ours(const struct broker *broker, const uint8_t *token)
+/* Why the socket is not metered: as the meter says it. */
+static bool refuse(const struct question *question, int error)
 {
-	uint8_t differs = 0;
+	struct worker *worker = question->worker;
 
-	for (size_t i = 0; i < CHANNEL_TOKEN_SIZE; i++)
-		differs |= (uint8_t)(token[i] ^ broker->address.token[i]);
-	return !differs;
+	worker_say(worker, question->pid, (uint32_t)-error, "%s", socktally_error(worker->meter));
+	return answer(question, BROKER_PASS, error);
 }
 
-static bool message_is_valid(const struct broker *broker, const struct message *message)
+static struct st_attachment *known(const struct question *question)
 {
-	const struct channel_request *head = &message->request->head;
-	bool filter, without_socket;
+	const struct worker *worker = question->worker;
 
-	if (!message->intact || message->size < sizeof(*head) || head->magic != CHANNEL_MAGIC ||
-	    head->version != CHANNEL_VERSION || !token_is_ours(broker, head->token))
-		return false;
-	if (head->op < CHANNEL_ATTACH || head->op > CHANNEL_SECCOMP)
-		return false;
-	filter = head->op == CHANNEL_SET_FILTER;
-	if (filter != (head->count > 0) || head->count > CHANNEL_MAX_INSNS ||
-	    message->size != sizeof(*head) + head->count * sizeof(struct sock_filter))
-		return false;
-	without_socket = head->op == CHANNEL_FINISH || head->op == CHANNEL_SECCOMP;
-	if (message->fd_count != (without_socket ? 1 : 2))
-		return false;
-	if (socket_option(message->fds[REPLY], SO_DOMAIN) != AF_UNIX ||
-	    socket_option(message->fds[REPLY], SO_TYPE) != SOCK_SEQPACKET)
-		return false;
-	return without_socket || socket_option(message->fds[TOOL_SOCKET], SO_DOMAIN) == AF_PACKET;
+	return worker->meter ? st_attachment_find(worker->meter, head_of(question)->cookie) : NULL;
 }
 
-static bool reply(const struct message *message, enum channel_answer answer, int error,
-		  const struct sock_filter *insns, size_t count)
+static void forget(const struct question *question)
 {
-	struct channel_reply head = {.magic = CHANNEL_MAGIC,
-				     .version = CHANNEL_VERSION,
-				     .answer = answer,
-				     .error = error,
-				     .count = (uint32_t)count};
-	struct iovec parts[2] = {
-		{.iov_base = &head, .iov_len = sizeof(head)},
-		{.iov_base = (void *)insns, .iov_len = count * sizeof(*insns)},
-	};
-	struct msghdr header = {.msg_iov = parts, .msg_iovlen = insns ? 2 : 1};
-
-	return sendmsg(message->fds[REPLY], &header, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+	if (known(question))
+		worker_forget(question->worker, head_of(question)->cookie);
 }
 
-static void done(const struct message *message, int error)
+/* The link of the socket's packets, from what the shim says: as st_socket_link_read() has it. */
+static void take_link(const struct broker_request *request, struct st_socket_link *link)
 {
-	reply(message, CHANNEL_DONE, error, NULL, 0);
-}
-
-static void pass_on(const struct message *message)
-{
-	reply(message, CHANNEL_PASS, 0, NULL, 0);
-}
-
-/* The library's message names the socket by our descriptor; the tool has another number for it. */
-static void say_failure(struct broker *broker, const struct message *message, int error)
-{
-	const char *text = socktally_error(broker->meter), *after;
-	char ours[32];
-
-	snprintf(ours, sizeof(ours), "socket %d", message->fds[TOOL_SOCKET]);
-	after = strstr(text, ours);
-	if (after)
-		broker_say(broker, message->pid, (uint32_t)-error, "%.*ssocket %d%s",
-			   (int)(after - text), text, message->request->head.fd,
-			   after + strlen(ours));
+	memset(link, 0, sizeof(*link));
+	link->ifindex = request->ifindex;
+	memcpy(link->interface, request->interface, sizeof(link->interface) - 1);
+	if (request->type == SOCK_DGRAM)
+		link->link = ST_LINK_SLL;
+	else if (request->ifindex)
+		link->link = st_link_of_hardware(request->hardware);
 	else
-		broker_say(broker, message->pid, (uint32_t)-error, "%s", text);
+		st_socket_link_widen(link);
 }
 
-static void forget(struct broker *broker, int fd)
+/* Classes are programs of their own for each kind of link. */
+static int serve_classes(struct worker *worker, const struct st_socket_link *link)
 {
-	uint64_t cookie = packet_diag_cookie(fd);
+	int result = worker->classes ? worker_serve_classes(worker, link) : 0;
 
-	broker_keep_names(broker, cookie);
-	socktally_forget(broker->meter, cookie);
+	if (result)
+		st_fail(worker->meter, result, "%s: its classes can't be made: %s",
+			worker->meter->socket_label, strerror(-result));
+	return result;
 }
 
-/*
- * The socket can't be metered (any more). It gets its own filter back before the tool's call goes to the
- * kernel: our program must not take up the option memory that the call needs.
- */
-static void unmeter(struct broker *broker, const struct message *message, int error)
+/* What becomes the socket's attachment when its program is on it. */
+static struct st_attachment *new_attachment(const struct broker_request *request,
+					    const struct st_socket_link *link,
+					    const struct sock_filter *insns, size_t count)
 {
-	int fd = message->fds[TOOL_SOCKET];
+	struct st_attachment *attachment = calloc(1, sizeof(*attachment));
 
-	say_failure(broker, message, error);
-	broker_keep_names(broker, packet_diag_cookie(fd));
-	if (socktally_detach(broker->meter, fd))
-		forget(broker, fd);
-}
-
-static void attach(struct broker *broker, const struct message *message)
-{
-	const struct channel_request *head = &message->request->head;
-	struct socktally_attach_opts opts = {.sz = sizeof(opts),
-					     .ifindex = head->ifindex,
-					     .flags = head->flags & CHANNEL_BEFORE_BIND
-							      ? SOCKTALLY_ATTACH_BEFORE_BIND
-							      : 0};
-	int result;
-
-	if (head->ifindex < 0) {
-		pass_on(message); /* the kernel says that there is no such interface */
-		return;
+	if (!attachment)
+		return NULL;
+	attachment->cookie = request->cookie;
+	attachment->socket_link = *link;
+	attachment->fd = request->fd;
+	attachment->count = count;
+	attachment->insns = malloc((count ? count : 1) * sizeof(*insns));
+	if (!attachment->insns) {
+		free(attachment);
+		return NULL;
 	}
-	result = socktally_attach(broker->meter, message->fds[TOOL_SOCKET], &opts);
-	if (!result) {
-		broker_first_socket(broker, message->pid);
-		done(message, 0);
-		return;
-	}
-	say_failure(broker, message, result);
-	pass_on(message);
+	if (count)
+		memcpy(attachment->insns, insns, count * sizeof(*insns));
+	return attachment;
 }
 
-static uint64_t net_cookie(int fd)
+void worker_drop_given(struct worker_connection *connection)
 {
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
+	if (connection->given)
+		free(connection->given->insns);
+	free(connection->given);
+	connection->given = NULL;
 }
 
-/*
- * What the kernel would say to the filter on a socket that has the tool's filters and not ours: 0 or
- * an errno value. It charges a filter to the socket's option memory before it releases the one
- * before, so that one goes first; the limit is that of a network namespace.
- */
-static int kernel_result(struct broker *broker, const struct message *message)
+static void say_if_slowed(const struct question *question)
 {
-	static struct sock_filter before[CHANNEL_MAX_INSNS];
-	const struct request *request = message->request;
-	struct sock_fprog program = {.filter = before};
-	int fd = message->fds[TOOL_SOCKET], unused = 0, error;
-	size_t count = CHANNEL_MAX_INSNS;
-
-	if (broker->scratch < 0)
-		broker->scratch = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (net_cookie(fd) == net_cookie(broker->scratch) &&
-	    !socktally_get_filter(broker->meter, fd, before, &count)) {
-		program.len = (unsigned short)count;
-		setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-			   sizeof(program));
-	}
-	program.len = (unsigned short)request->head.count;
-	program.filter = (struct sock_filter *)request->insns;
-	error = setsockopt(broker->scratch, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))
-			? errno
-			: 0;
-	setsockopt(broker->scratch, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
-	return error;
-}
-
-/*
- * Our scratch socket had no memory for the filter. That of the tool may have: the kernel is to say, with
- * what was on the socket before us. After the tool's call the shim asks for the socket to be metered again.
- */
-static void leave_to_kernel(struct broker *broker, const struct message *message)
-{
-	int fd = message->fds[TOOL_SOCKET];
-	uint64_t cookie = packet_diag_cookie(fd);
-
-	broker_keep_names(broker, cookie);
-	if (socktally_detach(broker->meter, fd))
-		forget(broker, fd);
-	broker->given_back = cookie;
-	pass_on(message);
-}
-
-static void set_filter(struct broker *broker, const struct message *message)
-{
-	const struct request *request = message->request;
-	int fd = message->fds[TOOL_SOCKET], error, result;
-
-	if (socket_option(fd, SO_LOCK_FILTER) != 0) {
-		pass_on(message); /* the kernel refuses it in its own words */
-		return;
-	}
-	error = kernel_result(broker, message);
-	if (error == ENOMEM && net_cookie(fd) == net_cookie(broker->scratch)) {
-		leave_to_kernel(broker, message);
-		return;
-	}
-	if (error) {
-		pass_on(message);
-		return;
-	}
-	result = socktally_set_filter(broker->meter, fd, request->insns, request->head.count);
-	if (!result) {
-		broker_first_socket(broker, message->pid);
-		done(message, 0);
-		return;
-	}
-	unmeter(broker, message, result);
-	pass_on(message);
-}
-
-/* How many instructions the tool's filter has; -ENOENT: the kernel has it, not the meter. */
-static int known_filter(struct broker *broker, int fd, struct sock_filter *insns, size_t room)
-{
-	size_t count = room;
-	int result = socktally_get_filter(broker->meter, fd, insns, &count);
-
-	if (result && result != -ENOSPC)
-		return -ENOENT;
-	/* an eBPF program is ours; anything else has taken its place */
-	if (!st_filter_is_hidden(fd)) {
-		forget(broker, fd);
-		return -ENOENT;
-	}
-	return (int)count;
-}
-
-static void detach_filter(struct broker *broker, const struct message *message)
-{
-	int fd = message->fds[TOOL_SOCKET], result;
-	int count = socket_option(fd, SO_LOCK_FILTER) ? -EPERM : known_filter(broker, fd, NULL, 0);
-
-	if (count < 0) {
-		pass_on(message);
-	} else if (!count) {
-		done(message, ENOENT);
-	} else {
-		result = socktally_set_filter(broker->meter, fd, NULL, 0);
-		if (!result) {
-			done(message, 0);
-			return;
-		}
-		unmeter(broker, message, result);
-		pass_on(message);
-	}
-}
-
-/* Answers as sk_get_filter() in net/core/filter.c. */
-static void get_filter(struct broker *broker, const struct message *message)
-{
-	struct sock_filter *insns = message->request->insns; /* the request has none */
-	size_t room = message->request->head.flags;
-	int count = known_filter(broker, message->fds[TOOL_SOCKET], insns, CHANNEL_MAX_INSNS);
-
-	if (count < 0)
-		pass_on(message);
-	else if (!room || !count)
-		reply(message, CHANNEL_DONE, 0, NULL, (size_t)count);
-	else if (room < (size_t)count)
-		done(message, EINVAL);
-	else
-		reply(message, CHANNEL_DONE, 0, insns, (size_t)count);
-}
-
-static void forget_socket(struct broker *broker, const struct message *message)
-{
-	const struct channel_request *head = &message->request->head;
-	uint64_t cookie = packet_diag_cookie(message->fds[TOOL_SOCKET]);
-
-	if (cookie && cookie == broker->given_back && !(head->flags & CHANNEL_EBPF)) {
-		broker->given_back = 0;
-		attach(broker, message); /* with the filter that it has now */
-		return;
-	}
-	if (broker->meter)
-		forget(broker, message->fds[TOOL_SOCKET]);
-	if (head->flags & CHANNEL_EBPF)
-		broker_say(broker, message->pid, EACCES,
-			   "socket %d has an eBPF filter of its own: it can't be metered",
-			   head->fd);
-	done(message, 0);
-}
-
-static void finish(struct broker *broker, struct message *message)
-{
-	if (broker->finish_reply >= 0)
-		close(broker->finish_reply);
-	broker->finish_reply = message->fds[REPLY];
-	message->fd_count = 0; /* kept until the report is written */
-}
-
-/* Each request takes its share of a second; unused time adds up to at most the burst. */
-static void limit_rate(struct broker *broker, const struct message *message)
-{
-	const int64_t share = 1000000 / BROKER_RATE;
-	struct timespec clock, rest = {0};
-	int64_t now;
-
-	clock_gettime(CLOCK_MONOTONIC, &clock);
-	now = (int64_t)clock.tv_sec * 1000000 + clock.tv_nsec / 1000;
-	if (broker->rate_used < now - BROKER_BURST * share)
-		broker->rate_used = now - BROKER_BURST * share;
-	if (broker->rate_used > now) {
-		broker_say(broker, message->pid, EBUSY,
+	if (question->worker->budget.slowed)
+		worker_say(question->worker, question->pid, EBUSY,
 			   "sends more than %d requests a second: they are served at that rate",
-			   BROKER_RATE);
-		rest.tv_nsec = share * 1000;
-		nanosleep(&rest, NULL);
-	}
-	broker->rate_used += share;
+			   SERVER_LOADS_PER_SECOND);
 }
 
-static bool can_be_metered(struct broker *broker, const struct message *message)
+/* Sends a program for the socket with this link and filter. */
+static bool give(const struct question *question, const struct st_socket_link *link,
+		 const struct sock_filter *insns, size_t count)
 {
-	int fd = message->fds[TOOL_SOCKET], number = message->request->head.fd;
+	struct worker *worker = question->worker;
+	struct socktally *meter = worker->meter;
+	const struct broker_request *head = head_of(question);
+	struct broker_reply reply = {0};
+	struct st_attachment *attachment;
+	size_t memory;
+	int prog;
+	bool sent;
 
-	if (socket_option(fd, SO_TYPE) == SOCK_PACKET) {
-		broker_say(broker, message->pid, EPROTOTYPE,
+	snprintf(meter->socket_label, sizeof(meter->socket_label), "%s: socket %d", link->interface,
+		 head->fd);
+	prog = serve_classes(worker, link);
+	if (!prog)
+		prog = server_load(meter, &worker->budget, link, insns, count, &reply.program,
+				   &memory);
+	say_if_slowed(question);
+	if (prog < 0)
+		return refuse(question, prog);
+	attachment = new_attachment(head, link, insns, count);
+	if (!attachment) {
+		close(prog);
+		return pass_on(question);
+	}
+	attachment->program = reply.program;
+	st_saved_filter_leave(prog, head->cookie, meter->user, meter->pid, insns, count);
+	worker_drop_given(question->connection);
+	question->connection->given = attachment;
+	question->connection->count = (uint32_t)count;
+	sent = server_reply(question->connection->fd, head, &reply, prog);
+	close(prog);
+	return sent;
+}
+
+static void tell_attached(const struct question *question, const struct st_attachment *attachment)
+{
+	struct worker_note note = {.kind = WORKER_ATTACHED,
+				   .pid = question->pid,
+				   .cookie = attachment->cookie,
+				   .fd = attachment->fd,
+				   .program = attachment->program,
+				   .option_memory = attachment->option_memory,
+				   .link = attachment->socket_link,
+				   .count = (uint32_t)attachment->count};
+
+	worker_tell(question->worker, &note, attachment->insns);
+}
+
+/* The program that was sent last is on its socket, or can't be. */
+static void attached(const struct question *question)
+{
+	struct worker *worker = question->worker;
+	struct worker_connection *connection = question->connection;
+	const struct broker_request *head = head_of(question);
+	struct st_attachment *attachment = connection->given;
+
+	if (!attachment || attachment->cookie != head->cookie)
+		return;
+	if (head->error || st_attachments_reserve(worker->meter)) {
+		if (head->error > 0 && head->error < 4096 && head->error != EAGAIN) {
+			st_attach_failed(worker->meter, -head->error, connection->count);
+			worker_say(worker, question->pid, (uint32_t)head->error, "%s",
+				   socktally_error(worker->meter));
+			forget(question);
+		}
+		return;
+	}
+	attachment->option_memory = head->option_memory;
+	connection->given = NULL;
+	st_attachment_keep(worker->meter, attachment);
+	tell_attached(question, attachment);
+}
+
+/* Whether the program made for `old` reads the packets that come by `new` rightly, too. */
+static bool link_serves(const struct st_socket_link *old, const struct st_socket_link *new)
+{
+	return old->link == new->link ||
+	       (old->link == ST_LINK_ANY && (new->link == ST_LINK_ETH || new->link == ST_LINK_RAW));
+}
+
+static bool attach(const struct question *question)
+{
+	const struct broker_request *head = head_of(question);
+	struct st_attachment *attachment = known(question);
+	struct st_socket_link link;
+
+	take_link(head, &link);
+	if (!(head->flags & BROKER_HIDDEN)) {
+		if (link.ifindex && !(head->flags & BROKER_BEFORE_BIND))
+			st_socket_link_widen(&link); /* packets of both may be under way */
+		return give(question, &link, question->message->insns, head->count);
+	}
+	/* the kernel doesn't tell whose program it is: one of another size is not ours */
+	if (!attachment || attachment->option_memory != head->option_memory) {
+		worker_say(question->worker, question->pid, EACCES,
+			   "%s: socket %d has an eBPF filter of its own: it can't be metered",
+			   link.interface, head->fd);
+		forget(question);
+		return pass_on(question);
+	}
+	if (link_serves(&attachment->socket_link, &link)) {
+		attachment->fd = head->fd;
+		attachment->socket_link.ifindex = link.ifindex;
+		memcpy(attachment->socket_link.interface, link.interface, sizeof(link.interface));
+		tell_attached(question, attachment);
+		return answer(question, BROKER_DONE, 0);
+	}
+	if (link.ifindex && !(head->flags & BROKER_BEFORE_BIND))
+		st_socket_link_widen(&link);
+	return give(question, &link, attachment->insns, attachment->count);
+}
+
+/* A program that serves every interface does so wherever the socket is bound by now. */
+static void link_for_filter(const struct question *question, struct st_socket_link *link)
+{
+	const struct st_attachment *attachment = known(question);
+
+	if (attachment && attachment->socket_link.link == ST_LINK_ANY)
+		*link = attachment->socket_link;
+	else
+		take_link(head_of(question), link);
+}
+
+static bool set_filter(const struct question *question)
+{
+	struct st_socket_link link;
+
+	link_for_filter(question, &link);
+	return give(question, &link, question->message->insns, head_of(question)->count);
+}
+
+static bool detach_filter(const struct question *question)
+{
+	const struct st_attachment *attachment = known(question);
+	struct st_socket_link link;
+
+	if (!attachment)
+		return pass_on(question);
+	if (!attachment->count)
+		return answer(question, BROKER_DONE, ENOENT);
+	link_for_filter(question, &link);
+	return give(question, &link, NULL, 0);
+}
+
+/* Answers as sk_get_filter() in net/core/filter.c; count is the room that there is, 0: how much is needed. */
+static bool get_filter(const struct question *question)
+{
+	const struct broker_request *head = head_of(question);
+	const struct st_attachment *attachment = known(question);
+	struct broker_reply reply = {.answer = BROKER_DONE};
+
+	if (!attachment)
+		return pass_on(question);
+	if (head->count && head->count < attachment->count)
+		return answer(question, BROKER_DONE, EINVAL);
+	reply.count = (uint32_t)attachment->count;
+	return server_reply_filter(question->connection->fd, head, &reply, -1,
+				   head->count && reply.count ? attachment->insns : NULL);
+}
+
+static bool forget_socket(const struct question *question)
+{
+	forget(question);
+	if (head_of(question)->flags & BROKER_EBPF)
+		worker_say(question->worker, question->pid, EACCES,
+			   "socket %d has an eBPF filter of its own: it can't be metered",
+			   head_of(question)->fd);
+	return answer(question, BROKER_DONE, 0);
+}
+
+static bool finish(const struct question *question)
+{
+	const struct worker_note note = {.kind = WORKER_FINISH, .pid = question->pid};
+
+	question->connection->finishes = true;
+	worker_tell(question->worker, &note, NULL);
+	return true;
+}
+
+static bool seccomp(const struct question *question)
+{
+	bool said = question->worker->seccomp_said;
+
+	question->worker->seccomp_said = true;
+	return answer(question, BROKER_DONE, said ? EALREADY : 0);
+}
+
+/* Whether the socket can be metered at all. */
+static bool can_be_metered(const struct question *question)
+{
+	struct worker *worker = question->worker;
+	const struct broker_request *head = head_of(question);
+
+	if (head->type == SOCK_PACKET) {
+		worker_say(worker, question->pid, EPROTOTYPE,
 			   "socket %d is of the obsolete type SOCK_PACKET: it can't be metered",
-			   number);
+			   head->fd);
 		return false;
 	}
-	if (!broker_has_meter(broker, message->pid))
+	if (!worker->meter) {
+		worker_say(worker, question->pid, (uint32_t)-worker->error,
+			   "%s: it goes on unmetered", worker->why);
 		return false;
-	if (broker_has_room(broker, packet_diag_cookie(fd)))
+	}
+	if (worker_has_room(worker, head->cookie))
 		return true;
-	broker_say(broker, message->pid, ENOSPC,
+	worker_say(worker, question->pid, ENOSPC,
 		   "socket %d is one more than the %d that can be metered at a time: it goes on "
 		   "unmetered",
-		   number, BROKER_SOCKETS);
+		   head->fd, WORKER_SOCKETS);
 	return false;
 }
 
-static void serve(struct broker *broker, struct message *message)
+static bool serve_socket(const struct question *question)
 {
-	static void (*const serve_op[])(struct broker *, const struct message *) = {
-		[CHANNEL_ATTACH] = attach,
-		[CHANNEL_SET_FILTER] = set_filter,
-		[CHANNEL_DETACH_FILTER] = detach_filter,
-		[CHANNEL_GET_FILTER] = get_filter,
-	};
-	unsigned int op = message->request->head.op;
+	const struct worker_note note = {.kind = WORKER_ASKED, .cookie = head_of(question)->cookie};
 
-	if (op == CHANNEL_FINISH) {
-		finish(broker, message);
-		return;
+	worker_tell(question->worker, &note, NULL);
+	switch (head_of(question)->op) {
+	case BROKER_GET_FILTER:
+		return get_filter(question);
+	case BROKER_FORGET:
+		return forget_socket(question);
+	default:
+		break;
 	}
-	if (op == CHANNEL_SECCOMP) {
-		done(message, broker->seccomp_said ? EALREADY : 0);
-		broker->seccomp_said = true;
-		return;
-	}
-	broker->contacted = true;
-	broker_watch_asked(broker, packet_diag_cookie(message->fds[TOOL_SOCKET]));
-	if (op != CHANNEL_GET_FILTER && !reply(message, CHANNEL_BEGIN, 0, NULL, 0))
-		return; /* the shim has given up, and the tool uses its socket */
-	if (op == CHANNEL_FORGET) {
-		forget_socket(broker, message);
-	} else if (!can_be_metered(broker, message)) {
-		pass_on(message);
-	} else {
-		if (op != CHANNEL_GET_FILTER)
-			limit_rate(broker, message);
-		serve_op[op](broker, message);
+	if (!can_be_metered(question))
+		return pass_on(question);
+	switch (head_of(question)->op) {
+	case BROKER_ATTACH:
+		return attach(question);
+	case BROKER_SET_FILTER:
+		return set_filter(question);
+	default:
+		return detach_filter(question);
 	}
 }
 
-bool broker_request(struct broker *broker, int fd)
+/* Whether it is a request that the shim may send. */
+static bool is_sensible(const struct broker_request *head)
 {
-	static struct request request;
-	struct message message = {.request = &request};
-	bool more = take_message(fd, &message);
+	switch (head->op) {
+	case BROKER_SET_FILTER:
+		return head->cookie && head->count;
+	case BROKER_ATTACH:
+		return head->cookie && !(head->count && head->flags & BROKER_HIDDEN);
+	case BROKER_GET_FILTER:
+		return head->cookie;
+	case BROKER_DETACH_FILTER:
+	case BROKER_FORGET:
+		return head->cookie && !head->count;
+	case BROKER_ATTACHED:
+	case BROKER_FINISH:
+	case BROKER_SECCOMP:
+		return !head->count;
+	default:
+		return false;
+	}
+}
 
-	if (message_is_valid(broker, &message))
-		serve(broker, &message);
-	else if (message.size > 0)
-		broker_say(broker, message.pid, EBADMSG, "sent a request that makes no sense");
-	for (unsigned int i = 0; i < message.fd_count; i++)
-		close(message.fds[i]);
-	return more;
+static bool serve(const struct question *question)
+{
+	switch (head_of(question)->op) {
+	case BROKER_ATTACHED:
+		attached(question);
+		return false;
+	case BROKER_FINISH:
+		return finish(question);
+	case BROKER_SECCOMP:
+		return seccomp(question);
+	default:
+		return serve_socket(question);
+	}
+}
+
+/* Of a connection by the abstract address a message may have come before the socket passed credentials. */
+static pid_t peer_of(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.pid;
+}
+
+bool worker_request(struct worker *worker, struct worker_connection *connection)
+{
+	static struct server_message message;
+	struct question question = {.worker = worker,
+				    .connection = connection,
+				    .message = &message};
+
+	switch (server_receive(connection->fd, &message, &question.pid)) {
+	case SERVER_NOTHING:
+		return true;
+	case SERVER_REQUEST:
+		if (question.pid <= 0)
+			question.pid = peer_of(connection->fd);
+		if (is_sensible(&message.head))
+			return serve(&question);
+		break;
+	case SERVER_END:
+		return false;
+	default:
+		break;
+	}
+	worker_say(worker, question.pid, EBADMSG, "sent a request that makes no sense");
+	return false;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
- * The sockets on the meter. Nobody tells the broker that a socket was closed. So when a tool has opened
+ * The sockets on the meter. Nobody tells the worker that a socket was closed. So when a tool has opened
  * many, the kernel is asked which of them still exist, and the others are forgotten.
  */
-#include "tools/broker/broker.h"
+#include "tools/broker/worker.h"
 #include "tools/proc/packet_diag.h"
 
 #include <errno.h>
@@ -40,6 +40,14 @@ static bool cookies_have(const struct cookies *cookies, uint64_t cookie)
 	return false;
 }
 
+void worker_forget(struct worker *worker, uint64_t cookie)
+{
+	const struct worker_note note = {.kind = WORKER_FORGOT, .cookie = cookie};
+
+	st_attachment_remove(worker->meter, cookie);
+	worker_tell(worker, &note, NULL);
+}
+
 static bool is_open(const struct packet_diag_socket *open, size_t count, uint64_t cookie)
 {
 	for (size_t i = 0; i < count; i++)
@@ -49,10 +57,10 @@ static bool is_open(const struct packet_diag_socket *open, size_t count, uint64_
 }
 
 /*
- * A socket in another network namespace than the broker's looks closed. It is forgotten only when its
+ * A socket in another network namespace than the worker's looks closed. It is forgotten only when its
  * place is needed, and even then its packets go on being counted.
  */
-static void forget_closed(struct broker *broker, const struct cookies *metered)
+static void forget_closed(struct worker *worker, const struct cookies *metered)
 {
 	struct packet_diag_socket *open;
 	size_t count;
@@ -64,24 +72,23 @@ static void forget_closed(struct broker *broker, const struct cookies *metered)
 		for (size_t i = 0; i < metered->count; i++) {
 			if (is_open(open, count, metered->cookie[i]))
 				continue;
-			broker_keep_names(broker, metered->cookie[i]);
-			socktally_forget(broker->meter, metered->cookie[i]);
+			worker_forget(worker, metered->cookie[i]);
 		}
 		packet_diag_free(open, count);
 	}
 	close(netlink);
 }
 
-bool broker_has_room(struct broker *broker, uint64_t cookie)
+bool worker_has_room(struct worker *worker, uint64_t cookie)
 {
 	struct cookies metered = {0};
-	bool room = !socktally_sockets(broker->meter, cookies_add, &metered);
+	bool room = !socktally_sockets(worker->meter, cookies_add, &metered);
 
-	if (room && metered.count >= BROKER_SOCKETS && !cookies_have(&metered, cookie)) {
-		forget_closed(broker, &metered);
+	if (room && metered.count >= WORKER_SOCKETS && !cookies_have(&metered, cookie)) {
+		forget_closed(worker, &metered);
 		metered.count = 0;
-		room = !socktally_sockets(broker->meter, cookies_add, &metered) &&
-		       metered.count < BROKER_SOCKETS;
+		room = !socktally_sockets(worker->meter, cookies_add, &metered) &&
+		       metered.count < WORKER_SOCKETS;
 	}
 	free(metered.cookie);
 	return room;

@@ -24,7 +24,8 @@
 
 struct watcher {
 	int broker, netlink;
-	char token[2 * CHANNEL_TOKEN_SIZE + 1]; /* as the environment has it */
+	char token[2 * BROKER_TOKEN_SIZE + 1];      /* as the environment has it */
+	char lifeline[8 + CHANNEL_NAME_LENGTH + 1]; /* "/memfd:" and its name */
 	uint64_t strangers[STRANGERS];
 	unsigned int next_stranger;
 	char text[TEXT_SIZE];
@@ -83,7 +84,7 @@ static bool is_of_tool(struct watcher *watcher, pid_t pid, pid_t tool)
 		each = process.parent;
 	}
 	return strstr(read_text(watcher, pid, "environ"), watcher->token) ||
-	       strstr(read_text(watcher, pid, "maps"), "/memfd:socktally");
+	       strstr(read_text(watcher, pid, "maps"), watcher->lifeline);
 }
 
 /* Whether LD_PRELOAD is in an environment, with a variable a line. */
@@ -231,6 +232,8 @@ int watcher_start(const struct channel_address *address, pid_t *watcher)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -1;
 	*put_hex(made.token, address->token, sizeof(address->token)) = '\0';
+	strcpy(made.lifeline, "/memfd:");
+	channel_name(made.lifeline + strlen(made.lifeline), address);
 	*watcher = fork();
 	if (!*watcher) {
 		prctl(PR_SET_NAME, "socktally-watch");

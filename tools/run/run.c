@@ -88,14 +88,13 @@ static void set_up_channel(struct run *run)
 
 	if (!shim) /* said */
 		return;
-	result = broker_has_descriptors()
-			 ? channel_open(&run->ends, &run->address, CHANNEL_HIGHEST_FD)
-			 : -EMFILE;
+	result = broker_has_descriptors() ? channel_open(&run->ends, &run->address) : -EMFILE;
 	if (result) {
 		command_fail("no channel to the tool: %s: %s goes on unmetered", strerror(-result),
 			     run->argv[0]);
 		return;
 	}
+	channel_place(&run->ends, &run->address, CHANNEL_HIGHEST_FD);
 	channel_format(text, &run->address);
 	if (asprintf(&both, "%s%s%s", shim, preload && *preload ? ":" : "",
 		     preload ? preload : "") < 0)
@@ -229,8 +228,8 @@ static bool some_are_left(const struct broker *broker)
 }
 
 /*
- * Hooks and classes are added before the tool starts: who asks for one does not want the tool to run
- * without it. false, after a message: one of them can't be added.
+ * The meter is ready before the tool starts, so that no call of the tool's waits for it; and who asks for a
+ * hook or a class does not want the tool to run without it. false, after a message: one of them can't be added.
  */
 static bool set_up_broker(struct run *run)
 {
@@ -243,8 +242,11 @@ static bool set_up_broker(struct run *run)
 		    run->ends.listener);
 	broker->keep = COMMAND_KEEP_SIGNALS;
 	broker->signals = run->signals.fd;
-	return (!run->options.hooks.count && !run->options.classes.count) ||
-	       broker_load_meter(broker);
+	broker->client = run->ends.client;
+	if (!broker_load_meter(broker))
+		return false;
+	broker_start_worker(broker);
+	return true;
 }
 
 /* After the tool's end, while its report is still to be written. */
@@ -262,12 +264,13 @@ static void serve(struct run *run)
 
 	broker->tool = run->tool;
 	broker_watch_start(broker);
-	broker_open_meter(broker); /* while the tool starts; a failure is said when it needs it */
+	broker_begin(broker);
 	do {
 		broker_serve(broker, run->signals.fd, run->lost ? lost_timeout(run->lost) : -1);
 		if (run->lost && broker->attached)
 			lost_sample(run->lost, broker->meter);
 	} while (!run_signals_forward(&run->signals, run->tool));
+	broker_hear_worker(broker);
 	if (run->lost && broker->attached)
 		find_lost(run);
 	if (broker->attached)

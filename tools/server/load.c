@@ -27,8 +27,10 @@ static void keep_to_rate(struct server_budget *budget)
 
 	if (budget->rate_used < now - SERVER_LOADS_AT_ONCE * share)
 		budget->rate_used = now - SERVER_LOADS_AT_ONCE * share;
-	if (budget->rate_used > now)
+	if (budget->rate_used > now) {
+		budget->slowed = true;
 		nanosleep(&rest, NULL);
+	}
 	budget->rate_used += share;
 }
 
@@ -42,7 +44,7 @@ static bool has_time(struct server_budget *budget)
 		budget->minute = now;
 		budget->processor = used;
 	}
-	return used - budget->processor < SERVER_PROCESSOR_SECONDS * 1000000;
+	return used - budget->processor < budget->seconds * 1000000ll;
 }
 
 static void interrupt(int number)
@@ -96,9 +98,9 @@ int server_load(struct socktally *meter, struct server_budget *budget,
 	if (!has_time(budget))
 		return st_fail(
 			meter, -EBUSY,
-			"%s: more than %d seconds of processor time a minute went into filters: no "
+			"%s: more than %u seconds of processor time a minute went into filters: no "
 			"more are served for a while",
-			meter->socket_label, SERVER_PROCESSOR_SECONDS);
+			meter->socket_label, budget->seconds);
 	if (server_work(insns, count) == SERVER_WORK)
 		return st_fail(
 			meter, -E2BIG,

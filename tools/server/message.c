@@ -18,6 +18,44 @@ void server_take_no_descriptors(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 }
 
+bool server_send_descriptor(int to, struct iovec *parts, size_t count, int descriptor)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+	struct msghdr header = {.msg_iov = parts, .msg_iovlen = count};
+
+	if (descriptor >= 0) {
+		memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+		header.msg_control = control.bytes;
+		header.msg_controllen = sizeof(control.bytes);
+	}
+	return sendmsg(to, &header, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
+
+ssize_t server_receive_descriptor(int from, void *data, size_t size, int *descriptor)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {.iov_base = data, .iov_len = size};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
+	ssize_t got = recvmsg(from, &header, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *came = got >= 0 ? CMSG_FIRSTHDR(&header) : NULL;
+
+	*descriptor = -1;
+	if (came && came->cmsg_level == SOL_SOCKET && came->cmsg_type == SCM_RIGHTS)
+		memcpy(descriptor, CMSG_DATA(came), sizeof(*descriptor));
+	return got;
+}
+
 static pid_t sender_of(struct msghdr *header)
 {
 	struct ucred sender = {0};
@@ -46,6 +84,7 @@ enum server_received server_receive(int fd, struct server_message *message, pid_
 				.msg_controllen = sizeof(control.bytes)};
 	const struct broker_request *head = &message->head;
 	ssize_t size = recvmsg(fd, &header, MSG_DONTWAIT);
+	size_t follow;
 
 	*sender = 0;
 	if (size < 0)
@@ -58,8 +97,9 @@ enum server_received server_receive(int fd, struct server_message *message, pid_
 		return SERVER_NONSENSE;
 	if (head->version != BROKER_VERSION)
 		return SERVER_OTHER_RELEASE;
+	follow = head->op == BROKER_GET_FILTER ? 0 : head->count;
 	if (head->count > BROKER_MAX_INSNS ||
-	    (size_t)size != sizeof(*head) + head->count * sizeof(*message->insns))
+	    (size_t)size != sizeof(*head) + follow * sizeof(*message->insns))
 		return SERVER_NONSENSE;
 	return SERVER_REQUEST;
 }
@@ -67,24 +107,23 @@ enum server_received server_receive(int fd, struct server_message *message, pid_
 bool server_reply(int fd, const struct broker_request *request, struct broker_reply *reply,
 		  int descriptor)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-				.cmsg_level = SOL_SOCKET,
-				.cmsg_type = SCM_RIGHTS}};
-	struct iovec part = {.iov_base = reply, .iov_len = sizeof(*reply)};
-	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	return server_reply_filter(fd, request, reply, descriptor, NULL);
+}
 
+bool server_reply_filter(int fd, const struct broker_request *request, struct broker_reply *reply,
+			 int descriptor, const struct sock_filter *insns)
+{
+	struct iovec parts[2] = {
+		{.iov_base = reply, .iov_len = sizeof(*reply)},
+		{.iov_base = (void *)insns, .iov_len = reply->count * sizeof(*insns)},
+	};
+
+	if (!reply->answer)
+		reply->answer = descriptor >= 0 ? BROKER_PROGRAM : BROKER_PASS;
 	reply->magic = BROKER_MAGIC;
 	reply->version = BROKER_VERSION;
 	reply->serial = request->serial;
-	if (descriptor >= 0) {
-		memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-	}
-	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+	return server_send_descriptor(fd, parts, insns ? 2 : 1, descriptor);
 }
 
 bool server_refuse(int fd, const struct broker_request *request, int error, const char *text)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* --- message.c */
 
@@ -35,12 +36,22 @@ enum server_received {
 enum server_received server_receive(int fd, struct server_message *message, pid_t *sender);
 
 /*
- * Sends the reply with a descriptor, or -1. false: the client is gone, or does not read its replies, and
- * is not waited for.
+ * Sends the reply with a descriptor, or -1; without an answer that is BROKER_PROGRAM or BROKER_PASS. false: the
+ * client is gone, or does not read its replies, and is not waited for.
  */
 bool server_reply(int fd, const struct broker_request *request, struct broker_reply *reply,
 		  int descriptor);
+/* The same with reply->count instructions behind it; NULL: with none. */
+bool server_reply_filter(int fd, const struct broker_request *request, struct broker_reply *reply,
+			 int descriptor, const struct sock_filter *insns);
 bool server_refuse(int fd, const struct broker_request *request, int error, const char *text);
+
+/*
+ * Sends a descriptor, or none (-1), with some bytes, and does not wait; receives one, or none, from a process of
+ * our own.
+ */
+bool server_send_descriptor(int to, struct iovec *parts, size_t count, int descriptor);
+ssize_t server_receive_descriptor(int from, void *data, size_t size, int *descriptor);
 
 /* Nobody can send descriptors to this socket, where the kernel has SO_PASSRIGHTS (Linux 6.16). */
 void server_take_no_descriptors(int fd);
@@ -58,10 +69,11 @@ uint32_t server_work(const struct sock_filter *insns, size_t count);
 #define SERVER_LOADS_PER_SECOND 1000
 #define SERVER_LOADS_AT_ONCE 10000
 #define SERVER_LOAD_MILLISECONDS 500 /* for one program, as the clock goes */
-#define SERVER_PROCESSOR_SECONDS 3   /* a minute */
 
 struct server_budget {
+	unsigned int seconds; /* of processor time a minute */
 	int64_t rate_used; /* CLOCK_MONOTONIC in microseconds: the rate is used up to that time */
+	bool slowed;       /* it has been used up at some time */
 	int64_t minute;    /* when the present minute began, likewise */
 	int64_t processor; /* microseconds of this process, used when it began */
 };

@@ -6,6 +6,7 @@
  */
 #include "tools/service/service.h"
 #include "tools/common/command.h"
+#include "tools/server/server.h"
 #include "plugin/attach/saved_filter.h"
 
 #include <fcntl.h>
@@ -68,28 +69,16 @@ static bool answer_child(int fd)
 /* A peer, whose person is to be found, or a child's connection. */
 static bool answer_broker(int broker, struct pollfd *children)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
 	struct service_peer peer;
-	struct iovec part = {.iov_base = &peer, .iov_len = sizeof(peer)};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *came;
 	uid_t person;
 	int fd;
 
-	if (recvmsg(broker, &header, MSG_CMSG_CLOEXEC) != sizeof(peer))
+	if (server_receive_descriptor(broker, &peer, sizeof(peer), &fd) != sizeof(peer))
 		return false;
-	came = CMSG_FIRSTHDR(&header);
-	if (!came) {
+	if (fd < 0) {
 		person = find_person(&peer);
 		return send(broker, &person, sizeof(person), MSG_NOSIGNAL) > 0;
 	}
-	memcpy(&fd, CMSG_DATA(came), sizeof(fd));
 	for (int i = 0; i < SERVICE_CHILDREN; i++)
 		if (children[i].fd < 0) {
 			children[i].fd = fd;
@@ -161,24 +150,13 @@ void service_checker_end(struct service *service)
 
 int service_checker_connect(const struct service *service)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-				.cmsg_level = SOL_SOCKET,
-				.cmsg_type = SCM_RIGHTS}};
 	struct service_peer nobody = {0};
 	struct iovec part = {.iov_base = &nobody, .iov_len = sizeof(nobody)};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
 	int ends[2];
 
 	if (service->checker < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -1;
-	memcpy(CMSG_DATA(&control.header), &ends[1], sizeof(ends[1]));
-	if (sendmsg(service->checker, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	if (!server_send_descriptor(service->checker, &part, 1, ends[1])) {
 		close(ends[0]);
 		ends[0] = -1;
 	}

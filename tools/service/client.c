@@ -128,7 +128,7 @@ static bool load(struct client *client, const struct server_message *message)
 	client->memory[client->program_count++] = memory;
 	/* without a record the socket is metered all the same */
 	if (client->records)
-		st_saved_filter_leave(prog, request->cookie, client->user, message->insns,
+		st_saved_filter_leave(prog, request->cookie, client->user, getpid(), message->insns,
 				      request->count);
 	sent = server_reply(client->fd, request, &reply, prog);
 	close(prog);
@@ -164,6 +164,7 @@ void service_client(int fd, uid_t user, int checker)
 	client.fd = fd;
 	client.user = user;
 	client.checker = checker;
+	client.budget.seconds = SERVICE_PROCESSOR_SECONDS;
 	do
 		poll(&readable, 1, -1);
 	while (serve(&client));

@@ -21,6 +21,8 @@
 /* Programs of one client at a time: one a socket, and a few that have just been replaced; and their bytes. */
 #define SERVICE_PROGRAMS 1024
 #define SERVICE_PROGRAM_BYTES (16u * 1024 * 1024)
+/* Seconds of processor time a minute that its filters may take. */
+#define SERVICE_PROCESSOR_SECONDS 3
 /* Paths in a client's table: the broker pays for its memory. */
 #define SERVICE_PATHS 8192
 /* Flows whose application is remembered, the same. */
