@@ -14,7 +14,7 @@ import time
 
 import lib
 
-ROWS = ("sender", "cost", "apps", "hooks", "classes", "snapshot", "scrape", "overload", "slowdown", "userspace", "startup",
+ROWS = ("sender", "cost", "apps", "hooks", "classes", "groups", "snapshot", "scrape", "overload", "slowdown", "userspace", "startup",
         "read", "scale")
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH = 44

@@ -7,10 +7,13 @@
 #include <bpf/bpf_helpers.h>
 #include "bpf/extern.h"
 #include "bpf/skb_facts.h"
+#include "bpf/tail_call.h"
 #include "bpf/parse/packet_kernel.h"
 
-static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol);
-#define ST_ON_LAYER(walk, protocol) st_note_layer(walk, protocol)
+#include "bpf/parse/note.h"
+
+static __always_inline struct socktally_packet *st_packet_of(struct st_walk *walk);
+#define ST_ON_LAYER(walk, protocol) st_note_layer(st_packet_of(walk), (walk)->off, protocol)
 #include "bpf/apps/look_packet.h"
 #include "bpf/parse/segments.h"
 
@@ -20,31 +23,6 @@ static __always_inline struct socktally_packet *st_packet_of(struct st_walk *wal
 	__u8 *region = (__u8 *)walk - offsetof(struct st_region, walk);
 
 	return &((struct st_region *)region)->chain.packet;
-}
-
-/* A part of a layer, protocol 0, is no layer; said without a branch, as st_path_push() tells. */
-static __always_inline void st_note_layer(struct st_walk *walk, __u32 protocol)
-{
-	struct socktally_packet *packet = st_packet_of(walk);
-	__u32 at = packet->layer_count & (SOCKTALLY_PACKET_LAYERS - 1);
-
-	packet->layers[at] = protocol;
-	packet->offsets[at] = walk->off;
-	packet->layer_count += (protocol + 255) >> 8;
-}
-
-/* The layers of a path that st_common() has found without a walk. */
-static __always_inline void st_note_common(struct socktally_packet *packet, struct st_path path)
-{
-	__u32 network = path.lo >> 8 & 0xff;
-
-	packet->layer_count = 3;
-	packet->layers[0] = ST_ETH;
-	packet->layers[1] = network;
-	packet->layers[2] = path.lo;
-	packet->offsets[0] = 0;
-	packet->offsets[1] = 14;
-	packet->offsets[2] = network == ST_IP ? 14 + 20 : 14 + 40;
 }
 
 /* The application, if there is one and the path has room for it. */
@@ -75,9 +53,10 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 {
 	struct st_skb_facts facts = st_skb_facts_of(skb, verdict);
 	struct socktally_packet *packet = &region->chain.packet;
-	const volatile __u64 *bank = ST_EXTERN_PTR(socktally_bank);
+	const volatile struct st_bank *bank = ST_EXTERN_PTR(socktally_bank);
 
-	region->chain.next = *bank;
+	region->chain.next = bank->start;
+	region->tally = bank->tally[region->chain.next != ST_CHAIN_BANK(0)];
 	packet->length = facts.len;
 	packet->tag_length = facts.tag_len;
 	packet->verdict = facts.verdict;
@@ -87,6 +66,31 @@ static __always_inline void st_chain_start(struct st_region *region, struct __sk
 	packet->layer_count = 0;
 	((__u64 *)packet->layers)[0] = 0;
 	((__u64 *)packet->layers)[1] = 0;
+}
+
+/* With the first hook: to one of two constant places, by jumps, where others go through a retpoline. */
+static __always_inline void st_chain_go_on(struct __sk_buff *skb, struct st_region *region)
+{
+	if (region->chain.next++ == ST_CHAIN_BANK(0))
+		st_tail_call(skb, ST_CHAIN_BANK(0));
+	else
+		st_tail_call(skb, ST_CHAIN_BANK(1));
+}
+
+/*
+ * Of the packet's first bytes, how many are in the header buffer. Further parts of a packet go into the same
+ * one; without a walk there is none. Read in place, none is there.
+ */
+static __always_inline void st_note_headers(const struct st_packet *packet)
+{
+	const struct st_walk *walk = packet->walk;
+	__u32 len = packet->skb->len;
+
+	packet->region->chain.headers = st_direct() || (walk->len && walk->base) ? 0
+					: len < ST_HEADERS_LOAD                  ? len
+										 : ST_HEADERS_LOAD;
+	if (!st_direct())
+		packet->region->linear_limit = -1;
 }
 
 SEC("socket") int chain_parse(struct __sk_buff *skb)
@@ -112,15 +116,16 @@ SEC("socket") int chain_parse(struct __sk_buff *skb)
 		st_note_common(&region->chain.packet, *path);
 	if (!region->chain.packet.segments)
 		region->chain.packet.segments = st_segments(&packet, *path);
+	app = st_flow_wanted() ? st_flow_app(&packet, st_look_of(region), *path) : 0;
+	st_note_headers(&packet);
 	if (st_flow_wanted()) {
-		app = st_flow_app(&packet, st_look_of(region), *path);
 		if (app == ST_FLOW_LOOK) {
 			bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), ST_CHAIN_LOOK_HOOKS);
 			app = 0;
 		}
 		st_note_app(region, app);
 	}
-	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
+	st_chain_go_on(skb, region);
 	return verdict;
 }
 
@@ -131,7 +136,7 @@ SEC("socket") int chain_look(struct __sk_buff *skb)
 	if (!region)
 		return ST_CB_READ(skb, ST_CB_VERDICT);
 	st_note_app(region, st_look_now(skb, st_look_of(region)));
-	bpf_tail_call(skb, ST_EXTERN_PTR(socktally_programs), region->chain.next++);
+	st_chain_go_on(skb, region);
 	return ST_CB_READ(skb, ST_CB_VERDICT);
 }
 

@@ -60,8 +60,19 @@ struct st_cell {
 #define ST_CHAIN_PARSE 2 /* where `chain_parse` does */
 #define ST_CHAIN_LOOK 3  /* looks at payload, then counts: empty without applications */
 #define ST_CHAIN_LOOK_HOOKS 4 /* the same with hooks: goes on with them */
-#define ST_CHAIN_BANK(bank) (5 + (bank) * (ST_MAX_HOOKS + 1))
+#define ST_CHAIN_TALLY                                                                             \
+	5 /* the chain's last program, which is behind the hooks in its bank as well */
+#define ST_CHAIN_BANK(bank) (6 + (bank) * (ST_MAX_HOOKS + 1))
 #define ST_CHAIN_SLOTS ST_CHAIN_BANK(2)
+
+/*
+ * Which bank is in use, and where in each of them the tally is. What is of a bank that is not in use changes
+ * first, `start` last.
+ */
+struct st_bank {
+	__u64 start; /* ST_CHAIN_BANK() */
+	__u64 tally[2];
+};
 
 /* Counters of hooks: more than hooks, as one that takes another's place is there with it. */
 #define ST_HOOK_SLOTS 32
@@ -75,7 +86,8 @@ struct st_region {
 	__u64 walk[16];               /* scratch of the parser: a struct st_walk */
 	__u64 look[32];               /* scratch for packets that are looked at: a struct st_look */
 	struct socktally_chain chain; /* scratch of the chain with hooks */
-	__u64 spare_chain[4];
+	__u32 tally;                  /* where in the array of programs this packet's chain ends */
+	__u32 spare_chain[7];
 	struct socktally_taken taken[ST_HOOK_SLOTS];
 	struct st_cell overflow;
 	/* then: __u16 index[slots] (cell number + 1, 0 is free), then struct st_cell cells[paths] */

@@ -3,6 +3,7 @@
 #include "plugin/count_packets.h"
 #include "plugin/apps/memory.h"
 #include "plugin/classes/classes.h"
+#include "plugin/groups/groups.h"
 #include "plugin/meter/meter.h"
 #include <errno.h>
 
@@ -17,10 +18,12 @@ static inline struct st_skb_facts facts_of(const struct st_batch_packet *packet,
 	};
 }
 
-/* Most meters have no classes. */
-static inline int count_classes(struct socktally *meter, const struct st_batch_packet *packet,
-				const struct st_skb_facts *facts)
+/* Most meters have neither. */
+static inline int count_more(struct socktally *meter, const struct st_batch_packet *packet,
+			     struct st_path path, const struct st_skb_facts *facts)
 {
+	if (meter->groups)
+		st_groups_count(meter, packet, path, facts);
 	if (!meter->classes)
 		return 0;
 	return st_classes_count(meter, packet->linktype, packet->data, facts, packet->caplen);
@@ -52,7 +55,7 @@ int socktally_count(struct socktally *meter, uint32_t linktype, const void *data
 		st_flow_recognise(meter->flows, &packet, &place, 1, &path);
 	}
 	st_tally(st_region_of(meter, 0), meter->sizes, path, &facts);
-	return count_classes(meter, &packet, &facts);
+	return count_more(meter, &packet, path, &facts);
 }
 
 /* How many of the packets, from the first on, are of one link. */
@@ -93,7 +96,7 @@ int st_count_batch(struct socktally *meter, const struct st_batch_packet *packet
 		struct st_skb_facts facts = facts_of(&packets[i], false);
 
 		st_tally(region, meter->sizes, paths[i], &facts);
-		result = count_classes(meter, &packets[i], &facts);
+		result = count_more(meter, &packets[i], paths[i], &facts);
 	}
 	return result;
 }

@@ -6,6 +6,7 @@
 #include "plugin/count/changes.h"
 #include "plugin/count/classify.h"
 #include "plugin/count/path_labels.h"
+#include "plugin/groups/groups.h"
 #include "plugin/hooks/hook.h"
 #include "plugin/meter/maps.h"
 #include "plugin/meter/meter.h"
@@ -49,6 +50,7 @@ static void meter_free(struct socktally *meter)
 	st_attachments_free(meter);
 	st_classes_free(meter);
 	st_hooks_free(meter);
+	st_groups_free(meter);
 	st_thresholds_free(meter);
 	st_changes_free(meter);
 	if (meter->events >= 0)

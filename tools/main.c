@@ -14,6 +14,7 @@ static const struct {
 	{"run", command_run},       {"watch", command_watch},       {"read", command_read},
 	{"list", command_list},     {"attach", command_attach},     {"detach", command_detach},
 	{"broker", command_broker}, {"features", command_features}, {"diff", command_diff},
+	{"fields", command_fields},
 };
 
 static const char help[] =
@@ -27,6 +28,7 @@ static const char help[] =
 	"  socktally attach [OPTIONS] PID|COMMAND        meter a capture that is running\n"
 	"  socktally detach PID|COMMAND                  undo what a killed meter left\n"
 	"  socktally features [OPTIONS]                  what this kernel allows\n"
+	"  socktally fields                              what packets can be grouped by\n"
 	"  socktally broker --socket PATH --group GROUP  serve unprivileged programs\n"
 	"\n"
 	"  socktally COMMAND --help                      the options of one of them\n"
@@ -66,7 +68,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return command_usage("no command given: run, watch, read, diff, list, attach, "
-				     "detach, features or broker");
+				     "detach, features, fields or broker");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    (argc == 2 && !strcmp(argv[1], "help")))
 		return command_end(command_print("%s", help));

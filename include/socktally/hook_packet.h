@@ -66,8 +66,8 @@ struct socktally_packet {
 
 /* The chain's own state of the packet, in scratch memory of this CPU. */
 struct socktally_chain {
-	__u32 next; /* where in the array of programs the chain goes on */
-	__u32 spare;
+	__u32 next;    /* where in the array of programs the chain goes on */
+	__u32 headers; /* of the packet's first bytes, how many are in this CPU's header buffer */
 	struct socktally_packet packet;
 };
 

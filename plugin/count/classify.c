@@ -7,28 +7,6 @@
 #include "plugin/count/path.h"
 #include "plugin/meter/meter.h"
 
-/* st_parse() for what is inside the header that a file has around a packet. */
-static struct st_path classify_inside(struct st_packet *packet, __u32 link)
-{
-	struct st_walk *walk = &packet->walk;
-	const __u8 *h;
-
-	*walk = (struct st_walk){.len = packet->len};
-	link = st_envelope_open(walk, link, packet->data);
-	if (link) {
-		st_packet_at(packet, walk, &h);
-		st_link(walk, packet, h, link);
-		st_parse_steps(packet, ST_MAX_STEPS - ST_ENVELOPE_LAYERS);
-		st_name_unread(walk);
-	}
-	return walk->path;
-}
-
-static inline struct st_path classify(struct st_packet *packet, __u32 link)
-{
-	return link & ST_LINK_ENVELOPE ? classify_inside(packet, link) : st_parse(packet, link);
-}
-
 struct st_path st_classify(const struct st_ports *ports, __u32 link, const void *data,
 			   size_t caplen)
 {
@@ -36,7 +14,7 @@ struct st_path st_classify(const struct st_ports *ports, __u32 link, const void 
 				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
 				   .ports = ports};
 
-	return classify(&packet, link);
+	return st_parse_file(&packet, link);
 }
 
 struct st_path st_classify_place(const struct st_ports *ports, __u32 link, const void *data,
@@ -45,7 +23,7 @@ struct st_path st_classify_place(const struct st_ports *ports, __u32 link, const
 	struct st_packet packet = {.data = data,
 				   .len = caplen < ST_LONGEST ? caplen : ST_LONGEST,
 				   .ports = ports};
-	struct st_path path = classify(&packet, link);
+	struct st_path path = st_parse_file(&packet, link);
 
 	*place = (struct st_flow_place){
 		.network = packet.walk.network,

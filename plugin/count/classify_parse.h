@@ -26,4 +26,27 @@ static inline __u32 st_envelope_open(struct st_walk *walk, __u32 link, const __u
 	return envelope.link;
 }
 
+/* st_parse() for what is inside the header that a file has around a packet. */
+static inline struct st_path st_parse_inside(struct st_packet *packet, __u32 link)
+{
+	struct st_walk *walk = &packet->walk;
+	const __u8 *h;
+
+	*walk = (struct st_walk){.len = packet->len};
+	link = st_envelope_open(walk, link, packet->data);
+	if (link) {
+		st_packet_at(packet, walk, &h);
+		st_link(walk, packet, h, link);
+		st_parse_steps(packet, ST_MAX_STEPS - ST_ENVELOPE_LAYERS);
+		st_name_unread(walk);
+	}
+	return walk->path;
+}
+
+/* A packet of a file. */
+static inline struct st_path st_parse_file(struct st_packet *packet, __u32 link)
+{
+	return link & ST_LINK_ENVELOPE ? st_parse_inside(packet, link) : st_parse(packet, link);
+}
+
 #endif

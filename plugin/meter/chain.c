@@ -51,7 +51,8 @@ int st_chain_open(struct socktally *meter)
 			"hooks and classes can't be had on a PREEMPT_RT kernel: one packet's "
 			"verdict could become another's");
 	if (hooks->bank_map < 0) {
-		result = map_make(meter, &hooks->bank_map, "socktally_bank", sizeof(uint64_t));
+		result =
+			map_make(meter, &hooks->bank_map, "socktally_bank", sizeof(struct st_bank));
 		if (result)
 			return result;
 	}
@@ -72,6 +73,8 @@ int st_chain_open(struct socktally *meter)
 		return result;
 	st_flow_map_hooks(meter);
 	result = slot_set(meter, ST_CHAIN_PARSE, hooks->parse_prog);
+	if (!result)
+		result = slot_set(meter, ST_CHAIN_TALLY, hooks->tally_prog);
 	if (result)
 		return chain_failed(meter, result);
 	hooks->ready = true;
@@ -105,7 +108,19 @@ static int bank_fill(struct socktally *meter, unsigned int bank, struct st_hook 
 
 	for (unsigned int i = 0; i < count && !result; i++)
 		result = slot_set(meter, slot++, hooks[i]->prog);
+	meter->hooks.tally[bank] = slot;
 	return result ? result : slot_set(meter, slot, meter->hooks.tally_prog);
+}
+
+static int bank_set(struct socktally *meter, unsigned int bank)
+{
+	const uint32_t first = 0;
+	const struct st_bank value = {
+		.start = ST_CHAIN_BANK(bank),
+		.tally = {meter->hooks.tally[0], meter->hooks.tally[1]},
+	};
+
+	return st_bpf_map_update(meter->hooks.bank_map, &first, &value);
 }
 
 /* Lets go of the programs in a bank that no packet uses. */
@@ -118,14 +133,14 @@ static void bank_clear(struct socktally *meter, unsigned int bank)
 /* From now on packets meet the hooks in a bank, or none. */
 static int chain_switch(struct socktally *meter, unsigned int bank, bool has_hooks, bool had_hooks)
 {
-	const uint32_t first = 0;
-	const uint64_t start = ST_CHAIN_BANK(bank);
 	int result = 0;
 
 	/* Both banks' numbers fit in a byte: no CPU can see half of a change. */
 	_Static_assert(ST_CHAIN_SLOTS < 256, "the bank's number must fit in a byte");
 	if (has_hooks)
-		result = st_bpf_map_update(meter->hooks.bank_map, &first, &start);
+		result = bank_set(meter, !bank); /* where the tally is, before anybody goes there */
+	if (!result && has_hooks)
+		result = bank_set(meter, bank);
 	if (!result && has_hooks != had_hooks)
 		result = slot_set(meter, ST_CHAIN_ENTRY,
 				  has_hooks ? meter->hooks.parse_prog : meter->count_prog);

@@ -54,6 +54,7 @@ struct st_hooks {
 	int bank_map;             /* one number: where in chain_map the parser goes on */
 	int inner_map, outer_map; /* to wait for programs: see chain_wait() */
 	unsigned int bank;        /* in use: 0 or 1 */
+	uint32_t tally[2];        /* where in each bank it is */
 	uint64_t map_memory;      /* bytes that a hook's maps may take */
 };
 

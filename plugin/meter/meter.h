@@ -16,12 +16,13 @@
 struct st_attachment;
 struct st_classes;
 struct st_flow_memory;
+struct st_group;
 struct st_path_label;
 struct st_pcap;
 struct st_change;
 struct st_threshold;
 
-#define ST_LISTS 4 /* of enum st_list, in plugin/meter/visit.h */
+#define ST_LISTS 5 /* of enum st_list, in plugin/meter/visit.h */
 
 struct socktally {
 	atomic_uint
@@ -52,6 +53,7 @@ struct socktally {
 	int count_prog; /* the whole chain while there are no hooks */
 	struct st_hooks hooks;
 	struct st_classes *classes; /* NULL: none */
+	struct st_group *groups;    /* the first one; NULL: none */
 	struct st_pcap *pcap;       /* once it has been needed */
 	int remote; /* connection to a broker, which has the maps and loads programs; -1: none */
 	uint32_t remote_serial; /* of the last request */

@@ -19,7 +19,8 @@ enum st_list {
 	ST_LIST_HOOKS = 2, /* and their rows */
 	ST_LIST_CLASSES = 4,
 	ST_LIST_CHANGES = 8, /* since the last time */
-	ST_LIST_ALL = 15,
+	ST_LIST_GROUPS = 16, /* and their rows */
+	ST_LIST_ALL = 31,
 	ST_LIST_CELLS = 0, /* which only closing frees */
 };
 

@@ -148,7 +148,10 @@ def main():
     tap.time_limit(100)
     net = netns.Net()
     reports, lists = noted()
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file, tempfile.NamedTemporaryFile() as many:
+        many.write(captures.pcap([packet._replace(length=packet.length + 8 * i) for i in range(100)
+                                  for packet in captures.sample()]))
+        many.flush()
         sample = captures.sample()
         file.write(captures.pcap(sample))
         file.flush()
@@ -160,7 +163,9 @@ def main():
                     received=9, interface_drops=1, filter_accepted=8, system_drops=2, delivered=6))
             compared_objects = compared(folder, lossy, file.name)
             lossy_reports = output("read", lossy, file.name) + lost(net, folder)
-        found = {"socktally/1": [*watched(net), *reports, *output("read", file.name), *lossy_reports],
+        found = {"socktally/1": [*watched(net), *reports, *output("read", file.name), *lossy_reports,
+                              *output("read", "--by", "path", "--by", "frame.len/1,ip.src", "--keys", "64", "-I", "1",
+                                      many.name)],
                  "socktally-diff/1": compared_objects, "socktally-list/1": lists, "socktally-features/1": output("features"),
                  "Flows": output("read", "--flows", file.name)}
     pages = described()

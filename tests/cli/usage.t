@@ -147,7 +147,7 @@ def wrong_usage():
 
 
 def help_and_version():
-    commands = "run", "watch", "read", "list", "attach", "detach", "features", "broker"
+    commands = "run", "watch", "read", "list", "attach", "detach", "features", "fields", "broker"
     for line in ("--help", "-h", "help", "help read", "watch -i lo --help", "--version", "-V",
                  *(f"{command} {option}" for command in commands for option in ("--help", "-h"))):
         status, out, err = run(*line.split())

@@ -6,6 +6,7 @@
  * has changed since the one before, as with an interval. "clock WALL ELAPSED" sets the clocks, "begin",
  * "now" and "so far" call report_begin(), report_write() and report_write_so_far().
  */
+#include "plugin/groups/groups.h"
 #include "tools/report/report.h"
 
 #include <inttypes.h>
@@ -56,6 +57,20 @@ int socktally_hook_rows(struct socktally *meter, const char *hook, const char *m
 int socktally_classes(const struct socktally *meter, socktally_class_fn fn, void *ctx)
 {
 	(void)meter, (void)fn, (void)ctx;
+	return 0;
+}
+
+/* Nor groups. */
+int socktally_groups(struct socktally *meter, socktally_group_fn fn, void *ctx)
+{
+	(void)meter, (void)fn, (void)ctx;
+	return 0;
+}
+
+int socktally_group_rows(struct socktally *meter, const char *name, uint32_t most,
+			 socktally_group_row_fn fn, void *ctx)
+{
+	(void)meter, (void)name, (void)most, (void)fn, (void)ctx;
 	return 0;
 }
 

@@ -24,10 +24,12 @@ LIBRARY = {
     "plugin/classes/ruleset": ("plugin/translate",),
     "plugin/classes": ("plugin/classes/ruleset", "plugin/translate", "plugin/meter", "plugin/bpf", "plugin/count",
                        "plugin/hooks"),
+    "plugin/groups": ("plugin/meter", "plugin/bpf", "plugin/count", "plugin/hooks", "plugin/translate"),
     "plugin/remote": ("plugin/meter", "proto"),
     "plugin/attach": ("plugin/meter", "plugin/bpf", "plugin/count", "plugin/translate", "plugin/classes",
                       "plugin/remote"),
-    "plugin": ("plugin/meter", "plugin/count", "plugin/apps", "plugin/hooks", "plugin/classes", "plugin/attach", "plugin/remote"),
+    "plugin": ("plugin/meter", "plugin/count", "plugin/apps", "plugin/hooks", "plugin/classes", "plugin/groups",
+               "plugin/attach", "plugin/remote"),
 }
 COMMAND = {
     "tools/common": (),
@@ -81,6 +83,7 @@ PRIVATE = {
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
     "plugin/count/path.h": "read: the layers of a path",
     "plugin/count_packets.h": "read, diff: many packets in one call",
+    "plugin/groups/groups.h": "--by: groups",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",
     "plugin/translate/translate.h": "list: whether a filter can be translated",
 }

@@ -15,6 +15,7 @@ int command_watch(int argc, char **argv);
 int command_read(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_features(int argc, char **argv);
+int command_fields(int argc, char **argv);
 int command_attach(int argc, char **argv);
 int command_detach(int argc, char **argv);
 int command_diff(int argc, char **argv);

@@ -27,7 +27,7 @@ static const struct option *find_option(int value)
 /* Whether an option that holds one value has one already. */
 static bool is_again(int value)
 {
-	static const char *const lists[] = {"hook", "class", "classes", "port", "lost"};
+	static const char *const lists[] = {"hook", "class", "classes", "by", "port", "lost"};
 	const struct option *option = find_option(value);
 
 	if (option && option->has_arg == no_argument)

@@ -180,6 +180,37 @@ struct report_history {
 	size_t note_count;
 };
 
+/* The value of a field. */
+struct report_value {
+	char *text;
+	bool is_number; /* decimal */
+};
+
+struct report_group_row {
+	struct report_value *key; /* one for each field */
+	enum socktally_direction direction;
+	struct socktally_counts counts;
+	uint64_t missing_bytes; /* of this key that may be in `other`, at most */
+};
+
+/* Counts by the values of some fields: rows, other and none add up to the report's totals. */
+struct report_group {
+	char *name;
+	char **fields; /* "ip.dst/24" */
+	size_t field_count;
+	size_t most; /* rows that were asked for; 0: no number was given */
+	/* those with most bytes first; of `count` rows `shown`, the others are in `other` */
+	struct report_group_row *row;
+	size_t count, shown, room;
+	struct socktally_counts other, none; /* of both directions */
+};
+
+/* In the order in which they were given. */
+struct report_groups {
+	struct report_group *group;
+	size_t count;
+};
+
 struct report_content {
 	const struct report_source *source;
 	const char *filter;  /* expression; where none is known the program, or in text words */
@@ -192,6 +223,7 @@ struct report_content {
 	const struct report_classes *classes;
 	struct report_drops drops;      /* of the report's time */
 	const struct report_lost *lost; /* where the rows are of the same time as it; else NULL */
+	const struct report_groups *groups;
 	const struct report_note *notes;
 	size_t note_count;
 	struct socktally_counts totals; /* of the rows */

@@ -115,6 +115,60 @@ static void print_classes(FILE *out, const struct report_classes *classes)
 		fputc(']', out);
 }
 
+static void print_member(FILE *out, const char *name, const struct socktally_counts *counts)
+{
+	fprintf(out, ",\"%s\":{", name);
+	print_counts(out, counts);
+	fputc('}', out);
+}
+
+static void print_group_row(FILE *out, const struct report_group *group,
+			    const struct report_group_row *row)
+{
+	fputs("{\"key\":[", out);
+	for (size_t i = 0; i < group->field_count; i++) {
+		if (i)
+			fputc(',', out);
+		if (row->key[i].is_number)
+			fputs(row->key[i].text, out);
+		else
+			escape_json(out, row->key[i].text);
+	}
+	fprintf(out, "],\"direction\":\"%s\",", row->direction == SOCKTALLY_OUT ? "out" : "in");
+	print_counts(out, &row->counts);
+	if (row->missing_bytes)
+		fprintf(out, ",\"missing_bytes\":%" PRIu64, row->missing_bytes);
+	fputc('}', out);
+}
+
+static void print_groups(FILE *out, const struct report_groups *groups)
+{
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct report_group *group = &groups->group[i];
+
+		fputs(i ? ",{\"name\":" : ",\"groups\":[{\"name\":", out);
+		escape_json(out, group->name);
+		fputs(",\"fields\":[", out);
+		for (size_t j = 0; j < group->field_count; j++) {
+			if (j)
+				fputc(',', out);
+			escape_json(out, group->fields[j]);
+		}
+		fputs("],\"rows\":[", out);
+		for (size_t j = 0; j < group->shown; j++) {
+			if (j)
+				fputc(',', out);
+			print_group_row(out, group, &group->row[j]);
+		}
+		fputc(']', out);
+		print_member(out, "other", &group->other);
+		print_member(out, "none", &group->none);
+		fputc('}', out);
+	}
+	if (groups->count)
+		fputc(']', out);
+}
+
 static void print_hook_row(FILE *out, const struct report_hook_row *row)
 {
 	fputs("{\"map\":", out);
@@ -226,6 +280,7 @@ int report_json(FILE *out, const struct report_content *content, bool later)
 	if (content->source->lost)
 		report_json_lost(out, content->source->lost);
 	print_classes(out, content->classes);
+	print_groups(out, content->groups);
 	print_hooks(out, content->hooks);
 	fputs("}\n", out);
 	return 0;

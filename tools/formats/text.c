@@ -288,6 +288,7 @@ int report_text(FILE *out, const struct report_content *content, bool later)
 	if (content->source->lost && !content->lost)
 		report_text_lost_paths(out, content->source->lost);
 	report_text_classes(out, content);
+	report_text_groups(out, content);
 	report_text_hooks(out, content);
 	return 0;
 }

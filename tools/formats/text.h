@@ -15,6 +15,9 @@ int report_text_tree(FILE *out, const struct report_content *content);
 /* A table, if there are any; its last line has the number of classes without packets. */
 void report_text_classes(FILE *out, const struct report_content *content);
 
+/* A table for each group; nothing if there are none. */
+void report_text_groups(FILE *out, const struct report_content *content);
+
 /* Nothing if there are none. */
 void report_text_hooks(FILE *out, const struct report_content *content);
 

@@ -42,6 +42,10 @@ const char command_option_help[] =
 	"      --class NAME=EXPRESSION   count also what this pcap-filter(7) accepts\n"
 	"      --classes FILE      the same with one a line\n"
 	"      --first             count each packet in the first such class only\n"
+	"      --by [NAME=]FIELD[/BITS][,FIELD...][@N]   count by what these fields have:\n"
+	"                          ip.dst/24,tcp.dstport@50: the 50 with most bytes;\n"
+	"                          'socktally fields' lists what there is\n"
+	"      --keys N            room for N different values of each, 1 to 65536\n"
 	"  -h, --help              this text\n";
 
 int number_option(const char *option, const char *argument, unsigned long max,
@@ -99,6 +103,10 @@ int command_option(struct report_options *options, int option, const char *argum
 	case OPTION_NO_APPLICATIONS:
 		options->open_flags = SOCKTALLY_OPEN_NO_APPLICATIONS;
 		return 0;
+	case OPTION_BY:
+		return group_option(&options->groups, argument);
+	case OPTION_KEYS:
+		return group_keys_option(&options->groups, argument);
 	case OPTION_PORT:
 		return port_option(options, argument);
 	case OPTION_ALIGN:
@@ -136,7 +144,9 @@ int command_prepare_meter(const struct report_options *options, struct socktally
 {
 	int status = hook_options_add(&options->hooks, meter, options->interval);
 
-	return status ? status : class_options_add(&options->classes, meter);
+	if (!status)
+		status = class_options_add(&options->classes, meter);
+	return status ? status : group_options_add(&options->groups, meter);
 }
 
 static bool is_file(int fd, const char *path)

@@ -5,6 +5,7 @@
 
 #include "tools/common/command.h"
 #include "tools/options/classes.h"
+#include "tools/options/groups.h"
 #include "tools/options/hooks.h"
 #include "tools/listen/listen.h"
 #include "tools/report/report.h"
@@ -23,6 +24,7 @@ struct report_options {
 	struct hook_options hooks;
 	struct listen_options listen; /* where the command has a kernel part */
 	struct class_options classes;
+	struct group_options groups;
 };
 
 /*
@@ -38,6 +40,8 @@ enum {
 	OPTION_CLASS,
 	OPTION_CLASSES,
 	OPTION_FIRST,
+	OPTION_BY,
+	OPTION_KEYS,
 	OPTION_APPEND,
 	OPTION_SERIES,
 	OPTION_DEPTH,
@@ -69,6 +73,8 @@ enum {
 		{"class", required_argument, NULL, OPTION_CLASS},                                  \
 		{"classes", required_argument, NULL, OPTION_CLASSES},                              \
 		{"first", no_argument, NULL, OPTION_FIRST},                                        \
+		{"by", required_argument, NULL, OPTION_BY},                                        \
+		{"keys", required_argument, NULL, OPTION_KEYS},                                    \
 	{                                                                                          \
 		"help", no_argument, NULL, OPTION_HELP                                             \
 	}

@@ -144,7 +144,8 @@ static int start_counting(struct read_session *session)
 		error = report_open(&session->report, &session->output, &options->style);
 	if (error)
 		return command_fail("can't start counting: %s", strerror(-error));
-	return class_options_add(&options->classes, session->meter);
+	error = class_options_add(&options->classes, session->meter);
+	return error ? error : group_options_add(&options->groups, session->meter);
 }
 
 int read_count(struct read_session *session)

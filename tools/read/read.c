@@ -100,6 +100,8 @@ static int check(const struct read_options *options)
 		return command_usage("--flows lists flows: not with --packets or --class");
 	if (options->flows && options->report.interval)
 		return command_usage("--flows lists flows: not with -I");
+	if ((options->packets || options->flows) && options->report.groups.count)
+		return command_usage("--by counts: not with --packets or --flows");
 	if (options->packets && options->report.classes.count)
 		return command_usage("--packets lists every packet: not with --class");
 	if (options->packets && options->report.interval)

@@ -105,8 +105,8 @@ static int take_hook(void *ctx, const struct socktally_hook *from)
 	struct hooks_reader *reader = ctx;
 	struct report_hook *hook;
 
-	/* it drops nothing, and its counts are in the member `classes` */
-	if (!strcmp(from->kind, "classes"))
+	/* they drop nothing, and their counts are in the members `classes` and `groups` */
+	if (!strcmp(from->kind, "classes") || !strcmp(from->kind, "group"))
 		return 0;
 	hook = hook_copy(reader->hooks, from);
 	if (!hook)

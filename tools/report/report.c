@@ -3,6 +3,7 @@
 #include "tools/formats/series.h"
 #include "tools/report/devices.h"
 #include "tools/report/filter.h"
+#include "tools/report/groups.h"
 #include "tools/report/classes.h"
 #include "tools/report/history.h"
 #include "tools/report/hooks.h"
@@ -29,6 +30,7 @@ struct report {
 	struct report_hooks last_hooks;
 	struct report_classes last_classes;
 	struct report_drops last_drops;
+	struct report_groups last_groups;
 	char *program, *filter; /* of the last report: finding an expression takes time */
 };
 
@@ -107,6 +109,7 @@ void report_close(struct report *report)
 	report_classes_free(&report->last_classes);
 	report_series_free(&report->series);
 	report_history_free(&report->history);
+	report_groups_free(&report->last_groups);
 	free(report->program);
 	free(report->filter);
 	free(report);
@@ -117,17 +120,42 @@ struct sample {
 	struct report_rows now, since;
 	struct report_hooks hooks, hooks_now;
 	struct report_classes classes_now, classes;
+	struct report_groups groups_now, groups;
 };
+
+/* How often paths are read again where groups have counted packets that paths have not. */
+#define PATIENCE 1000
+
+/*
+ * Groups first: a packet is counted there before it is in its path, so that a group never has more than
+ * all paths. A packet between the two is waited for.
+ */
+static int read_paths(struct sample *sample, struct socktally *meter)
+{
+	struct socktally_totals totals;
+	int error = report_groups_read(&sample->groups_now, meter);
+
+	for (int tries = 0; tries < PATIENCE && !error; tries++) {
+		report_rows_free(&sample->now);
+		error = socktally_snapshot(meter, add_cell, &sample->now, &totals);
+		if (report_groups_within(&sample->groups_now, &totals.counts))
+			break;
+	}
+	return error;
+}
 
 static int read_meter(struct sample *sample, const struct report *report, struct socktally *meter,
 		      double seconds)
 {
-	int error = socktally_snapshot(meter, add_cell, &sample->now, NULL);
+	int error = read_paths(sample, meter);
 
 	if (error)
 		return error;
 	report_rows_sort(&sample->now);
 	error = report_rows_since(&sample->now, &report->last, &sample->since);
+	if (!error)
+		error = report_groups_since(&sample->groups_now, &report->last_groups,
+					    &sample->groups);
 	if (!error)
 		error = report_hooks_read(&sample->hooks, meter);
 	if (!error)
@@ -147,14 +175,17 @@ static void keep_sample(struct report *report, struct sample *sample)
 {
 	const struct sample before = {.now = report->last,
 				      .hooks_now = report->last_hooks,
-				      .classes_now = report->last_classes};
+				      .classes_now = report->last_classes,
+				      .groups_now = report->last_groups};
 
 	report->last = sample->now;
 	report->last_hooks = sample->hooks_now;
 	report->last_classes = sample->classes_now;
+	report->last_groups = sample->groups_now;
 	sample->now = before.now;
 	sample->hooks_now = before.hooks_now;
 	sample->classes_now = before.classes_now;
+	sample->groups_now = before.groups_now;
 }
 
 static void sample_free(struct sample *sample)
@@ -165,6 +196,8 @@ static void sample_free(struct sample *sample)
 	report_hooks_free(&sample->hooks_now);
 	report_classes_free(&sample->classes);
 	report_classes_free(&sample->classes_now);
+	report_groups_free(&sample->groups);
+	report_groups_free(&sample->groups_now);
 }
 
 /* Sums of the rows, not the meter's totals: traffic goes on while a snapshot is taken. */
@@ -334,11 +367,13 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->classes = &sample.classes;
 	content->look = report->style.look;
 	content->head = report->style.interval ? &report->output->head : NULL;
+	content->groups = &sample.groups;
 	content->series = &report->series;
 	if (!error)
 		error = read_meter(&sample, report, meter, content->seconds);
 	if (!error) {
 		add_up(content);
+		report_groups_show(&sample.groups, report->style.format, &content->totals);
 		error = add_lost(report, content, &sample.since);
 		if (content->source->drops)
 			content->drops = drops_since(content->source->drops, &report->last_drops);
