@@ -14,8 +14,8 @@ import time
 
 import lib
 
-ROWS = ("sender", "cost", "apps", "hooks", "classes", "groups", "snapshot", "scrape", "overload", "slowdown", "userspace", "startup",
-        "read", "scale")
+ROWS = ("sender", "cost", "apps", "hooks", "classes", "groups", "snapshot", "scrape", "overload", "slowdown", "userspace",
+        "startup", "read", "scale")
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH = 44
 

@@ -4,6 +4,7 @@
 packets whose payload is looked at, and packets of new flows.
 
 A run is programs loaded anew, as in row_cost.py."""
+import json
 import statistics
 
 import lib
@@ -30,7 +31,15 @@ def run(names):
     return {key: statistics.median(rounds) for key, rounds in table.items()}
 
 
+def recognised():
+    features = json.loads(lib.run([lib.SOCKTALLY, "features", "--format", "json"]))["features"]
+    return any(feature["name"] == "applications" and feature["there"] for feature in features)
+
+
 def main():
+    if not recognised():
+        lib.absent("apps", "no application is recognised in this kernel")
+        return
     names = {f"p{i}": text for i, (text, _) in enumerate(PACKETS.values())}
     runs = [run(names) for _ in range(RUNS)]
     for key, (name, (_, most)) in zip(names, PACKETS.items()):

@@ -39,7 +39,7 @@ static int userspace_open(struct socktally *meter, bool applications, uint32_t f
 	memset(meter->regions, 0, meter->region_size);
 	if (!applications)
 		return 0;
-	meter->flows = st_flow_memory_open(flows);
+	meter->flows = st_flow_memory_open(flows, 0);
 	if (!meter->flows)
 		return st_fail(meter, -ENOMEM, "no memory to remember flows");
 	return 0;

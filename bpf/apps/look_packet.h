@@ -7,7 +7,9 @@
 #define SOCKTALLY_BPF_APPS_LOOK_PACKET_H
 
 #include "bpf/apps/packet.h"
+#if ST_APP_IN_KERNEL
 #include "bpf/apps/step.h"
+#endif
 
 /* Leaves for the next program what look->flow doesn't have. */
 static __always_inline void st_look_later(struct st_region *region, struct st_path path,
@@ -19,6 +21,7 @@ static __always_inline void st_look_later(struct st_region *region, struct st_pa
 	look->segments = segments;
 }
 
+#if ST_APP_IN_KERNEL
 /* The start of the payload, and zeros behind it. False: can't be read. */
 static __always_inline _Bool st_look_load(struct __sk_buff *skb, struct st_look *look)
 {
@@ -49,5 +52,12 @@ static __always_inline __u32 st_look_now(struct __sk_buff *skb, struct st_look *
 	return st_flow_look(bucket, st_flow_find(bucket, look->flow.hash), ST_FLOW_YOUNG,
 			    &look->flow, &look->payload, &placed);
 }
+#else
+static __always_inline __u32 st_look_now(struct __sk_buff *skb, struct st_look *look)
+{
+	(void)skb, (void)look;
+	return 0;
+}
+#endif
 
 #endif

@@ -16,6 +16,12 @@
 
 #include <linux/types.h>
 
+/*
+ * Whether the kernel's programs recognise applications. With all evidence the verifier goes through more than the
+ * million instructions that it allows a program: until that is mended, only packets of files are looked at.
+ */
+#define ST_APP_IN_KERNEL 0
+
 #define ST_FLOW_WORDS 8
 #define ST_FLOW_YOUNG 3 /* of them for flows that are new */
 

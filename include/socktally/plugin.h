@@ -187,7 +187,7 @@ struct socktally_open_opts {
  * filter is. Without effect before Linux 5.10.
  */
 #define SOCKTALLY_OPEN_RECORDS 0x2u
-/* Paths end at the transport: no application is recognised, and nothing is spent on it. */
+/* Paths end at the transport, as those of sockets do in any case so far: no application is recognised, and nothing is spent on it. */
 #define SOCKTALLY_OPEN_NO_APPLICATIONS 0x4u
 
 struct socktally_attach_opts {

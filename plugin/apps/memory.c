@@ -45,13 +45,13 @@ static __u64 *words_new(uint32_t buckets)
 	return words;
 }
 
-struct st_flow_memory *st_flow_memory_open(uint32_t flows)
+struct st_flow_memory *st_flow_memory_open(uint32_t flows, uint64_t key)
 {
 	struct st_flow_memory *memory = calloc(1, sizeof(*memory));
 
 	if (!memory)
 		return NULL;
-	memory->key = random_key();
+	memory->key = key ? key : random_key();
 	memory->young = flows ? ST_FLOW_YOUNG : ST_FLOW_WORDS;
 	memory->buckets = flows ? flows / ST_FLOW_WORDS : BUCKETS_FIRST;
 	memory->words = words_new(memory->buckets);

@@ -11,8 +11,8 @@ struct st_flow_memory;
 /* A growing one takes 24 bytes a flow and more, at most 4,194,304 flows: 96 MiB. */
 #define ST_FLOW_GROWN (1 << 22)
 
-/* flows: as many as there is room for, a power of two; 0: it grows. NULL: no memory. */
-struct st_flow_memory *st_flow_memory_open(uint32_t flows);
+/* flows: as many as there is room for, a power of two; 0: it grows. key: 0: random. NULL: no memory. */
+struct st_flow_memory *st_flow_memory_open(uint32_t flows, uint64_t key);
 void st_flow_memory_close(struct st_flow_memory *memory);
 
 /*

@@ -48,7 +48,7 @@ int st_flow_map_open(struct socktally *meter)
 {
 	int result;
 
-	if (!meter->flow_count || st_filters_interleave())
+	if (!ST_APP_IN_KERNEL || !meter->flow_count || st_filters_interleave())
 		return 0;
 	result = st_bpf_map_create(BPF_MAP_TYPE_ARRAY, "socktally_flows", sizeof(uint32_t),
 				   meter->flow_count * (uint32_t)sizeof(uint64_t), 1,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finds out by doing it what works here: version numbers say little about patched kernels. */
 #include "tools/features/features.h"
+#include "bpf/apps/word.h"
 
 #include "tools/common/file_text.h"
 #include "tools/proc/packet_diag.h"
@@ -155,6 +156,9 @@ static void try_applications(struct feature *feature, const struct socktally *me
 		say(feature, "paths end with what a flow was recognised as");
 	} else if (!meter) {
 		say(feature, "not tried without counting packets");
+	} else if (!ST_APP_IN_KERNEL) {
+		say(feature, "only 'socktally read' looks at payload");
+		feature->means = "paths of sockets end at the transport";
 	} else {
 		say(feature, "this kernel does not take the program that looks at payload, or is a "
 			     "PREEMPT_RT kernel");
