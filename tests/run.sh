@@ -75,7 +75,7 @@ sh examples/install-missing.sh build-essential gcc=gcc g++=g++ libc6-dev make=ma
 	libpcap-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev liblz4-dev libmicrohttpd-dev pkg-config=pkgconf \
 	prove=perl python3=python3 git=git ip=iproute2 ping=iputils-ping bpftool=bpftool \
 	capsh=libcap2-bin ethtool=ethtool mandoc=mandoc musl-gcc=musl-tools strace=strace valgrind=valgrind \
-	chromium=chromium python3-html5lib \
+	chromium=chromium python3-html5lib zsh=zsh fish=fish \
 	zstd=zstd xz=xz-utils bzip2=bzip2 lz4=lz4 \
 	libasan8 libubsan1 libtsan2 abidiff=abigail-tools debootstrap=debootstrap \
 	dpkg-buildpackage=dpkg-dev dh=debhelper lintian=lintian \

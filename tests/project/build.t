@@ -94,9 +94,15 @@ ok "make install DESTDIR=" $? "$work/log" || finish
 	done
 	for page in "$here"/man/*.[0-9]; do echo "./man/man${page##*.}/${page##*/}"; done
 	for file in "$here"/README.md "$here"/docs/*.md; do echo "./docs/${file##*/}"; done
-	for file in "$here"/examples/*.c "$here"/examples/*.cc "$here"/examples/*.h "$here"/examples/*.py; do
+	for file in "$here"/examples/*.c "$here"/examples/*.cc "$here"/examples/*.h "$here"/examples/*.py \
+		"$here"/examples/*.json "$here"/examples/*.yml; do
 		echo "./docs/examples/${file##*/}"
 	done
+	echo ./docs/examples/socktally.default
+	for unit in "$here"/systemd/*.in; do basename "$unit" .in | sed 's|^|./lib/systemd/system/|'; done
+	echo ./share/bash-completion/completions/socktally
+	echo ./share/fish/vendor_completions.d/socktally.fish
+	echo ./share/zsh/site-functions/_socktally
 } | sort >"$work/want"
 same "exactly what should be is installed"
 "$dest/opt/tally/bin/socktally" --version >"$work/log" 2>&1 && grep -q "^socktally $version\\b" "$work/log"
