@@ -425,10 +425,12 @@ static __always_inline _Bool st_parse_steps(struct st_packet *pkt, __u32 steps)
 		if (entry->code != walk->next || !st_path_has_room(walk))
 			return 0;
 		walk->found = entry->found;
-		if (!st_packet_at(pkt, walk, &h))
-			return 0;
 		st_step_init(step, walk->found.fixed);
-		st_layer(walk, step, h, walk->found.parser, st_packet_ports(pkt));
+		if (walk->found.parser != ST_PARSER_LAST) { /* of others no byte is looked at */
+			if (!st_packet_at(pkt, walk, &h))
+				return 0;
+			st_layer(walk, step, h, walk->found.parser, st_packet_ports(pkt));
+		}
 		ST_FORGET();
 		if (!st_advance(walk, step, walk->found.fixed, walk->found.protocol,
 				walk->found.shift))
