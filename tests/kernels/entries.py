@@ -45,6 +45,7 @@ CORE = [
     program("unit/translate/random", "COUNT=10000", LARGE_OPTION_MEMORY, seconds=1200),
     script("preload/broker-killed.t", "--few", ["socket_steps"]),
     script("cli/hooks.t", "--builtin"),
+    program("unit/kernel_fragments", "TEST_PACKETS=5000"),
     program("unit/hook_packet"),
     program("live/hook_chain", "TEST_CHANGES=48"),
     program("live/class_change"),
