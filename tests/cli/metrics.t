@@ -72,6 +72,25 @@ def as_json():
            done.stdout + done.stderr)
 
 
+def groups():
+    """Rows of groups: with what is over they add up, and one that has metrics keeps them."""
+    path = put("groups.pcap", "\n".join(f"{n} * eth/ip(src=10.0.{n}.1,dst=10.9.9.9)/udp(dport={n})/data({n})"
+                                        for n in range(1, 21)))
+    by = ("--by", "who=ip.src/24,udp.dstport@30", "--by", "what=tcp.dstport")
+    report = json.loads(read("json", *by, path))
+    for series, most in ("1000", 20), ("15", 3):
+        found = parsed(read("openmetrics", "--series", series, *by, path), "openmetrics")
+        rows = {name: value for (metric, name), value in found.items() if metric == "socktally_group_bytes_total"}
+        who = {tuple(dict(name).get(key) for key in ("key_ip_src_24", "key_udp_dstport", "rows")): value
+               for name, value in rows.items() if dict(name)["group"] == "who"}
+        own = {key: value for key, value in who.items() if key[0]}
+        want = {(row["key"][0], str(row["key"][1]), None): row["bytes"] for row in report["groups"][0]["rows"]}
+        tap.same(own, dict(sorted(want.items(), key=lambda row: -row[1])[:most]), f"--series {series}: the largest rows")
+        tap.same(sum(who.values()), report["totals"]["bytes"], f"--series {series}: all add up")
+        tap.same([value for name, value in rows.items() if dict(name)["group"] == "what"],
+                 [0, report["totals"]["bytes"]], "packets without the field are in rows=none")
+
+
 def hooks():
     found = parsed(read("openmetrics", put("a.pcap")), "openmetrics")
     tap.ok(not any(name.startswith("socktally_hook") for name, _ in found), "no hooks, no metrics of them")
@@ -153,6 +172,7 @@ def main():
     tap.time_limit(120)
     metrics.need()
     as_json()
+    groups()
     hooks()
     refuses()
     shipped()

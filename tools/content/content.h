@@ -231,7 +231,8 @@ struct report_content {
 	struct report_look look;
 	const struct report_history *history; /* of a page; NULL: none */
 	struct report_head *head;             /* of intervals; NULL: this report is one by itself */
-	struct report_series *series;         /* of metrics; NULL: each row has its own */
+	struct report_series
+		*series; /* two, of paths and groups in metrics; NULL: each row has its own */
 };
 
 /* Of a path with rows of both directions, files do not tell which packets were lost: NULL then. */

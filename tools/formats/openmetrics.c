@@ -78,12 +78,33 @@ static void label(const struct writer *writer, const char *before, const char *n
 	fputc('"', writer->out);
 }
 
+/* The application that a path ends with, or NULL. */
+static const char *application_of(const char *path)
+{
+	static const struct {
+		const char *name, *layer;
+	} protocols[] = {
+#define SOCKTALLY_PROTOCOL(NUMBER, SYMBOL, NAME, LAYER, RECOGNISED, SOURCE) {NAME, #LAYER},
+#include <socktally/protocols.def>
+#undef SOCKTALLY_PROTOCOL
+	};
+	const char *last = strrchr(path, ':');
+
+	for (size_t i = 0; last && i < sizeof(protocols) / sizeof(*protocols); i++)
+		if (!strcmp(protocols[i].layer, "APPLICATION") &&
+		    !strcmp(protocols[i].name, last + 1))
+			return last + 1;
+	return NULL;
+}
+
 static void print_row_labels(const struct writer *writer, enum socktally_direction direction,
 			     const char *path)
 {
 	label(writer, "{", "interface", writer->content->source->interface);
 	label(writer, ",", "direction", direction == SOCKTALLY_OUT ? "out" : "in");
 	label(writer, ",", "path", path);
+	if (application_of(path))
+		label(writer, ",", "application", application_of(path));
 	fputc('}', writer->out);
 }
 
@@ -136,6 +157,109 @@ static void print_classes(const struct writer *writer, const struct counter *cou
 	}
 }
 
+/* "source.port" is written "source_port": a label's name has letters, digits and '_' only. */
+static void print_label_name(FILE *out, const char *name)
+{
+	for (; *name; name++)
+		fputc(isalnum((unsigned char)*name) ? *name : '_', out);
+}
+
+/* All rows of all groups, by a name that has the group and the key. -ENOMEM. */
+static int name_group_rows(const struct report_groups *groups, struct report_rows *rows)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct report_group *group = &groups->group[i];
+
+		for (size_t j = 0; j < group->count && !error; j++) {
+			char *name = NULL;
+			size_t size;
+			FILE *text = open_memstream(&name, &size);
+
+			if (!text)
+				return -ENOMEM;
+			fputs(group->name, text);
+			for (size_t k = 0; k < group->field_count; k++)
+				fprintf(text, "\n%s", group->row[j].key[k].text);
+			error = fclose(text) ? -ENOMEM
+					     : report_rows_add(rows, name, group->row[j].direction,
+							       &group->row[j].counts);
+			free(name);
+		}
+	}
+	return error;
+}
+
+static void print_group_row(const struct writer *writer, const struct report_group *group,
+			    const struct report_group_row *row, const struct counter *counter)
+{
+	fprintf(writer->out, "socktally_group_%s_total", counter->name);
+	label(writer, "{", "group", group->name);
+	for (size_t i = 0; i < group->field_count; i++) {
+		fputs(",key_", writer->out);
+		print_label_name(writer->out, group->fields[i]);
+		label(writer, "", "", row->key[i].text);
+	}
+	label(writer, ",", "direction", row->direction == SOCKTALLY_OUT ? "out" : "in");
+	fprintf(writer->out, "} %" PRIu64 "\n", value_of(&row->counts, counter));
+}
+
+static void print_group_rest(const struct writer *writer, const struct report_group *group,
+			     const char *rows, const struct socktally_counts *counts,
+			     const struct counter *counter)
+{
+	fprintf(writer->out, "socktally_group_%s_total", counter->name);
+	label(writer, "{", "group", group->name);
+	label(writer, ",", "rows", rows);
+	fprintf(writer->out, "} %" PRIu64 "\n", value_of(counts, counter));
+}
+
+/* own: of each row of all groups, one after the other. */
+static void print_group_counter(const struct writer *writer, const struct counter *counter,
+				const bool *own)
+{
+	const struct report_groups *groups = writer->content->groups;
+
+	begin_counter(writer, "group_", counter);
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct report_group *group = &groups->group[i];
+		struct socktally_counts other = group->other;
+
+		/* what is only not shown is in `other` as well */
+		for (size_t j = group->shown; j < group->count; j++)
+			report_counts_subtract(&other, &group->row[j].counts);
+		for (size_t j = 0; j < group->count; j++) {
+			if (*own++)
+				print_group_row(writer, group, &group->row[j], counter);
+			else
+				report_counts_add(&other, &group->row[j].counts);
+		}
+		print_group_rest(writer, group, OTHER, &other, counter);
+		print_group_rest(writer, group, "none", &group->none, counter);
+	}
+}
+
+static int print_groups(const struct writer *writer)
+{
+	const struct report_content *content = writer->content;
+	struct report_rows rows = {0};
+	int error = name_group_rows(content->groups, &rows);
+	bool *own = error ? NULL : calloc(rows.count + 1, sizeof(*own));
+
+	if (!own)
+		error = -ENOMEM;
+	for (size_t i = 0; own && i < rows.count; i++)
+		own[i] = true;
+	if (!error && content->series)
+		error = report_series_choose(content->series + 1, &rows, own);
+	for (size_t i = 0; i < COUNTERS && !error; i++)
+		print_group_counter(writer, &counters[i], own);
+	free(own);
+	report_rows_free(&rows);
+	return error;
+}
+
 static void print_taken(const struct writer *writer)
 {
 	static const struct counter taken[] = {
@@ -163,13 +287,6 @@ static void print_taken(const struct writer *writer)
 			fprintf(writer->out, ",position=\"%zu\"} %" PRIu64 "\n", j, value);
 		}
 	}
-}
-
-/* "source.port" is written "source_port": a label's name has letters, digits and '_' only. */
-static void print_label_name(FILE *out, const char *name)
-{
-	for (; *name; name++)
-		fputc(isalnum((unsigned char)*name) ? *name : '_', out);
 }
 
 static void print_hook_value(const struct writer *writer, size_t position,
@@ -307,6 +424,8 @@ static int write_metrics(struct writer *writer)
 		print_rows(writer, &counters[i]);
 	for (size_t i = 0; i < COUNTERS && !error && content->classes->count; i++)
 		print_classes(writer, &counters[i]);
+	if (!error && content->groups->count)
+		error = print_groups(writer);
 	if (!error && content->hooks->count) {
 		print_taken(writer);
 		print_hook_values(writer);

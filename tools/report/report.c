@@ -21,8 +21,8 @@ struct moment {
 struct report {
 	struct report_output *output;
 	struct report_style style;
-	struct report_series series; /* of metrics */
-	struct moment start;         /* of the next report */
+	struct report_series series[2]; /* of metrics: of paths, and of groups */
+	struct moment start;            /* of the next report */
 	bool devices_noted;
 	struct report_history history; /* of a page */
 	struct timespec span_start;    /* where report_write_span() began; 0: not yet */
@@ -86,7 +86,8 @@ int report_open(struct report **report, struct report_output *output,
 	if (!made)
 		return -ENOMEM;
 	made->output = output;
-	made->series.max = report_metrics_rows(style->series ? style->series : REPORT_SERIES);
+	made->series[0].max = report_metrics_rows(style->series ? style->series : REPORT_SERIES);
+	made->series[1].max = made->series[0].max;
 	made->style = *style;
 	made->style.look.color = wants_color(style, output->fd);
 	report_begin(made);
@@ -107,7 +108,8 @@ void report_close(struct report *report)
 	report_rows_free(&report->last);
 	report_hooks_free(&report->last_hooks);
 	report_classes_free(&report->last_classes);
-	report_series_free(&report->series);
+	report_series_free(&report->series[0]);
+	report_series_free(&report->series[1]);
 	report_history_free(&report->history);
 	report_groups_free(&report->last_groups);
 	free(report->program);
@@ -368,7 +370,7 @@ static int write_counts(struct report *report, struct socktally *meter,
 	content->look = report->style.look;
 	content->head = report->style.interval ? &report->output->head : NULL;
 	content->groups = &sample.groups;
-	content->series = &report->series;
+	content->series = report->series;
 	if (!error)
 		error = read_meter(&sample, report, meter, content->seconds);
 	if (!error) {
