@@ -99,7 +99,7 @@ def sources():
             names.sort()
             for name in sorted(files):
                 # an object file of a build in the source tree, or what it has generated
-                if name.endswith((".c", ".h", ".def")) and not name.endswith(".bpf.h"):
+                if name.endswith((".c", ".h", ".def")) and not name.endswith((".bpf.h", "index.h")):
                     yield os.path.relpath(os.path.join(where, name), place.SOURCES)
 
 
@@ -110,7 +110,9 @@ def includes(path):
 
 
 def there(path):
-    """Also what the build makes of a BPF program, at the same place."""
+    """Also what the build makes, at the same place: of a BPF program, and of the list of applications."""
+    if path == "bpf/apps/index.h":
+        return True
     source = re.sub(r"\.bpf\.h$", ".bpf.c", path)
     return os.path.exists(os.path.join(place.SOURCES, source))
 
