@@ -23,7 +23,7 @@
 
 int socket_option(int fd, int name)
 {
-	int value;
+	int value = -1;
 	socklen_t size = sizeof(value);
 
 	return raw_getsockopt(fd, name, &value, &size) ? -1 : value;

@@ -46,8 +46,8 @@ struct socktally {
 	uint32_t flow_count; /* flows that the memory is to hold; 0: no applications */
 	int flow_map;        /* -1: none */
 	uint64_t flow_mask; /* for a number of a bucket in it; 0: applications are not recognised */
-	uint32_t flow_shift; /* from a tick of the kernel's to a unit of age */
 	uint64_t flow_key;
+	uint32_t flow_shift; /* from a tick of the kernel's to a unit of age */
 	int look_prog;
 	int chain_map;  /* the only user reference: when it goes, the kernel empties the chain */
 	int count_prog; /* the whole chain while there are no hooks */
@@ -66,13 +66,13 @@ struct socktally {
 	uint64_t retried; /* nanoseconds, CLOCK_MONOTONIC: when lost sockets were last looked at */
 	struct st_threshold **thresholds;
 	size_t threshold_count;
-	int threshold_last;     /* number */
 	uint64_t thresholds_at; /* nanoseconds, CLOCK_MONOTONIC: the last look; 0: none yet */
-	bool thresholds_busy;   /* they are being gone through: none is freed */
 	socktally_log_fn log;
 	void *log_ctx;
 	socktally_gap_fn gap;
 	void *gap_ctx;
+	int threshold_last;        /* number */
+	bool thresholds_busy;      /* they are being gone through: none is freed */
 	bool quiet;                /* failures are not logged: what is tried again and again */
 	bool logging;              /* the log callback runs: its own failures are not logged */
 	char socket_label[64];     /* "eth0: socket 5", for messages */
