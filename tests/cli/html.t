@@ -159,9 +159,25 @@ def reports():
         tap.same([cells[at] for at in (0, 1, 2, 4, 6)], [row["name"], row["expression"], *(str(row[key]) for key in ("packets", "bytes", "accepted_packets"))],
                  "classes")
         tap.same([item.text.strip() for item in tree.findall(".//li")], [path, path], "which files")
+    groups(path, page)
     for arguments, words in ((["-I", "3"], "-o"), (["-o", page, "--each"], "--each"), (["-o", page, "--append"], "--append")):
         status, out, err = captures.run("read", "--format", "html", *arguments, path)
         tap.ok(status == 2 and not out and captures.one_line(err) and words in err, f"{' '.join(arguments[:1])}: refused", err)
+
+
+def groups(path, page):
+    by = "ip.src,ip.proto"
+    _, line, err = captures.run("read", "--format", "json", "--by", by, path)
+    status, _, err = captures.run("read", "--format", "html", "--by", by, "-o", page, path)
+    with open(page, encoding="utf-8") as file:
+        tree = document(file.read(), "a page of groups")
+    (group,) = json.loads(line)["groups"]
+    tap.ok(status == 0 and not err and group["rows"], "there are groups", err)
+    if tree is None:
+        return
+    rows = [[text_of(cell) for cell in row.findall("td")] for row in tree.findall(".//table")[1].findall("tbody/tr")]
+    tap.same(sorted((row[2], row[4]) for row in rows if row[0] not in ("other", "none")),
+             sorted((str(row["packets"]), str(row["bytes"])) for row in group["rows"]), "groups: the numbers of JSON")
 
 
 PROBE = """

@@ -172,6 +172,7 @@ int report_html(FILE *out, const struct report_content *content, bool later)
 	error = html_map(out, content);
 	if (!error)
 		error = html_tree(out, content);
+	html_groups(out, content);
 	html_tables(out, content);
 	fputs("</main>\n<footer>socktally " SOCKTALLY_VERSION "</footer>\n<script>\n", out);
 	fputs(html_script, out);

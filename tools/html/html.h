@@ -14,6 +14,7 @@ int report_html(FILE *out, const struct report_content *content, bool later);
 int html_tree(FILE *out, const struct report_content *content);
 int html_map(FILE *out, const struct report_content *content);
 void html_graph(FILE *out, const struct report_content *content);
+void html_groups(FILE *out, const struct report_content *content);
 void html_tables(FILE *out, const struct report_content *content);
 
 /* Bytes in short, with the exact number for scripts and as a hint. */
