@@ -182,11 +182,12 @@ static __always_inline _Bool st_has_type(const __u8 *eth)
  */
 static __always_inline void st_pseudowire(struct st_step *step, const __u8 *inside)
 {
-	_Bool word = !(st_get32(inside) >> 16) && st_has_type(inside + 4);
+	_Bool zeros = !(st_get32(inside) >> 16);
+	_Bool word = zeros && st_has_type(inside + 4);
 
 	if (word)
 		step->header = 8;
-	step->more = 14;
+	step->more = zeros && !word ? 4 + 14 : 14; /* all that was looked at */
 	if (word || st_has_type(inside))
 		step->next = ST_DIRECT(ST_ETH);
 }
