@@ -13,7 +13,7 @@ import netns
 import tap
 
 # command, the text by which it is ready (None: ends by itself, before any traffic), how it ends
-# (None: by itself), whether its numbers vary from run to run
+# (None: by itself), whether something of what it says varies from run to run ("-c": only what it received)
 Case = collections.namedtuple("Case", "command ready end vague")
 
 
@@ -87,6 +87,13 @@ OTHERS = [
 OUR_LINES = re.compile(rb"^socktally: [^\n]*: nothing to report\n", re.M)
 
 
+# Names of temporary files, processes and times; and what had arrived when the last packet was taken.
+VARYING = [re.compile(pattern) for pattern in (
+    r"_near\w+\.", r"\(tshark:\d+\) [\d:.]+", r"\d+  sec, \d+ usec",
+    r"\d+  packets (incoming|passed filter)", r"\(\d+ unread on exit\)",
+)]
+
+
 def clean(content, vague):
     """A file's content without what differs from run to run, and without our own lines."""
     if content[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"):
@@ -95,12 +102,14 @@ def clean(content, vague):
     # How many packets had arrived when -c was reached is a matter of time.
     text = re.sub(r"\d+ packets? received", "N packets received", text) if vague == "-c" else text
     # A process id, a time, the name of a temporary file.
-    return re.sub(r"\d+", "N", re.sub(r"_near\w+\.", "", text)) if vague is True else text
+    for pattern in VARYING if vague is True else ():
+        text = pattern.sub(lambda found: re.sub(r"[\w.]+", "N", found[0]), text)
+    return text
 
 
 def results(tool, case):
     """All that a run has left behind."""
-    return {name: clean(tool.read(name), case.vague and name in ("stdout", "stderr"))
+    return {name: clean(tool.read(name), case.vague if name in ("stdout", "stderr") else False)
             for name in tool.files()}
 
 
