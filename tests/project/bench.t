@@ -3,19 +3,31 @@
 """Every row of the benchmark runs, and results.json says what it should. No figure is judged."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+import bench_programs
 import netns
 import place
 import tap
 
+# Others' programs that don't run everywhere.
+OTHERS = {"sender/xdp-trafficgen", "startup/BCC"}
+
+
+def may_be_absent(row):
+    """What is said to be missing is missing; and it is not tcpdump, which all tests have."""
+    tool, installed, _ = row["absent"].partition(" is not installed")
+    return row["name"] in OTHERS or (installed and tool != "tcpdump" and not shutil.which(tool))
 
 
 def check_row(row):
     name = row["name"]
+    if "absent" in row and may_be_absent(row) and not row.get("failed"):
+        return tap.skip(name, row["absent"])
     if "absent" in row:
-        return tap.ok(not row.get("failed"), f"{name}: absent, {row['absent']}")
+        return tap.ok(False, f"{name}: absent, {row['absent']}")
     figure = "value" not in row or isinstance(row["value"], (int, float)) and len(row["spread"]) == 2
     ratio = "baseline" not in row or isinstance(row["ratio"], (int, float))
     return tap.ok(figure and ratio and isinstance(row["goals"], list), name, json.dumps(row))
@@ -24,9 +36,7 @@ def check_row(row):
 def main():
     netns.need("ip")
     tap.time_limit(300)
-    made = subprocess.run([os.environ.get("MAKE", "make"), "-s", "bench-programs"], cwd=place.BUILD,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    tap.ok(made.returncode == 0, "the programs build", made.stdout)
+    bench_programs.build()
     ran = subprocess.run([sys.executable, f"{place.SOURCES}/bench/bench.py"], stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True, check=False,
                          env={**os.environ, "BENCH_QUICK": "1", "SRCDIR": place.SOURCES,
