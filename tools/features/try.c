@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Finds out by doing it what works here: version numbers say little about patched kernels. */
 #include "tools/features/features.h"
-#include "bpf/apps/word.h"
 
 #include "tools/common/file_text.h"
 #include "tools/proc/packet_diag.h"
@@ -156,7 +155,7 @@ static void try_applications(struct feature *feature, const struct socktally *me
 		say(feature, "paths end with what a flow was recognised as");
 	} else if (!meter) {
 		say(feature, "not tried without counting packets");
-	} else if (!ST_APP_IN_KERNEL) {
+	} else if (meter->flow_map < 0) {
 		say(feature, "only 'socktally read' looks at payload");
 		feature->means = "paths of sockets end at the transport";
 	} else {
