@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* getsockopt(): the tool's filter, which the kernel can't tell of a metered socket. */
+/*
+ * getsockopt(): the tool's filter, which the kernel can't tell of a metered socket. What the kernel tells of drops
+ * is seen as it passes: it begins anew with each call, so nobody else may ask.
+ */
 #include "preload/preload.h"
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 
 PRELOAD_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 
@@ -104,10 +108,35 @@ static int get_filter(int fd, void *value, socklen_t *length)
 	return -1;
 }
 
+/* After the kernel's answer, which is in the tool's memory by now. */
+static void see_statistics(int fd, const void *value, const socklen_t *length)
+{
+	int saved = errno;
+	socklen_t size;
+
+	if (packet_socket_can_ask(fd) && rpc_copy(&size, length, sizeof(size)) &&
+	    size >= sizeof(struct tpacket_stats))
+		rpc_tell_statistics(fd, value, size);
+	errno = saved;
+}
+
+static int get_statistics(int fd, void *value, socklen_t *length)
+{
+	int result = next_getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, value, length);
+
+	if (!result && preload_enter()) {
+		see_statistics(fd, value, length);
+		preload_leave();
+	}
+	return result;
+}
+
 static int preload_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
 	int result;
 
+	if (level == SOL_PACKET && name == PACKET_STATISTICS)
+		return get_statistics(fd, value, length);
 	if (level != SOL_SOCKET || name != SO_GET_FILTER || !preload_enter())
 		return next_getsockopt(fd, level, name, value, length);
 	result = get_filter(fd, value, length);

@@ -109,6 +109,8 @@ bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_b
 void rpc_tell_attached(struct rpc *rpc, int fd, int error);
 /* The tool has put a filter on the socket itself. */
 void rpc_forget(int fd, uint32_t flags);
+/* What the tool was told of its socket's drops: memory of the tool's, `size` bytes of a tpacket_stats_v3. */
+void rpc_tell_statistics(int fd, const void *statistics, size_t size);
 /* Whether no process of this run has set a seccomp filter before; true also without an answer. */
 bool rpc_first_seccomp(void);
 /* Says that this process exits, and waits for the report for a while. */

@@ -335,6 +335,21 @@ void rpc_forget(int fd, uint32_t flags)
 	rpc_end(&rpc);
 }
 
+void rpc_tell_statistics(int fd, const void *statistics, size_t size)
+{
+	struct broker_request request;
+	struct broker_reply reply;
+	struct rpc rpc;
+
+	rpc_begin(&rpc);
+	question_begin(&request, BROKER_STATISTICS, fd);
+	if (size > sizeof(request.statistics))
+		size = sizeof(request.statistics);
+	if (rpc_copy(request.statistics, statistics, size))
+		rpc_ask(&rpc, &request, NULL, &reply, NULL);
+	rpc_end(&rpc);
+}
+
 bool rpc_first_seccomp(void)
 {
 	struct broker_request request = {.op = BROKER_SECCOMP};

@@ -18,7 +18,7 @@
  * Goes up with each change in proto/, so of what is in the environment, too, or in bpf/table.h: a client reads
  * the broker's table directly.
  */
-#define BROKER_VERSION 5
+#define BROKER_VERSION 6
 
 #define BROKER_TOKEN_SIZE 16
 #define BROKER_MAX_INSNS 4096 /* BPF_MAXINSNS */
@@ -48,6 +48,7 @@ enum broker_op {
 	BROKER_FORGET,        /* the tool has put a filter on the socket itself */
 	BROKER_FINISH,        /* the tool exits; the reply comes after the report */
 	BROKER_SECCOMP,       /* it sets a seccomp filter; EALREADY: not the run's first one */
+	BROKER_STATISTICS,    /* what the tool was told when it asked its socket for its drops */
 };
 
 struct broker_port {
@@ -75,9 +76,12 @@ struct broker_request {
 	int32_t fd;             /* the socket's number in the tool, for messages */
 	int32_t error;          /* BROKER_ATTACHED: 0, or an errno value */
 	uint32_t option_memory; /* that the socket takes; 0: not known */
-	uint32_t paths;         /* BROKER_OPEN */
-	uint32_t flows;         /* BROKER_OPEN: as in struct socktally_open_opts */
-	uint32_t reserved;
+	union {
+		struct { /* BROKER_OPEN: as in struct socktally_open_opts */
+			uint32_t paths, flows, reserved;
+		};
+		uint32_t statistics[3]; /* BROKER_STATISTICS: packets, drops, freezes */
+	};
 	struct broker_port
 		ports[BROKER_MAX_PORTS]; /* BROKER_OPEN; the first with port 0 ends them */
 	char interface[16];              /* a name; "": its number serves */

@@ -21,7 +21,7 @@ import slow_close
 import tap
 
 REQUEST, REPLY = struct.Struct("=IHHIIQiIIHHiiIIII32s16s64s"), struct.Struct("=IHHIiIIII320s")
-MAGIC, VERSION, OPEN, SET_FILTER = 0x76736b73, 5, 1, 2
+MAGIC, VERSION, OPEN, SET_FILTER = 0x76736b73, 6, 1, 2
 ETH = 1
 GROUP = "games"
 CLIENTS_OF_USER, PROGRAM_BYTES = 8, 16 << 20

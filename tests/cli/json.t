@@ -24,7 +24,7 @@ FREE = "hooks[].rows[]."
 # Not in the output of this test: a process that nobody can look at, more flows than there is room for.
 UNSEEN = {"hidden[]", "without_room.packets", "without_room.bytes", "groups[]", "shortened_paths"}
 # These have members, which stand for them.
-OBJECTS = {"source.statistics", "a.statistics", "lost"}
+OBJECTS = {"source.statistics", "a.statistics", "lost", "tool_count"}
 
 
 def described():

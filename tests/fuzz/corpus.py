@@ -28,7 +28,7 @@ def capture_file(all_packets):
         [packets.pcap(of_one_type[i:i + 3]) for i in range(0, len(of_one_type), 10)]
 
 
-BROKER_MAGIC, BROKER_VERSION = 0x76736b73, 5
+BROKER_MAGIC, BROKER_VERSION = 0x76736b73, 6
 
 
 def message(data, descriptor=0):
@@ -38,7 +38,7 @@ def message(data, descriptor=0):
 
 def broker(_packets):
     """Conversations of requests, as proto/broker.h has them, and the variable in the environment."""
-    open_, set_filter, attach, detach, attached, get, forget, finish, seccomp = range(1, 10)
+    open_, set_filter, attach, detach, attached, get, forget, finish, seccomp, statistics = range(1, 11)
     accept = struct.pack("=HBBI", 6, 0, 0, 0x40000)
     udp = struct.pack("=HBBI", 0x30, 0, 0, 23) + struct.pack("=HBBI", 0x15, 0, 1, 17) + accept + \
         struct.pack("=HBBI", 6, 0, 0, 0)
@@ -52,7 +52,8 @@ def broker(_packets):
             request(set_filter, accept) + request(attached, error=12), request(set_filter, udp * 100, link=1),
             request(attach, accept, kind=2) + request(attached) + request(attach, flags=2) + request(detach),
             request(forget, flags=4), request(finish), request(seccomp), request(open_),
-            f"5:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
+            request(attach) + request(attached) + request(statistics),
+            f"6:999:4026:0:812:{'0f' * 16}:{'a5' * 16}:003:0".encode()]
 
 
 def remote(_packets):

@@ -21,8 +21,8 @@ import tap
 
 REQUEST, REPLY = struct.Struct("=IHHIIQiIIHHiiIIII32s16s64s"), struct.Struct("=IHHIiIIII320s")
 HELLO = struct.Struct("=IHH16s")
-MAGIC, VERSION = 0x76736b73, 5
-OPEN, SET_FILTER, ATTACH, DETACH, ATTACHED, GET, FORGET, FINISH, SECCOMP = range(1, 10)
+MAGIC, VERSION = 0x76736b73, 6
+OPEN, SET_FILTER, ATTACH, DETACH, ATTACHED, GET, FORGET, FINISH, SECCOMP, STATISTICS = range(1, 11)
 PROGRAM, DONE, PASS = 1, 2, 3
 HIDDEN = 2
 SO_COOKIE, SO_ATTACH_BPF = 57, 50
@@ -91,7 +91,7 @@ class Attack:
         """Requests of which each breaks one rule: none may be answered."""
         good = self.request(ATTACH)
         wrong = [self.request(ATTACH, magic=1), self.request(ATTACH, version=1), self.request(0), self.request(OPEN),
-                 self.request(10), self.request(65535), self.request(ATTACH, cookie=0), good[:-1], good + b"\0",
+                 self.request(11), self.request(65535), self.request(ATTACH, cookie=0), good[:-1], good + b"\0",
                  good + ACCEPT, self.request(ATTACH, ACCEPT, flags=HIDDEN), self.request(SET_FILTER),
                  self.request(SET_FILTER, ACCEPT, count=2), self.request(SET_FILTER, ACCEPT * 2, count=1),
                  self.request(SET_FILTER, ACCEPT * 4097), self.request(SET_FILTER, ACCEPT, count=0xffffffff),
@@ -119,7 +119,7 @@ class Attack:
             size = rng.choice((0, 1, 24, 175, 176, 184, 400, 32944, 32945, 60000))
             data = bytearray(rng.randbytes(size))
             if rng.random() < 0.7 and size >= 176:
-                op = rng.choice((ATTACH, SET_FILTER, DETACH, GET, FORGET, ATTACHED))
+                op = rng.choice((ATTACH, SET_FILTER, DETACH, GET, FORGET, ATTACHED, STATISTICS))
                 filter_ = bytes(data[176:]) if op in (ATTACH, SET_FILTER) else b""
                 data = bytearray(self.request(op, filter_, ifindex=rng.choice((0, 1, -1, 2**31 - 1)),
                                               flags=rng.choice((0, 1, 2, 2**32 - 1))))

@@ -47,6 +47,16 @@ static void serve_classes(struct broker *broker, const struct st_socket_link *li
 	send(broker->worker, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* They are those since the tool's last call. */
+static void add_statistics(struct report_drops *drops, const uint32_t *statistics)
+{
+	drops->reads++;
+	drops->packets += statistics[0];
+	drops->drops += statistics[1];
+	drops->freezes += statistics[2];
+	clock_gettime(CLOCK_REALTIME, &drops->last);
+}
+
 static void take_note(struct broker *broker, struct worker_message *message)
 {
 	struct worker_note *note = &message->note;
@@ -59,6 +69,9 @@ static void take_note(struct broker *broker, struct worker_message *message)
 	case WORKER_ATTACHED:
 		if (broker->meter)
 			take_attached(broker, message);
+		break;
+	case WORKER_STATISTICS:
+		add_statistics(&broker->drops, note->statistics);
 		break;
 	case WORKER_FORGOT:
 		if (!broker->meter)

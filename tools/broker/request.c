@@ -295,6 +295,16 @@ static bool forget_socket(const struct question *question)
 	return answer(question, BROKER_DONE, 0);
 }
 
+static bool take_statistics(const struct question *question)
+{
+	struct worker_note note = {.kind = WORKER_STATISTICS, .cookie = head_of(question)->cookie};
+
+	memcpy(note.statistics, head_of(question)->statistics, sizeof(note.statistics));
+	if (known(question))
+		worker_tell(question->worker, &note, NULL);
+	return answer(question, BROKER_DONE, 0);
+}
+
 static bool finish(const struct question *question)
 {
 	const struct worker_note note = {.kind = WORKER_FINISH, .pid = question->pid};
@@ -346,6 +356,8 @@ static bool serve_socket(const struct question *question)
 	switch (head_of(question)->op) {
 	case BROKER_GET_FILTER:
 		return get_filter(question);
+	case BROKER_STATISTICS:
+		return take_statistics(question);
 	case BROKER_FORGET:
 		return forget_socket(question);
 	default:
@@ -374,6 +386,7 @@ static bool is_sensible(const struct broker_request *head)
 	case BROKER_GET_FILTER:
 		return head->cookie;
 	case BROKER_DETACH_FILTER:
+	case BROKER_STATISTICS:
 	case BROKER_FORGET:
 		return head->cookie && !head->count;
 	case BROKER_ATTACHED:

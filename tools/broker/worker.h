@@ -31,13 +31,14 @@
 /* --- what worker and broker say to each other */
 
 enum worker_note_kind {
-	WORKER_ASKED,    /* the shim asks something of the socket */
-	WORKER_ATTACHED, /* a socket is on the meter: its instructions follow */
-	WORKER_FORGOT,   /* it isn't any more */
-	WORKER_SAYS,     /* a text, once for each cause */
-	WORKER_FINISH,   /* the tool exits, and waits for the report */
-	WORKER_ALIVE,    /* the answer to a WORKER_PING: what came before is told */
-	WORKER_CLASSES,  /* is to serve this link; which the broker answers */
+	WORKER_ASKED,      /* the shim asks something of the socket */
+	WORKER_ATTACHED,   /* a socket is on the meter: its instructions follow */
+	WORKER_STATISTICS, /* what the tool was told of a socket */
+	WORKER_FORGOT,     /* it isn't any more */
+	WORKER_SAYS,       /* a text, once for each cause */
+	WORKER_FINISH,     /* the tool exits, and waits for the report */
+	WORKER_ALIVE,      /* the answer to a WORKER_PING: what came before is told */
+	WORKER_CLASSES,    /* is to serve this link; which the broker answers */
 };
 
 struct worker_note {
@@ -47,6 +48,7 @@ struct worker_note {
 	pid_t pid;
 	int32_t fd;
 	uint32_t program, option_memory;
+	uint32_t statistics[3]; /* as in struct broker_request */
 	struct st_socket_link link;
 	uint32_t count;
 	char text[400];

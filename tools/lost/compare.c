@@ -144,6 +144,13 @@ static void move_uncertain(struct report_lost_row *row)
 	row->uncertain = (struct report_amount){0};
 }
 
+/* All that is missing was dropped by the ring: the tool has read all else, and so its end. */
+static void keep_all(struct report_lost_row *row)
+{
+	add(&row->lost, &row->after);
+	row->after = row->uncertain = (struct report_amount){0};
+}
+
 /*
  * Until the last packet in the files, not more was lost than the tool has been told to be dropped. What is more
  * came after it: where that is all that is uncertain, nothing is.
@@ -151,12 +158,18 @@ static void move_uncertain(struct report_lost_row *row)
 static void use_drops(struct report_lost *lost, const struct report_drops *drops)
 {
 	const struct report_lost_row *totals = &lost->totals;
+	void (*change)(struct report_lost_row * row) = NULL;
 
-	if (!drops || report_less(totals->lost.packets, drops->drops) < totals->uncertain.packets)
+	if (!drops)
 		return;
-	for (size_t i = 0; i < lost->path_count; i++)
-		move_uncertain(&lost->paths[i]);
-	move_uncertain(&lost->totals);
+	if (totals->lost.packets + totals->after.packets == drops->drops)
+		change = keep_all;
+	else if (report_less(totals->lost.packets, drops->drops) >= totals->uncertain.packets)
+		change = move_uncertain;
+	for (size_t i = 0; change && i < lost->path_count; i++)
+		change(&lost->paths[i]);
+	if (change)
+		change(&lost->totals);
 }
 
 int lost_compare(struct report_lost *lost, struct comparison *comparison)
