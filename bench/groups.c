@@ -8,7 +8,6 @@
 #include "plugin/attach/attach.h"
 #include "bench/prog_run.h"
 
-#include "plugin/groups/groups.h"
 #include "plugin/meter/meter.h"
 
 #include <errno.h>

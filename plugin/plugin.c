@@ -103,4 +103,9 @@ const struct socktally_plugin socktally_plugin = {
 	.classify = socktally_classify_for,
 	.path_text = socktally_path_text,
 	.changes = socktally_changes,
+	.group_add = socktally_group_add,
+	.group_remove = socktally_group_remove,
+	.groups = socktally_groups,
+	.group_rows = socktally_group_rows,
+	.group_fields = socktally_group_fields,
 };

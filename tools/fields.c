@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* socktally fields: what packets can be grouped by. */
-#include "plugin/groups/groups.h"
+#include <socktally/socktally.h>
 #include "tools/common/command.h"
 
 #include <getopt.h>

@@ -388,6 +388,49 @@ struct socktally_class_counts {
 };
 typedef int (*socktally_class_fn)(void *ctx, const struct socktally_class_counts *counts);
 
+/* Counts by the values of header fields, each combination that comes. */
+struct socktally_group_opts {
+	size_t sz;          /* sizeof(struct socktally_group_opts) */
+	const char *name;   /* of 1 to 255 characters; NULL: as fields */
+	const char *fields; /* "ip.dst/24,tcp.dstport", as --by of socktally(1) takes it */
+	uint32_t keys;      /* room for so many combinations on each CPU; 0: 4096; at most 65536 */
+	uint32_t rows;      /* that rows are asked for at most; 0: all */
+	uint32_t flags;     /* none yet: 0 */
+	int32_t priority; /* of its hook; 0: SOCKTALLY_PRIORITY_LAST, where the verdict is final */
+};
+
+/* A group. Valid until the callback returns. */
+struct socktally_group {
+	const char *name;
+	const char *const *fields; /* each as it was given: "ip.dst/24" */
+	uint32_t field_count;
+	uint32_t keys; /* that there is room for on each CPU */
+	uint32_t rows; /* as it was given */
+	uint32_t reserved;
+};
+typedef int (*socktally_group_fn)(void *ctx, const struct socktally_group *group);
+
+enum socktally_group_kind {
+	SOCKTALLY_GROUP_ROW = 0,
+	SOCKTALLY_GROUP_OTHER = 1, /* what the table could not hold, or was not asked for */
+	SOCKTALLY_GROUP_NONE = 2,  /* packets that lack one of the fields */
+};
+
+/* What a group has counted in one direction. Valid until the callback returns. */
+struct socktally_group_row {
+	uint32_t kind;                     /* enum socktally_group_kind */
+	uint32_t direction;                /* enum socktally_direction */
+	const struct socktally_field *key; /* the value of each field; NULL: other, or none */
+	uint32_t key_count;
+	uint32_t reserved;
+	struct socktally_counts counts;
+	uint64_t missing_bytes; /* of this key that may be in `other`, at most */
+};
+typedef int (*socktally_group_row_fn)(void *ctx, const struct socktally_group_row *row);
+
+/* A field: its name, and a sentence on it. */
+typedef int (*socktally_group_field_fn)(void *ctx, const char *name, const char *help);
+
 /*
  * Where a snapshot goes. Each callback may be NULL; all get the same ctx. Cells and totals may be taken
  * by any thread; with one of the others, a snapshot is a call like all the rest.
@@ -530,6 +573,26 @@ struct socktally_plugin {
 	 */
 	int (*changes)(struct socktally *meter, socktally_cell_fn fn, void *ctx,
 		       struct socktally_totals *totals);
+	/*
+	 * Counts by the values of header fields from now on. -EINVAL: no such field, or a bad name; -EEXIST:
+	 * there is one of this name; -ENOSPC: the chain is full; -EOPNOTSUPP: as hook_add.
+	 * [socktally_group_add]
+	 */
+	int (*group_add)(struct socktally *meter, const struct socktally_group_opts *opts);
+	/* last, which may be NULL, is called for the rows as they are in the end. -ENOENT.
+	 * [socktally_group_remove] */
+	int (*group_remove)(struct socktally *meter, const char *name, socktally_group_row_fn last,
+			    void *ctx);
+	/* Calls fn for each group. [socktally_groups] */
+	int (*groups)(struct socktally *meter, socktally_group_fn fn, void *ctx);
+	/*
+	 * The rows, most bytes first, then other and none: they add up to all since the group was added.
+	 * most: how many rows; 0: as its options say. -ENOENT. [socktally_group_rows]
+	 */
+	int (*group_rows)(struct socktally *meter, const char *name, uint32_t most,
+			  socktally_group_row_fn fn, void *ctx);
+	/* Calls fn for each field that there is. By any thread. [socktally_group_fields] */
+	int (*group_fields)(socktally_group_field_fn fn, void *ctx);
 };
 
 /* Counts upwards only when a host could no longer do with the table as it knows it. */

@@ -368,6 +368,72 @@ SOCKTALLY_API int socktally_classes(const struct socktally *meter, socktally_cla
 				    void *ctx);
 
 /*
+ * Groups: counts by the values of header fields. Each combination of values that packets have, in each
+ * direction, has a row; rows, "other" and "none" add up to all packets since the group was added, in every
+ * counter. In the chain a group stands as a hook of the kind "group"; every change takes effect between two
+ * packets.
+ */
+
+/*
+ * Adds a group. What opts points to is read during the call only.
+ * Errors:
+ *   -EINVAL: no such field, too many, or a name that is not allowed, which socktally_error()
+ *     says, with the nearest fields; or options that make no sense.
+ *   -EEXIST: a group has this name already.
+ *   -ENOSPC: the chain has all its hooks.
+ *   -E2BIG: options that this release does not have.
+ *   -ENOMEM.
+ *   -EPERM, -EACCES: as socktally_attach().
+ *   -EOPNOTSUPP, -EBUSY: as socktally_hook_add().
+ */
+SOCKTALLY_API int socktally_group_add(struct socktally *meter,
+				      const struct socktally_group_opts *opts);
+
+/*
+ * Removes a group, and calls `last`, if it is not NULL, for all of its rows as they are in the end: no packet
+ * is on its way to it then.
+ * Returns: 0, or what `last` returned to end it; the group is removed all the same.
+ * Errors:
+ *   -ENOENT: there is none of this name.
+ *   -EBUSY: as socktally_hook_remove().
+ */
+SOCKTALLY_API int socktally_group_remove(struct socktally *meter, const char *name,
+					 socktally_group_row_fn last, void *ctx);
+
+/*
+ * Calls fn for each group, in the order in which they were added.
+ * Returns: 0, or what fn returned to end it.
+ * Errors:
+ *   -EINVAL: fn is NULL.
+ *   From fn: as socktally_hooks().
+ */
+SOCKTALLY_API int socktally_groups(struct socktally *meter, socktally_group_fn fn, void *ctx);
+
+/*
+ * Calls fn for each row, those with most bytes first, at most `most` of them (0: as many as the group's
+ * options say, UINT32_MAX: all), then in each direction for "other", which is all that is in no row that fn
+ * was given, and for "none". Where the table was full a row may lack bytes: row->missing_bytes. Takes no
+ * system call and no privilege.
+ * Returns: 0, or what fn returned to end it.
+ * Errors:
+ *   -ENOENT: there is no such group.
+ *   -EINVAL: fn or name is NULL.
+ *   -ENOMEM.
+ *   From fn: as socktally_hooks().
+ */
+SOCKTALLY_API int socktally_group_rows(struct socktally *meter, const char *name, uint32_t most,
+				       socktally_group_row_fn fn, void *ctx);
+
+/*
+ * Calls fn for each field that packets can be grouped by, with its name and a sentence on it.
+ * Returns: 0, or what fn returned to end it.
+ * Errors:
+ *   -EINVAL: fn is NULL.
+ * Threads: any.
+ */
+SOCKTALLY_API int socktally_group_fields(socktally_group_field_fn fn, void *ctx);
+
+/*
  * The last failure on this meter in words, or "". Valid until the next call on it. NULL: that of
  * socktally_open() in this thread. Never NULL.
  */

@@ -19,6 +19,7 @@
 	(ST_GROUP_CHAIN(packet) + (int)offsetof(struct socktally_packet, MEMBER))
 
 /* On the stack. */
+#define ST_GROUP_STACK_CPU (-4)
 #define ST_GROUP_STACK_OFFSET (-16)
 #define ST_GROUP_STACK_START (-24)
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "plugin/groups/fields.h"
+#include <linux/bpf.h>
 #include <socktally/socktally.h>
 #include <stdio.h>
 #include <stdlib.h>

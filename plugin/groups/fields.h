@@ -23,6 +23,8 @@ enum st_read {
 	ST_READ_UNREAD_PROTO,
 	ST_READ_DIRECTION,
 	ST_READ_VERDICT,
+	ST_READ_CONTEXT, /* a word of struct __sk_buff, at offset; not of files */
+	ST_READ_CPU,
 };
 
 /* How a value is shown. */
@@ -40,6 +42,7 @@ enum st_form {
 	ST_FORM_APP,
 	ST_FORM_DIRECTION,
 	ST_FORM_VERDICT,
+	ST_FORM_INTERFACE, /* by its index */
 };
 
 /* A number of `bytes` bytes at `offset` in the header, of which `mask` must be `value`. */

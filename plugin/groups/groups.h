@@ -9,59 +9,6 @@
 #include <socktally/socktally.h>
 #include <stdbool.h>
 
-/* --- to be called from outside */
-
-struct socktally_group_opts {
-	size_t sz;          /* sizeof(struct socktally_group_opts) */
-	const char *name;   /* up to 255 characters; NULL: as fields */
-	const char *fields; /* "ip.dst/24,tcp.dstport", see socktally_group_fields() */
-	uint32_t keys;  /* room for so many different values, on each CPU; 0: 4096; at most 65536 */
-	uint32_t rows;  /* that reports show at most; 0: all */
-	uint32_t flags; /* none yet: 0 */
-	int32_t priority; /* of its hook; 0: SOCKTALLY_PRIORITY_LAST, where the verdict is final */
-};
-
-struct socktally_group {
-	const char *name;
-	const char *const *fields; /* each as it was given: "ip.dst/24" */
-	uint32_t field_count;
-	uint32_t keys; /* that there is room for on each CPU */
-	uint32_t rows; /* as it was given */
-	uint32_t reserved;
-};
-typedef int (*socktally_group_fn)(void *ctx, const struct socktally_group *group);
-
-enum socktally_group_kind {
-	SOCKTALLY_GROUP_ROW = 0,
-	SOCKTALLY_GROUP_OTHER =
-		1, /* what the table could not hold, and rows that were not asked for */
-	SOCKTALLY_GROUP_NONE = 2, /* packets that lack one of the fields */
-};
-
-struct socktally_group_row {
-	uint32_t kind;                     /* enum socktally_group_kind */
-	uint32_t direction;                /* enum socktally_direction */
-	const struct socktally_field *key; /* the value of each field; NULL for other and none */
-	uint32_t key_count;
-	uint32_t reserved;
-	struct socktally_counts counts;
-	uint64_t missing_bytes; /* of this key that may be counted in `other`, at most */
-};
-typedef int (*socktally_group_row_fn)(void *ctx, const struct socktally_group_row *row);
-
-typedef int (*socktally_group_field_fn)(void *ctx, const char *name, const char *help);
-
-int socktally_group_add(struct socktally *meter, const struct socktally_group_opts *opts);
-int socktally_group_remove(struct socktally *meter, const char *name, socktally_group_row_fn last,
-			   void *ctx);
-int socktally_groups(struct socktally *meter, socktally_group_fn fn, void *ctx);
-/* most: rows at most, those with most bytes; 0: as many as the group's options say */
-int socktally_group_rows(struct socktally *meter, const char *name, uint32_t most,
-			 socktally_group_row_fn fn, void *ctx);
-int socktally_group_fields(socktally_group_field_fn fn, void *ctx);
-
-/* --- the rest is for this folder and the meter */
-
 #define ST_GROUP_NAME_MAX 256
 
 struct st_group {

@@ -156,7 +156,7 @@ static void emit_region(struct st_group_emission *e, int map, int reg)
 				 (__u32)map));
 	st_group_emit(e, st_insn(0, 0, 0, 0, 0));
 	st_group_emit(e, ST_MOV(BPF_REG_2, BPF_REG_10));
-	st_group_emit(e, ST_ADD(BPF_REG_2, (__u32)-4));
+	st_group_emit(e, ST_ADD(BPF_REG_2, (__u32)ST_GROUP_STACK_CPU));
 	st_group_emit(e, ST_CALL(BPF_FUNC_map_lookup_elem));
 	found = st_group_jump(e, ST_JUMP(BPF_JNE, BPF_REG_0, 0, 0));
 	st_group_emit(e, ST_SKB(BPF_REG_0, cb[ST_CB_VERDICT]));
@@ -170,7 +170,7 @@ static void emit_header_buffer(struct st_group_emission *e)
 {
 	const struct st_header_buffer *buffer = e->code->header_buffer;
 
-	st_group_emit(e, ST_READ(BPF_W, BPF_REG_0, BPF_REG_10, -4));
+	st_group_emit(e, ST_READ(BPF_W, BPF_REG_0, BPF_REG_10, ST_GROUP_STACK_CPU));
 	st_group_emit(e, ST_ALU_W(BPF_AND, BPF_REG_0, buffer->mask));
 	st_group_emit(e, ST_ALU_W(BPF_LSH, BPF_REG_0, __builtin_ctz(ST_HEADER_BUFFER)));
 	st_group_emit(e, st_insn(BPF_LD | BPF_DW | BPF_IMM, REG_HEADERS, BPF_PSEUDO_MAP_VALUE, 0,
@@ -186,7 +186,7 @@ int st_group_program_emit(struct st_code *code, const struct st_group_key *key,
 
 	st_group_emit(&e, ST_MOV(REG_CTX, BPF_REG_1));
 	st_group_emit(&e, ST_CALL(BPF_FUNC_get_smp_processor_id));
-	st_group_emit(&e, ST_WRITE(BPF_W, BPF_REG_10, -4, BPF_REG_0));
+	st_group_emit(&e, ST_WRITE(BPF_W, BPF_REG_10, ST_GROUP_STACK_CPU, BPF_REG_0));
 	emit_region(&e, maps->chain, REG_CHAIN);
 	emit_region(&e, maps->regions, REG_REGION);
 	emit_header_buffer(&e);

@@ -144,6 +144,12 @@ void st_group_emit_packet(struct st_group_emission *e, const struct st_group_key
 	case ST_READ_VERDICT:
 		emit_verdict(e, field);
 		return;
+	case ST_READ_CONTEXT:
+		st_group_emit(e, ST_READ(BPF_W, BPF_REG_1, REG_CTX, field->field->offset));
+		break;
+	case ST_READ_CPU:
+		st_group_emit(e, ST_READ(BPF_W, BPF_REG_1, BPF_REG_10, ST_GROUP_STACK_CPU));
+		break;
 	case ST_READ_DIRECTION:
 		st_group_emit(e, ST_READ(BPF_H, BPF_REG_1, REG_CHAIN, ST_GROUP_PACKET(direction)));
 		break;

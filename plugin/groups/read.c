@@ -222,6 +222,9 @@ static bool read_packet(const struct st_group_key_field *field,
 	case ST_READ_VERDICT:
 		value = verdict_of(packet->packet);
 		break;
+	case ST_READ_CONTEXT:
+	case ST_READ_CPU:
+		return false;
 	}
 	put_value(field, value, words);
 	return true;

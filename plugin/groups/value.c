@@ -4,6 +4,7 @@
 #include "plugin/groups/key.h"
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,6 +121,10 @@ static bool put(const struct st_group_key_field *field, uint64_t value, const __
 		break;
 	case ST_FORM_DIRECTION:
 		strcpy(text, value ? "out" : "in");
+		break;
+	case ST_FORM_INTERFACE:
+		if (!if_indextoname((unsigned int)value, text))
+			return put_number(field, value, text);
 		break;
 	case ST_FORM_VERDICT:
 		strcpy(text, verdicts[value < 3 ? value : 0]);

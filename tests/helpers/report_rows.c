@@ -6,7 +6,6 @@
  * has changed since the one before, as with an interval. "clock WALL ELAPSED" sets the clocks, "begin",
  * "now" and "so far" call report_begin(), report_write() and report_write_so_far().
  */
-#include "plugin/groups/groups.h"
 #include "tools/report/report.h"
 
 #include <inttypes.h>

@@ -4,7 +4,6 @@
  * keys on two CPUs through a full table: sums are exact, heavy keys stay, and rows keep to their bounds.
  * TEST_CHANGES: how many changes; TEST_KEYS: how many keys.
  */
-#include "plugin/groups/groups.h"
 #include "tests/lib/hook_help.h"
 
 #include <pthread.h>
@@ -246,6 +245,39 @@ static void many_keys(uint64_t keys, uint32_t room)
 	ok(!socktally_group_remove(meter, "keys", NULL, NULL), "it is removed");
 }
 
+struct where {
+	uint64_t packets, on_lo;
+	bool cpu_is_number;
+};
+
+static int see_where(void *ctx, const struct socktally_group_row *row)
+{
+	struct where *where = ctx;
+
+	where->packets += row->counts.packets;
+	if (row->kind == SOCKTALLY_GROUP_ROW && !strcmp(row->key[0].text, "lo") &&
+	    !strcmp(row->key[2].text, "0x00000000"))
+		where->on_lo += row->counts.packets;
+	where->cpu_is_number = row->key_count == 3 && row->key[1].type == SOCKTALLY_UNSIGNED;
+	return 0;
+}
+
+/* What is not in the packet's bytes. */
+static void context(void)
+{
+	struct where where = {.packets = 0};
+	unsigned char packet[SIZE];
+
+	if (group_add("where", "interface,cpu,mark", 0))
+		bail(socktally_error(meter));
+	packet_make(packet, 0x0a000001, 53);
+	flow_send(&flow, packet, SIZE);
+	flow_end(&flow);
+	ok(!socktally_group_remove(meter, "where", see_where, &where) && where.packets == 2 &&
+		   where.on_lo == 2 && where.cpu_is_number,
+	   "by interface, CPU and mark");
+}
+
 static void refusals(void)
 {
 	const struct socktally_group_opts newer = {.sz = sizeof(newer),
@@ -286,6 +318,7 @@ int main(void)
 	if (result)
 		bail(socktally_error(result ? NULL : meter));
 	changes(changed ? (unsigned int)strtoul(changed, NULL, 10) : 60);
+	context();
 	flow_close(&flow);
 	many_keys(keys ? strtoull(keys, NULL, 10) : 300000, keys ? 65536 : 4096);
 	refusals();

@@ -173,6 +173,23 @@ static int take_socket(void *ctx, const struct socktally_socket *socket)
 }
 
 /* What the table has got since 1.0.0. */
+static int one_group(void *ctx, const struct socktally_group *group)
+{
+	return !ctx && group->field_count == 1 && !strcmp(group->fields[0], "eth.type");
+}
+
+static int one_row(void *ctx, const struct socktally_group_row *row)
+{
+	(void)ctx;
+	return row->counts.packets == 1 ? (int)row->key->number : -1;
+}
+
+static int one_field(void *ctx, const char *name, const char *help)
+{
+	(void)ctx;
+	return *name && *help ? 7 : -1;
+}
+
 static void later_members(struct socktally *meter, int fd)
 {
 	static const uint8_t packet[60] = {[12] = 0x08, [13] = 0x06};
@@ -188,7 +205,7 @@ static void later_members(struct socktally *meter, int fd)
 	size_t count = 2;
 	char text[16];
 
-	ok(SOCKTALLY_PLUGIN_HAS(plugin, changes), "the table has them all");
+	ok(SOCKTALLY_PLUGIN_HAS(plugin, group_fields), "the table has them all");
 	ok(!plugin->set_filter(meter, fd, filter, 1) &&
 		   !plugin->get_filter(meter, fd, insns, &count) && count == 1 && insns[0].k == 77,
 	   "get_filter");
@@ -205,6 +222,18 @@ static void later_members(struct socktally *meter, int fd)
 	ok(!plugin->changes(counter, NULL, NULL, &totals) && totals.counts.packets == 1 &&
 		   !plugin->changes(counter, NULL, NULL, &totals) && !totals.counts.packets,
 	   "changes");
+	ok(!plugin->group_add(counter,
+			      &(struct socktally_group_opts){
+				      .sz = sizeof(struct socktally_group_opts),
+				      .fields = "eth.type",
+			      }) &&
+		   !plugin->count(counter, 1, packet, 60, 60, SOCKTALLY_IN) &&
+		   plugin->groups(counter, one_group, NULL) == 1 &&
+		   plugin->group_rows(counter, "eth.type", 0, one_row, NULL) == 0x806 &&
+		   plugin->group_remove(counter, "eth.type", one_row, NULL) == 0x806 &&
+		   !plugin->groups(counter, one_group, NULL) &&
+		   plugin->group_fields(one_field, NULL) == 7,
+	   "groups");
 	plugin->destroy(counter);
 	plugin->classify(NULL, 1, packet, 60, &path);
 	ok(path.layer_count == 2 && path.layers[1] == SOCKTALLY_ARP, "classify");

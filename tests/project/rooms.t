@@ -83,7 +83,6 @@ PRIVATE = {
     "plugin/bpf/syscall.h": "features, list: trying what the kernel has, looking a program up",
     "plugin/count/path.h": "read: the layers of a path",
     "plugin/count_packets.h": "read, diff: many packets in one call",
-    "plugin/groups/groups.h": "--by: groups",
     "plugin/hooks/builtin.h": "--hook: what takes which argument",
     "plugin/translate/translate.h": "list: whether a filter can be translated",
 }

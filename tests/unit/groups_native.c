@@ -99,6 +99,8 @@ static int add_field(void *ctx, const char *name, const char *help)
 	char text[64];
 
 	(void)ctx, (void)help;
+	if (field->read == ST_READ_CONTEXT || field->read == ST_READ_CPU) /* not of files */
+		return 0;
 	add(name);
 	if (!*field->layers)
 		return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* Groups from the command line. */
 #include "tools/options/groups.h"
-#include "plugin/groups/groups.h"
 #include "tools/common/command.h"
 
 #include <errno.h>

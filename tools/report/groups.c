@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 #include "tools/report/groups.h"
-#include "plugin/groups/groups.h"
 
 #include <errno.h>
 #include <stdlib.h>
