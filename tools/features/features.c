@@ -32,6 +32,7 @@ static const struct {
 	{"watch", "counts without any tool", {FEATURE_METER, FEATURE_SOCKET, FEATURE_ATTACH}, 3},
 	{"read", "counts what is in a capture file", {0}, 0},
 	{"diff", "compares reports and capture files", {0}, 0},
+	{"fields", "lists what packets can be counted by", {0}, 0},
 	{"list", "shows all packet sockets of this host", {FEATURE_DIAG}, 1},
 	{"attach",
 	 "meters a capture that is running",
