@@ -14,7 +14,7 @@ import tap
 HELPER = place.helper("guest")
 # All that the library may ask the kernel for while one of its calls runs.
 ALLOWED = {
-    "open": {"bpf", "openat", "read", "close", "mmap", "munmap", "brk", "mremap",
+    "open": {"bpf", "openat", "read", "pread64", "close", "mmap", "munmap", "brk", "mremap",
              "sched_getaffinity", "getpid", "geteuid"},
     "attach": {"uname", "getsockopt", "setsockopt", "getsockname", "ioctl", "bpf", "close", "brk", "mmap",
                "munmap", "mremap"},
