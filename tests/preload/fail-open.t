@@ -5,6 +5,7 @@ line says why it isn't metered."""
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import time
 
 import live
 import netns
+import place
 import shim
 import tap
 
@@ -20,6 +22,9 @@ STEPS = ("socket:raw:0 bind:near:0 bind:near:3 filter:reject packets filter:udp 
          "packets detach name").split()
 AT_ONCE = "socket:raw:3 filter:udp get:4 bind:near:3 ready packets".split()
 NO_BPF = ["capsh", "--drop=cap_bpf,cap_sys_admin,cap_perfmon", "--", "-c", 'exec "$0" "$@"']
+
+with open(os.path.join(place.SOURCES, "proto/broker.h"), encoding="utf-8") as header:
+    VERSION = re.search(r"^#define BROKER_VERSION (\d)$", header.read(), re.M)[1]
 
 # name, the text that says why, a command around everything, the environment
 CASES = [
@@ -32,7 +37,7 @@ CASES = [
     ("no such shim", "/nowhere", [], {"SOCKTALLY_PRELOAD": "/nowhere"}),
     ("a shim with a space", "space", [], {"SOCKTALLY_PRELOAD": "SPACE"}),
     ("a channel of nobody's", "out of reach", [],
-     {"SOCKTALLY_CHANNEL": f"5:3:77:0:1:{'0' * 32}:{'1' * 32}:000:0"}),
+     {"SOCKTALLY_CHANNEL": f"{VERSION}:3:77:0:1:{'0' * 32}:{'1' * 32}:000:0"}),
 ]
 
 
