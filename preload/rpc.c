@@ -275,8 +275,9 @@ static bool take_reply(const struct rpc *rpc, struct broker_reply *reply, void *
 	return false;
 }
 
-bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_body *body,
-	     struct broker_reply *reply, int *program)
+/* loud: what fails leaves something unmetered, and a line says so. */
+static bool exchange(struct rpc *rpc, struct broker_request *request, const struct rpc_body *body,
+		     struct broker_reply *reply, int *program, bool loud)
 {
 	static const struct rpc_body nothing;
 	const struct channel_address *address = preload_channel();
@@ -292,12 +293,12 @@ bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_b
 	*program = -1;
 	rpc->deadline = began + left;
 	if (!ask(rpc, address, request, body->send, body->send_size)) {
-		if (errno != EFAULT)
+		if (loud && errno != EFAULT)
 			warn("can't ask the broker", errno);
 	} else if (take_reply(rpc, reply, body->receive, body->receive_size, program)) {
 		patience = PATIENCE;
 		return true;
-	} else if (errno != EFAULT) {
+	} else if (loud && errno != EFAULT) {
 		warn("can't hear the broker", errno);
 	}
 	if (errno == ETIMEDOUT) {
@@ -305,6 +306,12 @@ bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_b
 		patience = left > LEAST_PATIENCE ? left : LEAST_PATIENCE;
 	}
 	return false;
+}
+
+bool rpc_ask(struct rpc *rpc, struct broker_request *request, const struct rpc_body *body,
+	     struct broker_reply *reply, int *program)
+{
+	return exchange(rpc, request, body, reply, program, true);
 }
 
 void rpc_tell_attached(struct rpc *rpc, int fd, int error)
@@ -346,7 +353,7 @@ void rpc_tell_statistics(int fd, const void *statistics, size_t size)
 	if (size > sizeof(request.statistics))
 		size = sizeof(request.statistics);
 	if (rpc_copy(request.statistics, statistics, size))
-		rpc_ask(&rpc, &request, NULL, &reply, NULL);
+		exchange(&rpc, &request, NULL, &reply, NULL, false);
 	rpc_end(&rpc);
 }
 
@@ -358,7 +365,7 @@ bool rpc_first_seccomp(void)
 	bool first;
 
 	rpc_begin(&rpc);
-	first = !rpc_ask(&rpc, &request, NULL, &reply, NULL) || reply.error != EALREADY;
+	first = !exchange(&rpc, &request, NULL, &reply, NULL, false) || reply.error != EALREADY;
 	rpc_end(&rpc);
 	return first;
 }

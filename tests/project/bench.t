@@ -13,7 +13,7 @@ import place
 import tap
 
 # Others' programs that don't run everywhere.
-OTHERS = {"sender/xdp-trafficgen", "startup/BCC"}
+OTHERS = {"sender/xdp-trafficgen", "startup/BCC", "apps"}
 
 
 def may_be_absent(row):
