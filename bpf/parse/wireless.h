@@ -11,7 +11,8 @@ static __always_inline void st_radiotap(struct st_step *step, const __u8 *h)
 	if (h[0])
 		step->missing = ST_NOT_THIS;
 	step->header = h[2] | (__u32)h[3] << 8;
-	step->more = 1; /* no layer without bytes at the packet's end: the kernel's walk has ended there */
+	step->more =
+		1; /* no layer without bytes at the packet's end: the kernel's walk has ended there */
 	if (step->header >= 8)
 		step->next = ST_DIRECT(ST_WLAN_RADIO);
 }

@@ -162,7 +162,9 @@ static int write_flows(struct read_session *session, const struct flows *flows)
 	else
 		flows_write_text(out, flows);
 	if (fclose(out))
-		return command_fail("can't write the flows: %s", strerror(errno));
+		/* as every reader of a list, head has got what it wanted */
+		return errno == EPIPE ? command_stdout_failed(errno)
+				      : command_fail("can't write the flows: %s", strerror(errno));
 	return 0;
 }
 

@@ -57,10 +57,10 @@ static char *describe(const struct link *link)
 	if (!if_indextoname((unsigned int)link->index, own) ||
 	    !if_indextoname((unsigned int)index, other))
 		return NULL;
-	if (asprintf(&text, "a packet is counted on each device that it passes: %s %s %s; --by interface "
+	if (asprintf(&text,
+		     "a packet is counted on each device that it passes: %s %s %s; --by interface "
 		     "counts them apart",
-		     own,
-		     is_port ? "is a part of" : "is tied to", other) < 0)
+		     own, is_port ? "is a part of" : "is tied to", other) < 0)
 		return NULL;
 	return text;
 }
